@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * collect.h - everything that touches BPF: loads the programs, lights sites, reads the ring
+ * buffer, counts losses.
+ *
+ * Life: new (loads, attaches fork, exec and exit, measures) -> trace (a process) -> light
+ * (sites) -> poll ... -> dark (nothing is lit any more) -> drain -> counters -> free.
+ * One thread only.  free at any point leaves every site a no-op.
+ */
+#ifndef BS_COLLECT_COLLECT_H
+#define BS_COLLECT_COLLECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/event.h"
+
+struct bs_collect;
+struct bs_error;
+
+struct bs_collect_opts {
+	size_t ring_bytes;  /* power of two and a multiple of the page size; 0: default */
+	uint32_t max_sites; /* room in the site table; 0: default (65,536) */
+	bool no_multi; /* use per-site perf events even where uprobe_multi works (tests, bench) */
+	/* Messages of libbpf and of the verifier go here when not NULL (for -v). */
+	void (*log)(const char *line);
+};
+
+/*
+ * Errors, each with the remedy in err: -EPERM (names the missing capability), -ENOSYS (kernel
+ * without what is needed), -ENOMEM.
+ */
+int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
+		   struct bs_error *err);
+void bs_collect_free(struct bs_collect *c);
+
+/* "uprobe_multi" or "perf events": how sites are lit on this kernel. */
+const char *bs_collect_method(const struct bs_collect *c);
+
+/*
+ * Traces a process from now on; children that it forks are traced by themselves from their
+ * first instruction.  Call before light for exact counts.
+ */
+int bs_collect_trace(struct bs_collect *c, pid_t pid, struct bs_error *err);
+/* Is it in the set of traced processes now (told to, or a followed child)? */
+bool bs_collect_traces(const struct bs_collect *c, pid_t pid);
+
+/* One site to be lit. */
+struct bs_light {
+	uint32_t index; /* 1 to max_sites */
+	uint64_t probe_offset;
+	uint64_t semaphore_offset; /* 0: none */
+	struct bs_site_spec spec;
+};
+
+/*
+ * Lights sites of one file.  fd may be closed afterwards.  All or none: on error no site of this
+ * call is lit.  err names path.
+ */
+int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struct bs_light *sites,
+		     size_t n, struct bs_error *err);
+
+/*
+ * Waits up to timeout_ms for data (0: does not wait) and hands each record to the callback, in
+ * the order of the ring.  A callback that returns negative ends the call with that value.
+ * Returns the number of records or -errno (-EINTR when a signal came).
+ * *before_ns, when not NULL: CLOCK_MONOTONIC read before the ring was looked at: records that
+ * come later are, but for threads that were descheduled inside the probe, not older.
+ */
+typedef int (*bs_collect_fn)(void *ctx, const void *data, size_t size);
+int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void *ctx,
+		    uint64_t *before_ns);
+
+/* Makes every site a no-op again; when it returns no program of ours runs any more. */
+void bs_collect_dark(struct bs_collect *c);
+
+struct bs_collect_counts {
+	struct bs_counters sum; /* of all CPUs since new, calibration excluded */
+	uint64_t received;	/* marks handed to callbacks */
+	uint64_t missed; /* hits that the kernel did not pass to BPF (perf events only); part of
+			    what was written and lost, not in sum */
+};
+int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out);
+
+/*
+ * What one lit hit costs on this machine, in ns: the tool hits a site of its own, through the
+ * very same program, with and without the probe.  Measured by new.
+ */
+double bs_collect_ns_per_hit(const struct bs_collect *c);
+
+#endif

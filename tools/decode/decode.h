@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * decode.h - raw ring records become events that the model understands; nothing in a record
+ * is trusted.
+ */
+#ifndef BS_DECODE_DECODE_H
+#define BS_DECODE_DECODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bs_sites;
+
+enum bs_event_type {
+	BS_EVENT_MARK = 1,
+	BS_EVENT_FORK = 2, /* arg: pid of the child */
+	BS_EVENT_EXEC = 3,
+	BS_EVENT_EXIT = 4, /* arg: wait status */
+};
+
+/* struct bs_event.has */
+#define BS_EVENT_HAS_BYTES  0x01u /* arg is a size in bytes */
+#define BS_EVENT_HAS_OTHER  0x02u /* arg is `by` or `to` */
+#define BS_EVENT_HAS_CALLER 0x04u /* code is a caller */
+
+/* One decoded event. */
+struct bs_event {
+	uint64_t ts_ns; /* CLOCK_MONOTONIC */
+	uint64_t id;
+	uint64_t arg; /* bytes, by, to, or as bs_event_type says */
+	uint32_t pid;
+	uint32_t tid;
+	uint32_t place;	   /* bs_places_get; 0 unless a mark */
+	uint32_t klass_id; /* 0 unless a mark */
+	uint32_t code;	   /* who called, as numbered by the resolver; 0: unknown or not said */
+	uint8_t type;	   /* enum bs_event_type */
+	uint8_t kind;	   /* enum bscope_kind; 0 unless a mark */
+	uint8_t has;	   /* BS_EVENT_HAS_* */
+};
+
+/* Turns the address of code in a process into a small number that outlives the process. */
+typedef uint32_t (*bs_decode_code_fn)(void *ctx, uint32_t pid, uint64_t addr);
+
+struct bs_decoder {
+	const struct bs_sites *sites;
+	bs_decode_code_fn code; /* NULL: code stays 0 */
+	void *code_ctx;
+	uint64_t bad; /* records refused so far */
+};
+
+/*
+ * 0, or -EBADMSG (wrong size or type, no such site, a site that was not chosen): counted in
+ * bad, *out undefined.
+ */
+int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_event *out);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * model.h - who owns what: objects, bytes, lifetimes and growth, from decoded events in order.
+ *
+ * No libbpf, no printing, no global state: a test, a recording or a running process can drive
+ * it.  Not thread-safe.  Time is only what events and bs_model_tick say.
+ *
+ * An object is (pid, class, id, generation).  Objects that were there before the attach are
+ * unknown: a mark on one is counted, never held against anybody.
+ */
+#ifndef BS_MODEL_MODEL_H
+#define BS_MODEL_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decode/decode.h"
+
+struct bs_model;
+
+struct bs_model_opts {
+	uint64_t start_ns; /* CLOCK_MONOTONIC when the first site was lit */
+};
+
+struct bs_model *bs_model_new(const struct bs_model_opts *opts);
+void bs_model_free(struct bs_model *m);
+
+/* One event.  ts_ns may step back a little (late events).  0 or -ENOMEM. */
+int bs_model_event(struct bs_model *m, const struct bs_event *ev);
+
+/*
+ * Time has come to now_ns: all events up to it were given.  Drives the growth series when
+ * nothing happens; call about ten times a second and at the end.
+ */
+int bs_model_tick(struct bs_model *m, uint64_t now_ns);
+
+/*
+ * So many marks were lost up to ts_ns, nobody knows whose.  What losses could explain is from
+ * then on unknown: live objects may have been dropped, growth is an upper bound.
+ */
+void bs_model_loss(struct bs_model *m, uint64_t ts_ns, uint64_t count);
+
+struct bs_model_totals {
+	uint64_t created; /* new marks */
+	uint64_t dropped; /* drops of objects whose new was seen (or which a resize made known) */
+	uint64_t live;	  /* known objects alive now */
+	uint64_t live_bytes;
+	uint64_t unknown;   /* marks on objects that were not known when the mark came, plus
+			       objects whose end was not seen (a second new on the same id) */
+	uint64_t marks[16]; /* by enum bscope_kind */
+	uint64_t lost;	    /* as told by bs_model_loss */
+};
+void bs_model_totals(const struct bs_model *m, struct bs_model_totals *out);
+
+/* Marks received at a place. */
+uint64_t bs_model_hits(const struct bs_model *m, uint32_t place);
+
+/* Quantiles of a log-linear histogram: at most 1/32 above the true value; max is exact. */
+struct bs_lifetime {
+	uint64_t count;
+	uint64_t p50_ns, p90_ns, p99_ns, max_ns;
+};
+
+struct bs_class_row {
+	uint32_t klass_id;
+	uint64_t created, dropped, live, live_bytes, unknown;
+	struct bs_lifetime lifetime; /* of dropped objects */
+};
+
+/* By the place (and caller, where told) of an object's new. */
+struct bs_site_row {
+	uint32_t klass_id;
+	uint32_t place;
+	uint32_t code; /* caller; 0: none */
+	uint64_t created, dropped, live, live_bytes;
+	uint64_t oldest_ns; /* age of the oldest live object */
+	struct bs_lifetime lifetime;
+};
+
+/*
+ * Growth of live bytes of one (class, place, caller) over the window.
+ * error_bytes_per_s: half-width of the 95 % interval of the slope: serial correlation of the
+ * residuals and the grain of single objects at both ends of the window are in it.
+ * sure_bytes_per_s = bytes_per_s - error, at least 0: the rows are sorted by it, falling.
+ */
+struct bs_growth_row {
+	uint32_t klass_id;
+	uint32_t place;
+	uint32_t code;
+	uint64_t live, live_bytes;
+	double bytes_per_s, error_bytes_per_s, sure_bytes_per_s;
+	double objects_per_s, error_objects_per_s;
+	uint64_t oldest_ns;
+};
+
+/* Alive when the process exited or replaced itself by exec. */
+struct bs_exit_row {
+	uint32_t pid;
+	uint32_t klass_id;
+	uint32_t place;
+	uint32_t code;
+	uint64_t count, bytes;
+};
+
+/*
+ * Each makes a sorted array that the caller frees with free(); *n rows; *rows NULL when none.
+ * 0 or -ENOMEM.
+ *   classes  by live bytes, then live, then created, falling
+ *   sites    likewise; min_age_ns > 0: live, live_bytes count only objects of at least that age,
+ *            and rows without any are left out
+ *   growth   by sure_bytes_per_s, falling (rows with nothing sure follow, by bytes_per_s)
+ *   at_exit  by bytes, falling
+ */
+int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_t *n);
+int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site_row **rows,
+		   size_t *n);
+int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_t *n);
+int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t *n);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * report.h - all that a report says, as plain data.  Whoever fills it owns the strings; the
+ * renderers only read.  They escape what could hurt a terminal or a parser: names may come
+ * from a hostile process.
+ */
+#ifndef BS_RENDER_REPORT_H
+#define BS_RENDER_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct bs_report_process {
+	uint32_t pid;
+	const char *comm, *exe;
+	bool exited;
+};
+
+struct bs_report_reason {
+	const char *name; /* JSON key: "ring_full" */
+	const char *text; /* for people: "ring buffer full: raise --buffer or narrow with -f" */
+	uint64_t count;
+};
+
+struct bs_report_site {
+	const char *kind, *file, *function, *name, *klass, *binary; /* function may be NULL */
+	uint32_t line;
+	uint64_t hits;
+	bool lit;
+	const uint64_t *addresses;
+	size_t naddresses;
+};
+
+struct bs_report_lifetime {
+	uint64_t count, p50_ns, p90_ns, p99_ns, max_ns; /* count 0: nothing known */
+};
+
+struct bs_report_class {
+	const char *klass;
+	uint64_t created, dropped, live, live_bytes, unknown;
+	struct bs_report_lifetime lifetime;
+};
+
+/* Where objects come from: a place, and a caller where told. */
+struct bs_report_origin {
+	const char *klass;
+	const char *site;     /* "src/conn.c:120" */
+	const char *function; /* may be NULL */
+	const char *caller;   /* may be NULL */
+	uint64_t created, dropped, live, live_bytes, oldest_ns;
+	struct bs_report_lifetime lifetime;
+};
+
+struct bs_report_growth {
+	const char *klass, *site, *function, *caller;
+	uint64_t live, live_bytes, oldest_ns;
+	double bytes_per_s, error, objects_per_s, objects_error;
+	bool sure; /* bytes_per_s - error > 0 */
+};
+
+struct bs_report_exit {
+	uint32_t pid;
+	const char *klass, *site, *caller;
+	uint64_t count, bytes;
+};
+
+struct bs_report {
+	const char *version; /* of the tool */
+	const char *mode;    /* "trap" */
+	const char *method;  /* "uprobe_multi" */
+	const char *clock;   /* "precise" */
+	uint64_t sample;     /* 1: every object */
+	uint64_t start_ns;   /* CLOCK_REALTIME */
+	uint64_t duration_ns;
+
+	const struct bs_report_process *processes;
+	size_t nprocesses;
+
+	uint64_t written, received, lost;
+	const struct bs_report_reason *reasons; /* sum = lost */
+	size_t nreasons;
+	uint64_t by_kind[16]; /* received, by enum bscope_kind */
+
+	const struct bs_report_site *sites;
+	size_t nsites;
+
+	uint64_t created, dropped, live, live_bytes, unknown;
+	const struct bs_report_class *classes;
+	size_t nclasses;
+	const struct bs_report_origin *origins; /* by site */
+	size_t norigins;
+	const struct bs_report_growth *growth;
+	size_t ngrowth;
+	const struct bs_report_origin *older; /* --older-than; created, dropped, lifetime unused */
+	size_t nolder;
+	uint64_t older_than_ns; /* 0: not asked for */
+	const struct bs_report_exit *at_exit;
+	size_t nat_exit;
+
+	double ns_per_event;
+	double cpu_percent;	 /* of the traced processes' CPU time; < 0: not known */
+	double tool_cpu_percent; /* of one CPU */
+	double pause_us;	 /* 0 in trap mode: nothing is stopped */
+
+	bool has_command;   /* a COMMAND was run */
+	int command_status; /* wait(2) status of it */
+	const char *const
+		*notes; /* sentences worth reading: bystanders, sites not lit, late events */
+	size_t nnotes;
+	bool verbose; /* all rows instead of the first ten */
+};
+
+/* Text for people; width of the terminal or 0 for 100.  0 or -errno of the stream. */
+int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color);
+
+/* One JSON document, schema bscope-report/1, newline at its end.  0 or -errno of the stream. */
+int bs_render_json(FILE *out, const struct bs_report *r);
+
+/* The table of sites for --list, as text or JSON (schema bscope-sites/1). */
+int bs_render_list(FILE *out, const struct bs_report_site *sites, size_t n, bool json);
+
+/* The live line. */
+struct bs_live {
+	double seconds; /* since the start */
+	double events_per_s;
+	uint64_t live, live_bytes, lost;
+};
+/* Without newline or control characters, at most size - 1 bytes; fits into width columns. */
+void bs_render_live(char *buf, size_t size, const struct bs_live *l, unsigned width);
+
+#endif
