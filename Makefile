@@ -74,6 +74,9 @@ $(LIBBSCOPE_A): $(RUNTIME_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# The allocation functions are these themselves: the compiler must not assume what they do.
+$(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-builtin
+
 $(PRELOAD_SO): $(PRELOAD_OBJ) $(RUNTIME_OBJ) runtime/preload/libbscope-preload.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,libbscope-preload.so \
