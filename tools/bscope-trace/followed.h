@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* followed.h - the processes of a run: those asked for and the children they forked. */
+#ifndef BS_TRACE_FOLLOWED_H
+#define BS_TRACE_FOLLOWED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uthash.h>
+
+struct bs_process {
+	pid_t pid;
+	bool alive;
+	uint64_t cpu_first_ns; /* CPU time it had used when it was met */
+	uint64_t cpu_last_ns;  /* at the last look */
+	char comm[32];
+	char exe[256];
+	UT_hash_handle hh;
+};
+
+struct bs_followed {
+	struct bs_process **v; /* in the order in which they were met; never removed */
+	size_t n, room;
+	struct bs_process *by_pid; /* the latest one of each pid */
+	size_t nalive;
+};
+
+/* Adds a process that lives now (a pid that came round again gets a new entry); NULL: no memory.
+ * parent, when not NULL, gives the names until the child's own are read. */
+struct bs_process *bs_followed_add(struct bs_followed *f, pid_t pid,
+				   const struct bs_process *parent);
+/* The latest process of that pid, or NULL. */
+struct bs_process *bs_followed_find(const struct bs_followed *f, pid_t pid);
+/* Reads name and CPU time again.  CPU time that cannot be read stays as it was. */
+void bs_followed_refresh(struct bs_process *p);
+void bs_followed_exit(struct bs_followed *f, struct bs_process *p);
+/* CPU time used by all of them since they were met, as far as it was seen. */
+uint64_t bs_followed_cpu_ns(const struct bs_followed *f);
+void bs_followed_fini(struct bs_followed *f);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* main.c - bscope-trace: options, signals, one session, one report. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "bscope-trace/command.h"
+#include "bscope-trace/options.h"
+#include "bscope-trace/output.h"
+#include "bscope-trace/report_fill.h"
+#include "bscope-trace/session.h"
+#include "model/model.h"
+#include "render/report.h"
+#include "target/module.h"
+#include "target/process.h"
+#include "target/sites.h"
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	stop = 1;
+	/* The second Ctrl-C is for somebody who does not want to wait for the report. */
+	signal(sig, SIG_DFL);
+}
+
+static void signals_set(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	sa.sa_handler = SIG_IGN; /* a reader that went away is an error of the write */
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+static unsigned terminal_width(FILE *f)
+{
+	struct winsize ws;
+
+	return isatty(fileno(f)) && !ioctl(fileno(f), TIOCGWINSZ, &ws) ? ws.ws_col : 0;
+}
+
+struct live_line {
+	bool on;
+	unsigned width;
+	uint64_t last_ns, last_marks;
+};
+
+static void live_tick(void *ctx, const struct bs_session *s)
+{
+	struct live_line *line = ctx;
+	struct bs_model_totals t;
+	struct bs_live live = {0};
+	uint64_t now = s->watermark_ns;
+	char text[512];
+
+	if (!line->on)
+		return;
+	bs_model_totals(s->model, &t);
+	live.seconds = (double)(now - s->start_ns) / 1e9;
+	if (now > line->last_ns && line->last_ns)
+		live.events_per_s =
+			(double)(s->marks - line->last_marks) * 1e9 / (double)(now - line->last_ns);
+	live.live = t.live;
+	live.live_bytes = t.live_bytes;
+	live.lost = s->lost;
+	line->last_ns = now;
+	line->last_marks = s->marks;
+	bs_render_live(text, sizeof(text), &live, line->width);
+	fprintf(stderr, "\r%s\033[K", text);
+}
+
+static int fail(const struct bs_error *err)
+{
+	char text[sizeof(err->text) * 4];
+
+	bs_text_clean(text, sizeof(text), err->text);
+	fprintf(stderr, "bscope-trace: %s\n", text);
+	return BS_EXIT_FAILED;
+}
+
+static int render(FILE *out, const struct bs_options *o, const struct bs_report *r)
+{
+	if (o->json)
+		return bs_render_json(out, r);
+	return bs_render_text(out, r, terminal_width(out),
+			      isatty(fileno(out)) && !getenv("NO_COLOR"));
+}
+
+/*
+ * Writes the report.  When a file cannot take it (disk full), it goes to standard output
+ * instead: what was measured is not thrown away.
+ */
+static int report_write(struct bs_output *out, const struct bs_options *o,
+			const struct bs_report *r)
+{
+	struct bs_error err = {0};
+
+	render(out->file, o, r);
+	if (!bs_output_commit(out, &err))
+		return 0;
+	fail(&err);
+	if (o->output) {
+		fputs("bscope-trace: the report follows on standard output\n", stderr);
+		render(stdout, o, r);
+		fflush(stdout);
+	}
+	return BS_EXIT_FAILED;
+}
+
+static int list_modules(const struct bs_options *o, struct bs_module ***modules, size_t *n,
+			struct bs_error *err)
+{
+	struct bs_module **one;
+	int fd, ret;
+
+	if (!o->binary) {
+		ret = bs_process_check(o->pids[0], err);
+		if (!ret)
+			ret = bs_process_modules(o->pids[0], NULL, 0, modules, n, err);
+		if (!ret && !*n && !err->text[0])
+			ret = bs_error_set(err, -ENOENT,
+					   "pid %d: no sites in it or its libraries (built with "
+					   "BSCOPE_DISABLE?)",
+					   (int)o->pids[0]);
+		return ret ? ret : *n ? 0 : -ENOENT;
+	}
+	fd = open(o->binary, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return bs_error_set(err, -errno, "%s: %s", o->binary, strerror(errno));
+	one = calloc(1, sizeof(*one));
+	if (!one) {
+		close(fd);
+		return bs_error_set(err, -ENOMEM, "out of memory");
+	}
+	ret = bs_module_read(fd, o->binary, one, err);
+	if (ret) {
+		close(fd);
+		free(one);
+		return ret;
+	}
+	*modules = one;
+	*n = 1;
+	if (!one[0]->nsites)
+		return bs_error_set(err, -ENOENT, "%s: no sites (built with BSCOPE_DISABLE?)",
+				    o->binary);
+	return 0;
+}
+
+static int list(const struct bs_options *o)
+{
+	struct bs_sites *sites = bs_sites_new();
+	struct bs_report_site *rows = NULL;
+	struct bs_module **modules = NULL;
+	struct bs_output out = {0};
+	struct bs_error err = {0};
+	size_t nmodules = 0, n = 0;
+	int ret = -ENOMEM;
+
+	bs_error_set(&err, ret, "out of memory");
+	if (!sites)
+		goto out;
+	memset(&err, 0, sizeof(err));
+	ret = list_modules(o, &modules, &nmodules, &err);
+	for (size_t i = 0; !ret && i < nmodules; i++) {
+		uint32_t first, count;
+
+		ret = bs_sites_add(sites, modules[i], o->filter, &first, &count);
+	}
+	if (!ret)
+		ret = bs_output_open(&out, o->output, &err);
+	if (ret)
+		goto out;
+	rows = bs_report_sites(sites, &n);
+	if (!rows) {
+		ret = bs_error_set(&err, -ENOMEM, "out of memory");
+	} else if (!n) {
+		ret = bs_error_set(&err, -ENOENT, "-f: no site matches");
+	} else {
+		bs_render_list(out.file, rows, n, o->json);
+		ret = bs_output_commit(&out, &err);
+	}
+out:
+	bs_output_abort(&out);
+	free(rows);
+	bs_sites_free(sites);
+	for (size_t i = 0; i < nmodules; i++)
+		bs_module_free(modules[i]);
+	free(modules);
+	return ret ? fail(&err) : 0;
+}
+
+static int trace(const struct bs_options *o)
+{
+	struct live_line line = {.on = !o->quiet && isatty(STDERR_FILENO),
+				 .width = terminal_width(stderr)};
+	struct bs_command command = {.gate = -1, .result = -1};
+	struct bs_session *session = NULL;
+	struct bs_filled filled = {0};
+	struct bs_output out = {0};
+	struct bs_error err = {0};
+	char preload[PATH_MAX];
+	int ret, status = BS_EXIT_FAILED;
+
+	ret = bs_output_open(&out, o->output, &err);
+	if (!ret && o->preload)
+		ret = bs_preload_find(preload, sizeof(preload), &err);
+	if (!ret && o->command)
+		ret = bs_command_start(&command, o->command, o->preload ? preload : NULL, &err);
+	if (ret)
+		goto out;
+	signals_set();
+	ret = bs_session_new(o, o->command ? &command : NULL, o->preload ? preload : NULL, &session,
+			     &err);
+	if (ret)
+		goto out;
+	if (!o->quiet && !o->command && !line.on)
+		fprintf(stderr, "bscope-trace: attached%s\n",
+			o->duration_ns ? "" : "; Ctrl-C stops and prints the report");
+	ret = bs_session_run(session, &stop, live_tick, &line, &err);
+	if (line.on)
+		fputs("\r\033[K", stderr);
+	if (ret && !session->marks)
+		goto out;
+	/* Whatever happened: what was seen is reported. */
+	if (ret)
+		fail(&err);
+	status = ret ? BS_EXIT_FAILED : 0;
+	ret = bs_session_end(session, &err);
+	if (!ret)
+		ret = bs_report_fill(session, &filled, &err);
+	if (!ret && session->command && !session->nmodules)
+		ret = bs_error_set(
+			&err, -ENOENT,
+			"%s: no sites in it or its libraries (built with BSCOPE_DISABLE? for a "
+			"program without sites add --preload)",
+			o->command[0]);
+	if (!ret && report_write(&out, o, &filled.report))
+		status = BS_EXIT_FAILED;
+out:
+	if (ret)
+		status = fail(&err);
+	bs_output_abort(&out);
+	bs_report_fini(&filled);
+	bs_session_free(session);
+	bs_command_fini(&command);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct bs_options options;
+	int status;
+
+	bs_preload_leave(argv);
+	bs_options_parse(&options, argc, argv);
+	status = options.list ? list(&options) : trace(&options);
+	bs_options_fini(&options);
+	return status;
+}

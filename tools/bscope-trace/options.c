@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* options.c - the command line of bscope-trace. */
+#define _GNU_SOURCE
+#include <argp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/num.h"
+#include "bscope-trace/options.h"
+#include "target/filter.h"
+
+/* The highest pid that Linux can give (PID_MAX_LIMIT on 64-bit, include/linux/threads.h). */
+#define PID_HIGHEST (4u * 1024 * 1024)
+
+enum {
+	OPT_PRELOAD = 0x100,
+	OPT_BINARY,
+	OPT_OLDER_THAN,
+	OPT_FORMAT,
+	OPT_BUFFER,
+};
+
+static const struct argp_option options[] = {
+	{NULL, 0, NULL, 0, "What to trace:", 1},
+	{"pid", 'p', "PID[,PID...]", 0, "Attach to running processes; may be repeated", 1},
+	{"preload", OPT_PRELOAD, "malloc", OPTION_ARG_OPTIONAL,
+	 "Run COMMAND under the preload library: every malloc and free becomes a site, the "
+	 "program itself needs none",
+	 1},
+	{"filter", 'f', "KEY=VALUE[,VALUE]", 0,
+	 "Light only matching sites: kind=new,drop class=GLOB file=GLOB name=GLOB; each further -f "
+	 "narrows; the other sites stay no-ops",
+	 1},
+	{NULL, 0, NULL, 0, "How:", 2},
+	{"mode", 'm', "auto|trap", 0, "How to light sites (default: auto, which is trap)", 2},
+	{"duration", 'd', "SECONDS", 0,
+	 "Stop after this long (default: until Ctrl-C or until the processes end)", 2},
+	{"buffer", OPT_BUFFER, "SIZE", 0,
+	 "Size of the ring buffer, with K, M or G (default: 32M); raise it when events are lost",
+	 2},
+	{NULL, 0, NULL, 0, "What to print:", 3},
+	{"list", 'l', NULL, 0, "Print the sites of the process or of --binary and exit", 3},
+	{"binary", OPT_BINARY, "FILE", 0, "With --list: the sites of an ELF file", 3},
+	{"older-than", OPT_OLDER_THAN, "SECONDS", 0,
+	 "List live objects of at least this age, by site", 3},
+	{"format", OPT_FORMAT, "text|json", 0, "Form of the report (default: text)", 3},
+	{"output", 'o', "FILE", 0, "Write the report to FILE (default: standard output)", 3},
+	{"quiet", 'q', NULL, 0, "No live line, no messages but errors", 3},
+	{"verbose", 'v', NULL, 0, "All rows, and what is done", 3},
+	{0},
+};
+
+static const char doc[] = "Shows what a running program owns: which objects are alive, where they "
+			  "come from, how long "
+			  "they live, and what grows."
+			  "\v"
+			  "Data goes to standard output, messages to standard error.\n"
+			  "Exit status: 0, 1 (failed), 64 (usage).\n\n"
+			  "  bscope-trace -p 812 -d 30               attach for 30 seconds\n"
+			  "  bscope-trace --preload -- redis-server  a program without sites\n"
+			  "  bscope-trace -l -p 812                  which sites does it have?";
+
+const char *argp_program_version = "bscope-trace " BSCOPE_VERSION;
+
+/* argp_error prints two lines; ours is one, with the remedy in it. */
+static _Noreturn void usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static _Noreturn void usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("bscope-trace: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(BS_EXIT_USAGE);
+}
+
+static _Noreturn void out_of_memory(void)
+{
+	fputs("bscope-trace: out of memory\n", stderr);
+	exit(BS_EXIT_FAILED);
+}
+
+static void pids_add(struct bs_options *o, const char *list)
+{
+	char *copy = strdup(list), *save = NULL;
+
+	if (!copy)
+		out_of_memory();
+	if (!*list || list[strlen(list) - 1] == ',' || *list == ',' || strstr(list, ",,"))
+		usage_error("-p %s: an empty pid in the list: use -p PID[,PID...]", list);
+	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		uint64_t v;
+		bool known = false;
+		pid_t *grown;
+
+		if (bs_num_u64(s, 1, PID_HIGHEST, &v))
+			usage_error("-p %s: not a process id: use a number from 1 to %u", s,
+				    PID_HIGHEST);
+		for (size_t i = 0; i < o->npids; i++)
+			known |= o->pids[i] == (pid_t)v;
+		if (known)
+			continue;
+		grown = reallocarray(o->pids, o->npids + 1, sizeof(*grown));
+		if (!grown)
+			out_of_memory();
+		o->pids = grown;
+		o->pids[o->npids++] = (pid_t)v;
+	}
+	free(copy);
+}
+
+static void mode_set(struct bs_options *o, const char *mode)
+{
+	if (!strcmp(mode, "jump") || !strcmp(mode, "self"))
+		usage_error("-m %s: not in version %s: use -m trap", mode, BSCOPE_VERSION);
+	if (strcmp(mode, "auto") && strcmp(mode, "trap"))
+		usage_error("-m %s: no such mode: use auto or trap", mode);
+	o->mode = mode;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct bs_options *o = state->input;
+	struct bs_error err = {0};
+	uint64_t bytes;
+
+	switch (key) {
+	case 'p':
+		pids_add(o, arg);
+		break;
+	case OPT_PRELOAD:
+		if (arg && strcmp(arg, "malloc"))
+			usage_error("--preload=%s: version %s knows malloc alone", arg,
+				    BSCOPE_VERSION);
+		o->preload = true;
+		break;
+	case 'f':
+		if (bs_filter_add(&o->filter, arg, &err))
+			usage_error("-f %s: %s", arg, err.text);
+		break;
+	case 'm':
+		mode_set(o, arg);
+		break;
+	case 'd':
+		if (bs_num_seconds(arg, 0, &o->duration_ns))
+			usage_error("-d %s: not a duration: use seconds above 0, such as 30 or 0.5",
+				    arg);
+		break;
+	case OPT_BUFFER:
+		if (bs_num_bytes(arg, 64 * 1024, 1ull << 30, &bytes))
+			usage_error("--buffer=%s: not a size: use 64K to 1G, such as 64M", arg);
+		o->buffer_bytes = bytes;
+		break;
+	case 'l':
+		o->list = true;
+		break;
+	case OPT_BINARY:
+		o->binary = arg;
+		break;
+	case OPT_OLDER_THAN:
+		if (bs_num_seconds(arg, 0, &o->older_than_ns))
+			usage_error("--older-than=%s: not an age: use seconds above 0, such as 10",
+				    arg);
+		break;
+	case OPT_FORMAT:
+		if (strcmp(arg, "text") && strcmp(arg, "json"))
+			usage_error("--format=%s: no such format: use text or json", arg);
+		o->json = !strcmp(arg, "json");
+		break;
+	case 'o':
+		if (!*arg)
+			usage_error("-o: an empty file name");
+		o->output = arg;
+		break;
+	case 'q':
+		o->quiet = true;
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	case ARGP_KEY_ARG:
+		return ARGP_ERR_UNKNOWN; /* the whole rest comes as ARGP_KEY_ARGS */
+	case ARGP_KEY_ARGS:
+		o->command = state->argv + state->next;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* Pairs that make no sense together fail before anything needs root. */
+static void check_pairs(const struct bs_options *o)
+{
+	if (o->npids && o->command)
+		usage_error("-p and COMMAND exclude each other: attach to a process or run one");
+	if (o->preload && o->npids)
+		usage_error("--preload needs a COMMAND: a running process cannot be given a "
+			    "library; start it "
+			    "with LD_PRELOAD=libbscope-preload.so, then use -p alone");
+	if (o->binary && !o->list)
+		usage_error(
+			"--binary goes with --list: to trace a program use -p PID or -- COMMAND");
+	if (o->binary && o->npids)
+		usage_error("--binary and -p exclude each other: list a file or a process");
+	if (o->list && o->command)
+		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
+	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes))
+		usage_error("--list prints and exits: -d, --older-than, --buffer and --preload do "
+			    "not go with it");
+	if (o->list && !o->binary && !o->npids)
+		usage_error("--list: of what? add -p PID or --binary=FILE");
+	if (o->list && o->npids > 1)
+		usage_error("--list: one process at a time");
+	if (o->quiet && o->verbose)
+		usage_error("-q and -v exclude each other");
+	if (o->preload && !o->command)
+		usage_error("--preload: which program? add -- COMMAND");
+	if (!o->list && !o->npids && !o->command)
+		usage_error("nothing to trace: use -p PID or -- COMMAND (try --help)");
+}
+
+void bs_options_parse(struct bs_options *o, int argc, char **argv)
+{
+	static const struct argp argp = {
+		options, parse, "-p PID[,PID...]\n-- COMMAND [ARG...]", doc, NULL, NULL, NULL};
+	int err;
+
+	memset(o, 0, sizeof(*o));
+	o->mode = "auto";
+	argp_err_exit_status = BS_EXIT_USAGE;
+	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o);
+	if (err)
+		usage_error("cannot read the command line: %s", strerror(err));
+	check_pairs(o);
+}
+
+void bs_options_fini(struct bs_options *o)
+{
+	free(o->pids);
+	bs_filter_free(o->filter);
+	memset(o, 0, sizeof(*o));
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* options.h - what the user typed, checked. */
+#ifndef BS_TRACE_OPTIONS_H
+#define BS_TRACE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct bs_filter;
+
+#define BS_EXIT_FAILED 1
+#define BS_EXIT_USAGE  64
+
+struct bs_options {
+	pid_t *pids; /* -p, each once */
+	size_t npids;
+	char **command; /* NULL-terminated, points into argv; NULL without COMMAND */
+	bool preload;
+	const char *mode;     /* "auto" or "trap" */
+	uint64_t duration_ns; /* 0: until stopped */
+	struct bs_filter *filter;
+	bool list;
+	const char *binary;
+	uint64_t older_than_ns; /* 0: not asked for */
+	bool json;
+	const char *output;  /* NULL: standard output */
+	size_t buffer_bytes; /* 0: default */
+	bool quiet, verbose;
+};
+
+/*
+ * Parses the command line.  Wrong input prints one line to standard error and exits with
+ * BS_EXIT_USAGE; --help, --usage and --version print to standard output and exit with 0.  Nothing
+ * here needs privileges or touches a process.
+ */
+void bs_options_parse(struct bs_options *o, int argc, char **argv);
+void bs_options_fini(struct bs_options *o);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* output.c - reports that appear whole or not at all. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "bscope-trace/output.h"
+
+static int open_failed(const char *name, struct bs_error *err)
+{
+	int e = errno;
+
+	return bs_error_set(err, -e, "-o %s: %s: choose a file that can be written", name,
+			    strerror(e));
+}
+
+int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
+{
+	struct stat st;
+	mode_t mask;
+	int fd;
+
+	memset(o, 0, sizeof(*o));
+	o->name = name;
+	if (!name) {
+		o->file = stdout;
+		return 0;
+	}
+	if (!stat(name, &st) && !S_ISREG(st.st_mode)) {
+		if (S_ISDIR(st.st_mode))
+			return bs_error_set(err, -EISDIR,
+					    "-o %s: is a directory: name a file in it", name);
+		o->file = fopen(name, "we");
+		return o->file ? 0 : open_failed(name, err);
+	}
+	if ((size_t)snprintf(o->temp, sizeof(o->temp), "%s.XXXXXX", name) >= sizeof(o->temp)) {
+		o->temp[0] = '\0';
+		return bs_error_set(err, -ENAMETOOLONG, "-o: the file name is too long");
+	}
+	fd = mkostemp(o->temp, O_CLOEXEC);
+	if (fd < 0) {
+		o->temp[0] = '\0';
+		return open_failed(name, err);
+	}
+	/* mkstemp makes files that only their owner can read; a report is an ordinary file. */
+	mask = umask(0);
+	umask(mask);
+	fchmod(fd, 0666 & ~mask);
+	o->file = fdopen(fd, "w");
+	if (!o->file) {
+		close(fd);
+		bs_output_abort(o);
+		return bs_error_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+int bs_output_commit(struct bs_output *o, struct bs_error *err)
+{
+	const char *name = o->name ? o->name : "standard output";
+	int e = 0;
+
+	if (fflush(o->file) || ferror(o->file))
+		e = errno ? errno : EIO;
+	if (o->name && fclose(o->file) && !e)
+		e = errno;
+	o->file = NULL;
+	if (!e && o->temp[0] && rename(o->temp, o->name))
+		e = errno;
+	if (!e) {
+		o->temp[0] = '\0';
+		return 0;
+	}
+	bs_output_abort(o);
+	return bs_error_set(err, -e, "cannot write the report to %s: %s%s", name, strerror(e),
+			    e == ENOSPC ? " (make room or choose another place with -o)" : "");
+}
+
+void bs_output_abort(struct bs_output *o)
+{
+	if (o->file && o->name)
+		fclose(o->file);
+	o->file = NULL;
+	if (o->temp[0])
+		unlink(o->temp);
+	o->temp[0] = '\0';
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* output.h - where the report goes: standard output, or a file that appears whole or not at all. */
+#ifndef BS_TRACE_OUTPUT_H
+#define BS_TRACE_OUTPUT_H
+
+#include <limits.h>
+#include <stdio.h>
+
+struct bs_error;
+
+struct bs_output {
+	FILE *file;
+	const char *name;    /* as typed; NULL: standard output */
+	char temp[PATH_MAX]; /* the file until it is complete; "" when written in place */
+};
+
+/*
+ * Opens the output before anything is traced, so that a name that cannot be written fails at
+ * once.  A regular file is written under a temporary name beside it; anything else (a pipe, a
+ * device) in place.  name NULL: standard output.
+ */
+int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err);
+
+/*
+ * Flushes, syncs nothing, gives the file its name.  On error (disk full, ...) the temporary file
+ * is gone, an older file of that name is as it was, and err says what to do.
+ */
+int bs_output_commit(struct bs_output *o, struct bs_error *err);
+
+/* Forgets what was written, if it was not committed. */
+void bs_output_abort(struct bs_output *o);
+
+#endif

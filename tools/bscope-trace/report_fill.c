@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* report_fill.c - from a finished session to the plain data that the renderers take. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "bscope-trace/command.h"
+#include "bscope-trace/options.h"
+#include "bscope-trace/report_fill.h"
+#include "bscope-trace/session.h"
+#include "model/model.h"
+#include "order/order.h"
+#include "symbol/symbol.h"
+#include "target/module.h"
+#include "target/sites.h"
+
+/* Everything that a report owns hangs on one chain, so that one loop frees it. */
+struct chunk {
+	struct chunk *next;
+	max_align_t data[];
+};
+
+struct fill {
+	struct bs_session *s;
+	struct chunk *chunks;
+	const char **place_names; /* "file:line" by place, made when first asked for */
+	const char **notes;
+	size_t nnotes;
+	bool failed; /* out of memory somewhere */
+};
+
+#define NOTES_MAX 16
+
+static void *keep(struct fill *f, size_t n, size_t size)
+{
+	struct chunk *c = NULL;
+	size_t bytes;
+
+	if (!__builtin_mul_overflow(n ? n : 1, size, &bytes))
+		c = calloc(1, sizeof(*c) + bytes);
+	if (!c) {
+		f->failed = true;
+		return NULL;
+	}
+	c->next = f->chunks;
+	f->chunks = c;
+	return c->data;
+}
+
+static const char *keep_string(struct fill *f, const char *s)
+{
+	char *copy = keep(f, strlen(s) + 1, 1);
+
+	return copy ? strcpy(copy, s) : "?";
+}
+
+static void note(struct fill *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void note(struct fill *f, const char *fmt, ...)
+{
+	char text[1200];
+	va_list ap;
+
+	if (f->nnotes == NOTES_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	f->notes[f->nnotes++] = keep_string(f, text);
+}
+
+static const char *place_name(struct fill *f, uint32_t place)
+{
+	const struct bs_place *p = bs_places_get(f->s->sites, place);
+	char *name;
+	size_t size;
+
+	if (!p)
+		return "?";
+	if (f->place_names[place])
+		return f->place_names[place];
+	size = strlen(p->file) + 16;
+	name = keep(f, size, 1);
+	if (!name)
+		return "?";
+	snprintf(name, size, "%s:%u", p->file, p->line);
+	return f->place_names[place] = name;
+}
+
+static const char *place_function(const struct fill *f, uint32_t place)
+{
+	const struct bs_place *p = bs_places_get(f->s->sites, place);
+
+	return p ? p->function : NULL;
+}
+
+static const char *code_name(struct fill *f, uint32_t code)
+{
+	const char *name = code ? bs_code_name(f->s->code, code, true) : NULL;
+
+	return name ? keep_string(f, name) : NULL;
+}
+
+static const char *class_name(const struct fill *f, uint32_t klass_id)
+{
+	const char *name = bs_classes_get(f->s->sites, klass_id);
+
+	return name ? name : "?";
+}
+
+static struct bs_report_lifetime lifetime(const struct bs_lifetime *l)
+{
+	return (struct bs_report_lifetime){l->count, l->p50_ns, l->p90_ns, l->p99_ns, l->max_ns};
+}
+
+static void site_set(struct bs_report_site *r, const struct bs_place *p)
+{
+	r->kind = bs_kind_name(p->kind);
+	r->file = p->file;
+	r->function = p->function;
+	r->name = p->name;
+	r->klass = p->klass;
+	r->binary = p->binary;
+	r->line = p->line;
+	r->lit = p->lit;
+	r->addresses = p->addresses;
+	r->naddresses = p->naddresses;
+}
+
+struct bs_report_site *bs_report_sites(const struct bs_sites *sites, size_t *n)
+{
+	uint32_t count = bs_places_count(sites);
+	struct bs_report_site *rows = calloc(count ? count : 1, sizeof(*rows));
+
+	*n = 0;
+	for (uint32_t i = 1; rows && i <= count; i++) {
+		const struct bs_place *p = bs_places_get(sites, i);
+
+		if (p->lit)
+			site_set(&rows[(*n)++], p);
+	}
+	return rows;
+}
+
+static void fill_processes(struct fill *f, struct bs_report *r)
+{
+	const struct bs_followed *all = &f->s->followed;
+	struct bs_report_process *rows = keep(f, all->n, sizeof(*rows));
+
+	for (size_t i = 0; rows && i < all->n; i++) {
+		const struct bs_process *p = all->v[i];
+
+		rows[i] = (struct bs_report_process){(uint32_t)p->pid, p->comm, p->exe, !p->alive};
+		r->nprocesses++;
+	}
+	r->processes = rows;
+}
+
+static void fill_events(struct fill *f, struct bs_report *r)
+{
+	static const char ring_text[] =
+		"ring buffer full: raise --buffer or light fewer sites with -f";
+	const struct bs_collect_counts *c = &f->s->counts;
+	struct bs_report_reason *reasons = keep(f, 4, sizeof(*reasons));
+	struct bs_model_totals t;
+	uint64_t known;
+
+	bs_model_totals(f->s->model, &t);
+	r->written = c->sum.written + c->missed;
+	r->received = c->received;
+	/*
+	 * written is counted before anything can fail, received here, lost where it was lost.  A
+	 * difference between them would be a defect of this tool: it is shown, not hidden.
+	 */
+	known = c->sum.lost_ring + c->sum.lost_spec + c->missed;
+	r->lost = r->written > r->received ? r->written - r->received : 0;
+	if (reasons) {
+		reasons[0] = (struct bs_report_reason){"ring_full", ring_text, c->sum.lost_ring};
+		reasons[1] = (struct bs_report_reason){
+			"not_run",
+			"the kernel did not run the probe's program (it was busy with another)",
+			c->missed};
+		reasons[2] = (struct bs_report_reason){
+			"no_site", "a site that the table does not know: a defect of bscope-trace",
+			c->sum.lost_spec};
+		reasons[3] = (struct bs_report_reason){
+			"unaccounted", "nobody knows where: a defect of bscope-trace",
+			r->lost - known};
+		r->reasons = reasons;
+		r->nreasons = 4;
+	}
+	for (size_t k = 0; k < 16; k++)
+		r->by_kind[k] = t.marks[k];
+	r->created = t.created;
+	r->dropped = t.dropped;
+	r->live = t.live;
+	r->live_bytes = t.live_bytes;
+	r->unknown = t.unknown;
+	if (t.lost)
+		note(f, "events were lost: objects whose drop was among them are still listed as "
+			"live, "
+			"and growth is an upper bound");
+	if (r->received > r->written || known > r->lost)
+		note(f, "the counts contradict each other (%llu written, %llu received, %llu lost): a "
+			"defect of bscope-trace",
+		     (unsigned long long)r->written, (unsigned long long)r->received,
+		     (unsigned long long)known);
+	if (f->s->decoder.bad)
+		note(f, "%llu records could not be decoded: a defect of bscope-trace",
+		     (unsigned long long)f->s->decoder.bad);
+	if (bs_order_late(f->s->order))
+		note(f, "%llu events came too late to be put in order between threads",
+		     (unsigned long long)bs_order_late(f->s->order));
+	if (c->sum.life_lost)
+		note(f,
+		     "%llu records of forks, execs or exits were lost: children may be missing "
+		     "above",
+		     (unsigned long long)c->sum.life_lost);
+}
+
+static void fill_sites(struct fill *f, struct bs_report *r)
+{
+	uint32_t n = bs_places_count(f->s->sites);
+	struct bs_report_site *rows = keep(f, n, sizeof(*rows));
+
+	for (uint32_t i = 1; rows && i <= n; i++) {
+		site_set(&rows[i - 1], bs_places_get(f->s->sites, i));
+		rows[i - 1].hits = bs_model_hits(f->s->model, i);
+		r->nsites++;
+	}
+	r->sites = rows;
+}
+
+static int fill_classes(struct fill *f, struct bs_report *r)
+{
+	struct bs_class_row *rows = NULL;
+	struct bs_report_class *out;
+	size_t n = 0;
+	int ret = bs_model_classes(f->s->model, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct bs_report_class){
+			.klass = class_name(f, rows[i].klass_id),
+			.created = rows[i].created,
+			.dropped = rows[i].dropped,
+			.live = rows[i].live,
+			.live_bytes = rows[i].live_bytes,
+			.unknown = rows[i].unknown,
+			.lifetime = lifetime(&rows[i].lifetime),
+		};
+	r->classes = out;
+	r->nclasses = out ? n : 0;
+	free(rows);
+	return 0;
+}
+
+static int fill_origins(struct fill *f, uint64_t min_age_ns,
+			const struct bs_report_origin **origins, size_t *norigins)
+{
+	struct bs_site_row *rows = NULL;
+	struct bs_report_origin *out;
+	size_t n = 0;
+	int ret = bs_model_sites(f->s->model, min_age_ns, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct bs_report_origin){
+			.klass = class_name(f, rows[i].klass_id),
+			.site = place_name(f, rows[i].place),
+			.function = place_function(f, rows[i].place),
+			.caller = code_name(f, rows[i].code),
+			.created = rows[i].created,
+			.dropped = rows[i].dropped,
+			.live = rows[i].live,
+			.live_bytes = rows[i].live_bytes,
+			.oldest_ns = rows[i].oldest_ns,
+			.lifetime = lifetime(&rows[i].lifetime),
+		};
+	*origins = out;
+	*norigins = out ? n : 0;
+	free(rows);
+	return 0;
+}
+
+static int fill_growth(struct fill *f, struct bs_report *r)
+{
+	struct bs_growth_row *rows = NULL;
+	struct bs_report_growth *out;
+	size_t n = 0;
+	int ret = bs_model_growth(f->s->model, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct bs_report_growth){
+			.klass = class_name(f, rows[i].klass_id),
+			.site = place_name(f, rows[i].place),
+			.function = place_function(f, rows[i].place),
+			.caller = code_name(f, rows[i].code),
+			.live = rows[i].live,
+			.live_bytes = rows[i].live_bytes,
+			.oldest_ns = rows[i].oldest_ns,
+			.bytes_per_s = rows[i].bytes_per_s,
+			.error = rows[i].error_bytes_per_s,
+			.objects_per_s = rows[i].objects_per_s,
+			.objects_error = rows[i].error_objects_per_s,
+			.sure = rows[i].sure_bytes_per_s > 0,
+		};
+	r->growth = out;
+	r->ngrowth = out ? n : 0;
+	free(rows);
+	return 0;
+}
+
+static int fill_exits(struct fill *f, struct bs_report *r)
+{
+	struct bs_exit_row *rows = NULL;
+	struct bs_report_exit *out;
+	size_t n = 0;
+	int ret = bs_model_at_exit(f->s->model, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct bs_report_exit){
+			.pid = rows[i].pid,
+			.klass = class_name(f, rows[i].klass_id),
+			.site = place_name(f, rows[i].place),
+			.caller = code_name(f, rows[i].code),
+			.count = rows[i].count,
+			.bytes = rows[i].bytes,
+		};
+	r->at_exit = out;
+	r->nat_exit = out ? n : 0;
+	free(rows);
+	return 0;
+}
+
+static void fill_cost(struct fill *f, struct bs_report *r)
+{
+	const struct bs_session *s = f->s;
+	uint64_t cpu = bs_followed_cpu_ns(&s->followed);
+
+	r->ns_per_event = bs_collect_ns_per_hit(s->collect);
+	r->cpu_percent = cpu ? 100.0 * r->ns_per_event * (double)r->written / (double)cpu : -1;
+	/* Processes that came and went between two looks leave too little CPU time behind. */
+	if (r->cpu_percent > 100)
+		r->cpu_percent = -1;
+	r->tool_cpu_percent =
+		r->duration_ns ? 100.0 * (double)s->tool_cpu_ns / (double)r->duration_ns : 0;
+	r->pause_us = 0; /* trap mode stops nobody */
+}
+
+static void fill_notes(struct fill *f, struct bs_report *r)
+{
+	const struct bs_session *s = f->s;
+	size_t dark = 0;
+
+	for (size_t i = 0; i < r->nsites; i++)
+		dark += !r->sites[i].lit;
+	if (dark)
+		note(f,
+		     "%zu of %zu sites were left as no-ops by -f: what they would have said is not "
+		     "in these numbers",
+		     dark, r->nsites);
+	if (s->bystanders)
+		note(f,
+		     "%zu other process%s the same files mapped: trap mode slows %s too, without "
+		     "recording",
+		     s->bystanders, s->bystanders == 1 ? " has" : "es have",
+		     s->bystanders == 1 ? "it" : "them");
+	for (size_t i = 0; i < s->nmodules; i++)
+		if (s->modules[i]->nskipped)
+			note(f, "%zu sites of %s are not understood: %s", s->modules[i]->nskipped,
+			     s->modules[i]->path, s->modules[i]->skipped);
+	if (s->trouble)
+		note(f, "%s", s->trouble->text);
+	if (!r->written)
+		note(f, "no site was hit");
+	if (s->command && s->command->running)
+		note(f, "%s goes on untraced as pid %d", s->command->path, (int)s->command->pid);
+}
+
+int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error *err)
+{
+	struct fill f = {.s = s};
+	struct bs_report *r = &out->report;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	f.place_names = keep(&f, bs_places_count(s->sites) + 1u, sizeof(*f.place_names));
+	f.notes = keep(&f, NOTES_MAX, sizeof(*f.notes));
+	ret = -ENOMEM;
+	if (f.failed)
+		goto out;
+	r->version = BSCOPE_VERSION;
+	r->mode = "trap";
+	r->method = bs_collect_method(s->collect);
+	r->clock = "precise";
+	r->sample = 1;
+	r->start_ns = s->start_real_ns;
+	r->duration_ns = s->end_ns - s->start_ns;
+	r->verbose = s->options->verbose;
+	r->older_than_ns = s->options->older_than_ns;
+	r->has_command = s->command != NULL;
+	r->command_status = s->command ? s->command->status : 0;
+	fill_processes(&f, r);
+	fill_events(&f, r);
+	fill_sites(&f, r);
+	fill_cost(&f, r);
+	ret = fill_classes(&f, r);
+	if (!ret)
+		ret = fill_origins(&f, 0, &r->origins, &r->norigins);
+	if (!ret && r->older_than_ns)
+		ret = fill_origins(&f, r->older_than_ns, &r->older, &r->nolder);
+	if (!ret)
+		ret = fill_growth(&f, r);
+	if (!ret)
+		ret = fill_exits(&f, r);
+	if (!ret)
+		fill_notes(&f, r);
+	r->notes = f.notes;
+	r->nnotes = f.nnotes;
+	if (!ret && f.failed)
+		ret = -ENOMEM;
+out:
+	out->memory = f.chunks;
+	if (ret) {
+		bs_report_fini(out);
+		return bs_error_set(err, ret, "cannot make the report: %s", strerror(-ret));
+	}
+	return 0;
+}
+
+void bs_report_fini(struct bs_filled *f)
+{
+	struct chunk *c = f->memory;
+
+	while (c) {
+		struct chunk *next = c->next;
+
+		free(c);
+		c = next;
+	}
+	memset(f, 0, sizeof(*f));
+}

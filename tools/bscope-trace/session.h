@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * session.h - one run of the tool: which processes are followed, what is lit in them, and the
+ * way of the events from collect through decode and order into the model.
+ *
+ * Life: new -> attach -> run -> end -> (report reads it) -> free.  One thread.
+ */
+#ifndef BS_TRACE_SESSION_H
+#define BS_TRACE_SESSION_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bscope-trace/followed.h"
+#include "collect/collect.h"
+#include "decode/decode.h"
+
+struct bs_code;
+struct bs_command;
+struct bs_error;
+struct bs_model;
+struct bs_module;
+struct bs_options;
+struct bs_order;
+struct bs_sites;
+
+struct bs_session {
+	const struct bs_options *options;
+	struct bs_command *command; /* NULL without one; borrowed */
+	struct bs_sites *sites;
+	struct bs_collect *collect;
+	struct bs_decoder decoder;
+	struct bs_order *order;
+	struct bs_model *model;
+	struct bs_code *code;
+	struct bs_module **modules; /* all with sites that were seen, lit or not */
+	size_t nmodules;
+	struct bs_followed followed;
+
+	/* The traced interval, CLOCK_MONOTONIC; start also as CLOCK_REALTIME. */
+	uint64_t start_ns, end_ns, start_real_ns;
+	uint64_t tool_cpu_ns;  /* CPU time of the tool itself in the interval */
+	uint64_t watermark_ns; /* the model has everything up to here */
+	uint64_t lost;	       /* as of the last look at the counters */
+	uint64_t marks;	       /* received so far, for the live line */
+	uint64_t next_scan_ns; /* when to look for new modules and for processes that have gone */
+	size_t scan_at;	       /* where the last look stopped */
+	size_t bystanders;     /* other processes that map a lit file */
+	struct bs_collect_counts counts; /* final, after end */
+	struct bs_error *trouble; /* the first thing that went wrong without stopping the run */
+};
+
+/*
+ * Reads the sites of the processes (or of the COMMAND's file and of the preload library), loads
+ * the programs and lights what the filter chose.  A COMMAND is held until run.
+ * On error nothing is lit and the targets are as they were.
+ */
+int bs_session_new(const struct bs_options *o, struct bs_command *command, const char *preload,
+		   struct bs_session **out, struct bs_error *err);
+
+/*
+ * Traces until *stop, the duration's end, or the last process's exit.  tick, when not NULL, is
+ * called about four times a second.  0 or -errno with err; what was collected stays valid.
+ */
+int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
+		   void (*tick)(void *ctx, const struct bs_session *s), void *ctx,
+		   struct bs_error *err);
+
+/* Makes the sites no-ops again, drains what is on the way, closes the books. */
+int bs_session_end(struct bs_session *s, struct bs_error *err);
+
+void bs_session_free(struct bs_session *s);
+
+#endif
