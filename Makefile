@@ -40,7 +40,7 @@ ALL_CFLAGS = -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) $(EXTRA)
 .SUFFIXES:
 .SECONDARY:
 
-all: runtime tools
+all: runtime tools ## the runtime, the preload library and bscope-trace
 
 # --- runtime: what runs inside the program; see runtime/record.c -------------------------------
 
@@ -138,9 +138,113 @@ $B/bscope-trace.static: $B/tools/bscope-trace/main.o $(TOOLS_A)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(TOOLS_LIBS_STATIC)
 
-# --- tests ---------------------------------------------------------------------------------------
+# --- tests, benches, checks ----------------------------------------------------------------------
 
 include tests/tests.mk
+-include bench/bench.mk
+-include bench/model.mk
 
-.PHONY: all runtime tools static
+setup-%: ## install what is missing for build, demo, check or lint
+	$(Q)sh tests/setup.sh $*
+
+# A second make, because what setup installs changes what the first one found (pkg-config, the
+# compiler's name of the machine).
+demo: setup-demo ## install what is missing, build, trace redis-server and a leaking daemon
+	$(Q)$(MAKE) --no-print-directory all $B/tests/programs/leaky
+	$(Q)BUILD=$B sh tests/demo.sh
+
+check: setup-check ## install what is missing, build, run all tests
+	$(Q)$(MAKE) --no-print-directory check-run
+
+PROVE = prove --merge --timer -e ''
+TEST_ENV = BUILD=$B CMOCKA_MESSAGE_OUTPUT=TAP CC='$(CC)' CLANG='$(CLANG)'
+E2E := $(wildcard tests/e2e/*.bats)
+
+check-run: all static unit programs
+	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN) $(E2E)
+
+check-bpf: all unit programs ## the tests that need BPF
+	$(Q)$(TEST_ENV) BSCOPE_REQUIRE_BPF=1 $(PROVE) $(wildcard $B/tests/unit/test_collect*) \
+		$(filter-out tests/e2e/proof.bats tests/e2e/schema.bats,$(E2E))
+
+check-kernels: ## the same binary on other kernels, under emulation
+	$(Q)sh tests/kernels/run.sh
+
+# Sanitizers get a build of their own.
+asan: ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory B=$B/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+		EXTRA='-fsanitize=address,undefined -fno-sanitize-recover=all' unit-run
+
+tsan: ## unit tests under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory B=$B/tsan CFLAGS='-O1 -g' EXTRA='-fsanitize=thread' unit-run
+
+unit-run: unit
+	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN)
+
+C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^tests/proof/')
+lint: setup-lint bpf-skeletons ## clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
+	$(Q)clang-tidy --quiet $(filter-out %.bpf.c,$(filter %.c,$(filter tools/% runtime/%,$(C_FILES)))) -- \
+		-std=gnu11 -D_GNU_SOURCE $(INC) -I$B/bpf -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""'
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
+		--suppress=missingIncludeSystem $(INC) -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""' tools runtime
+	$(Q)$(MAKE) --no-print-directory B=$B/analyzer CC=gcc WERROR=1 EXTRA=-fanalyzer $B/analyzer/libbscope-tools.a
+	$(Q)shellcheck $$(git ls-files '*.sh' .ci/run)
+	$(Q)mandoc -T lint -W warning $(MAN)
+
+bpf-skeletons: $(BPF_SKEL)
+
+format: ## clang-format everything
+	$(Q)clang-format -i $(C_FILES)
+
+format-check:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+# --- manuals, installation -----------------------------------------------------------------------
+
+MAN := tools/bscope-trace/bscope-trace.1 include/bscope/bscope.3
+
+man: $(MAN:%=$B/%.txt) ## the manuals as text, under build/
+$B/%.txt: %
+	@mkdir -p $(@D)
+	$(Q)mandoc -T utf8 $< | col -b > $@
+
+# mode:file:destination; install and uninstall both work from this list.
+INSTALL = \
+	755:$B/bscope-trace:$(bindir)/bscope-trace \
+	755:$(LIBBSCOPE_SO):$(libdir)/libbscope.so.$(SOVERSION) \
+	link:libbscope.so.$(SOVERSION):$(libdir)/libbscope.so \
+	644:$(LIBBSCOPE_A):$(libdir)/libbscope.a \
+	755:$(PRELOAD_SO):$(libdir)/libbscope-preload.so \
+	644:$B/bscope.pc:$(libdir)/pkgconfig/bscope.pc \
+	644:include/bscope/bscope.h:$(includedir)/bscope/bscope.h \
+	644:include/bscope/site.h:$(includedir)/bscope/site.h \
+	644:include/bscope/abi.h:$(includedir)/bscope/abi.h \
+	644:tools/render/bscope-report-1.schema.json:$(datadir)/bscope-report-1.schema.json \
+	644:tools/render/bscope-sites-1.schema.json:$(datadir)/bscope-sites-1.schema.json \
+	644:tools/bscope-trace/bscope-trace.1:$(mandir)/man1/bscope-trace.1 \
+	644:include/bscope/bscope.3:$(mandir)/man3/bscope.3 \
+	644:README.md:$(docdir)/README.md \
+	644:CHANGELOG.md:$(docdir)/CHANGELOG.md
+
+install: all
+	$(Q)for i in $(INSTALL); do \
+		mode=$${i%%:*}; rest=$${i#*:}; from=$${rest%%:*}; to=$(DESTDIR)$${rest#*:}; \
+		mkdir -p "$${to%/*}" || exit 1; \
+		if [ $$mode = link ]; then ln -sf "$$from" "$$to"; \
+		else install -m $$mode "$$from" "$$to"; fi || exit 1; \
+	done
+
+uninstall:
+	$(Q)for i in $(INSTALL); do rm -f "$(DESTDIR)$${i##*:}"; done
+	$(Q)rmdir "$(DESTDIR)$(includedir)/bscope" "$(DESTDIR)$(datadir)" "$(DESTDIR)$(docdir)" \
+		2>/dev/null || true
+
+clean:
+	$(Q)rm -rf $B
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile bench/*.mk tests/fuzz/*.mk
+
+.PHONY: all runtime tools static demo check check-run check-bpf check-kernels asan tsan unit-run lint \
+	bpf-skeletons format format-check man install uninstall clean help
 -include $(shell find $B -name '*.d' 2>/dev/null)

@@ -7,7 +7,28 @@ UNIT_BIN := $(UNIT_SRC:%.c=$B/%)
 $B/tests/unit/%: tests/unit/%.c $(TOOLS_A)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -I$B/bpf -o $@ $< $(TOOLS_A) -lcmocka $(TOOLS_LIBS) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) -I$B/bpf -o $@ $< $(TOOLS_A) -lcmocka -ljansson $(TOOLS_LIBS) -lm -lpthread
 
 unit: $(UNIT_BIN)
-.PHONY: unit
+
+# Programs that know what they did.  NAME-plain is the same source without sites.
+PROGRAMS := $(patsubst tests/programs/%.c,$B/tests/programs/%,$(wildcard tests/programs/*.c)) \
+	$B/tests/programs/leaky-plain
+
+$B/tests/programs/%: tests/programs/%.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) -o $@ $< $(LIBBSCOPE_A) -lpthread
+
+$B/tests/programs/%-plain: tests/programs/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) -DBSCOPE_DISABLE -o $@ $< -lpthread
+
+programs: $(PROGRAMS)
+
+-include tests/programs/preload/preload.mk
+-include tests/proof/proof.mk
+-include tests/fuzz/fuzz.mk
+
+.PHONY: unit programs

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# setup.sh SET... - install the Debian packages that a set needs and that are missing.
+#
+# Sets: build demo check lint.  As root on Debian or Ubuntu it installs; otherwise it says what to
+# install and fails.  Nothing is done when nothing is missing.
+set -eu
+
+packages() {
+	case $1 in
+	build) echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev zlib1g-dev uthash-dev systemtap-sdt-dev ;;
+	demo) packages build; echo redis-server redis-tools ;;
+	check)
+		packages demo
+		echo g++ lld binutils perl bats libcmocka-dev libjansson-dev valgrind bpftrace \
+			linux-perf jq python3-jsonschema mandoc sqlite3 git procps libc6-dev-i386 \
+			libclang-rt-14-dev ;;
+	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;
+	*) echo "setup.sh: no such set: $1 (build, demo, check or lint)" >&2; exit 64 ;;
+	esac
+}
+
+[ $# -gt 0 ] || { echo "usage: setup.sh build|demo|check|lint..." >&2; exit 64; }
+wanted=$(for set in "$@"; do packages "$set"; done)
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+	echo "setup: not a Debian system: please install the equivalents of:" $wanted >&2
+	exit 0
+fi
+
+missing=
+for p in $wanted; do
+	case " $missing " in *" $p "*) continue ;; esac
+	dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "setup: missing packages; as root run: apt-get install$missing" >&2
+	exit 1
+fi
+echo "setup: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+# Services that come with a package (redis-server) are not to be started by an installation.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' > "$policy"
+	chmod +x "$policy"
+	trap 'rm -f "$policy"' EXIT
+fi
+log=$(mktemp)
+# shellcheck disable=SC2086
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+	cat "$log" >&2
+	rm -f "$log"
+	echo "setup: could not install:$missing" >&2
+	exit 1
+fi
+rm -f "$log"
