@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * site.h - one site: the place in a program where a mark stands, and everything a tool needs to
+ * find it, read it and switch it on.
+ *
+ * Programs include <bscope/bscope.h>, whose macros are built from the four below.  Libraries
+ * that make marks of their own kind of object (an allocator, a preload library) may use these
+ * directly:
+ *
+ *   BSCOPE_SITE1(kind, spelling, flags, klass, name, id)
+ *   BSCOPE_SITE2(kind, spelling, flags, klass, name, id, a1)
+ *   BSCOPE_SITE3(kind, spelling, flags, klass, name, id, a1, a2)
+ *   BSCOPE_SITE1_NEW(klass, name, id)      a new whose size is not said
+ *
+ *   kind        enum bscope_kind of abi.h
+ *   spelling    the same as a string literal, "resize_end": the name of the USDT probe
+ *   flags       BSCOPE_SITE_SIZED, BSCOPE_SITE_CALLER of abi.h, or 0
+ *   klass       class of the object, a string literal
+ *   name        the object as the source calls it, a string literal
+ *   id, a1, a2  operands: pointers (to functions too), arrays, integers, enums; abi.h says what
+ *               they mean for each kind
+ *
+ * Each is one asm statement without its semicolon.  Operands are evaluated once; with
+ * BSCOPE_DISABLE, or where there are no sites, not at all.
+ *
+ * What stands in the code on x86-64:
+ *
+ *   990:  90                  nop     the USDT probe: .note.stapsdt and the record name it
+ *   991:  66 0f 1f 44 00 00   nopw    the switch: a tool writes "jmp stub" over its first 5 bytes
+ *
+ * and, in other sections: the note, the record (struct bscope_site) and the stub.  The macros
+ * that may be defined before the first #include:
+ *
+ *   BSCOPE_DISABLE      no sites at all
+ *   BSCOPE_NO_RUNTIME   sites without a stub, which need no libbscope: only trap mode sees them
+ */
+#ifndef BSCOPE_SITE_H
+#define BSCOPE_SITE_H
+
+#include <bscope/abi.h>
+
+#if defined(BSCOPE_DISABLE) || !defined(__ELF__) || !defined(__GNUC__) || \
+	!(defined(__linux__) || defined(BSCOPE_FORCE_SITES))
+#define BSCOPE_HAS_SITES 0
+#else
+#define BSCOPE_HAS_SITES 1
+#endif
+
+/* An operand as a machine word.  C++ gets the functional form, which -Wold-style-cast lets be. */
+typedef __UINTPTR_TYPE__ bscope_word;
+#ifdef __cplusplus
+#define BSCOPE_WORD(x) bscope_word(x)
+#else
+#define BSCOPE_WORD(x) ((bscope_word)(x))
+#endif
+
+#if BSCOPE_HAS_SITES
+
+/*
+ * Raised while a tracer is attached to sites of this binary, by the kernel, which lowers it
+ * even when the tracer dies.  One for all sites of an executable or library.  The asm gets it
+ * as an operand, so that link-time optimisation may rename it.
+ */
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern volatile unsigned short bscope_semaphore;
+__attribute__((__weak__, __visibility__("hidden"),
+	       __section__(".probes"))) volatile unsigned short bscope_semaphore = 0;
+#ifdef __cplusplus
+}
+#endif
+
+/*
+ * asm inline: without it gcc takes the size of the site from the lines of the template, and
+ * no longer inlines the function around it.
+ */
+#if defined(__clang__) ? __clang_major__ >= 11 : __GNUC__ >= 9
+#define BSCOPE_ASM __asm__ __volatile__ __inline__
+#else
+#define BSCOPE_ASM __asm__ __volatile__
+#endif
+
+#if defined(__LP64__)
+#define BSCOPE_ASM_ADDR ".8byte"
+#define BSCOPE_ASM_SIZE "8@"
+#else
+#define BSCOPE_ASM_ADDR ".4byte"
+#define BSCOPE_ASM_SIZE "4@"
+#endif
+
+#if defined(__x86_64__) && defined(__LP64__)
+
+/*
+ * The switch is a nop of 6 bytes because tracers and the kernel look for nops of 5 and 10 behind
+ * a probe and rewrite them: nobody else's attaches here.  It stands there without a
+ * stub too (BSCOPE_NO_RUNTIME), so that no alignment nop of the compiler's follows the probe.
+ *
+ * The .reloc ties the code to its record: functions that differ in their sites alone are not
+ * folded into one by --icf, and --gc-sections keeps the records of what it keeps.
+ *
+ * Intel syntax would misread all of this; it is refused with a message.
+ */
+#define BSCOPE_ASM_CODE                                                                       \
+	"{|.error \"bscope: sites need AT&T syntax; build this file without -masm=intel\"\n}" \
+	"990:\tnop\n"                                                                         \
+	"991:\t.byte 0x66,0x0f,0x1f,0x44,0,0\n"                                               \
+	"\t.reloc 990b,R_X86_64_NONE,998f\n"
+
+/*
+ * Numbers, or a register that is not rsp.  Allowing memory makes clang spill; allowing rsp gives
+ * a wrong value, because the stub has moved it.
+ */
+#define BSCOPE_ASM_IN "nl"
+
+#ifndef BSCOPE_NO_RUNTIME
+/*
+ * The stub: steps over the red zone, saves what it uses, passes the record and the operands,
+ * and comes back behind the switch.  It touches no flags.  Operands may sit in any register,
+ * those of the arguments too: each is read while all registers are as the program left them, or
+ * restored, and kept on the stack until all are read.  Constants of 64 bits go through mov,
+ * since push takes 32.  The call goes through the GOT: a lazy PLT would resolve it with the
+ * program's registers live.
+ */
+#define BSCOPE_ASM_STUB_REF "999f-."
+#define BSCOPE_ASM_STUB(body)                                            \
+	"\t.pushsection .text.bscope,\"ax?\",\"progbits\"\n"             \
+	"999:\tlea -128(%%rsp),%%rsp\n"                                  \
+	"\tpush %%rdi\n\tpush %%rsi\n" body "\tpop %%rsi\n\tpop %%rdi\n" \
+	"\tlea 128(%%rsp),%%rsp\n"                                       \
+	"\tjmp 991b+6\n"                                                 \
+	"\t.popsection\n"
+#define BSCOPE_ASM_CALL(entry)      \
+	"\tlea 998b(%%rip),%%rdi\n" \
+	"\tcall *" entry "@GOTPCREL(%%rip)\n"
+#define BSCOPE_ASM_STUB1 \
+	BSCOPE_ASM_STUB("\tmov %[bscope_0],%%rsi\n" BSCOPE_ASM_CALL("bscope_record"))
+#define BSCOPE_ASM_STUB2                                                                 \
+	BSCOPE_ASM_STUB("\tpush %%rdx\n"                                                 \
+			"\tmov %[bscope_0],%%rdi\n\tpush %%rdi\n\tmov 24(%%rsp),%%rdi\n" \
+			"\tmov %[bscope_1],%%rdx\n\tpop %%rsi\n" BSCOPE_ASM_CALL(        \
+				"bscope_record2") "\tpop %%rdx\n")
+#define BSCOPE_ASM_STUB3                                                                       \
+	BSCOPE_ASM_STUB("\tpush %%rdx\n\tpush %%rcx\n"                                         \
+			"\tmov %[bscope_0],%%rdi\n\tpush %%rdi\n\tmov 32(%%rsp),%%rdi\n"       \
+			"\tmov %[bscope_1],%%rdi\n\tpush %%rdi\n\tmov 40(%%rsp),%%rdi\n"       \
+			"\tmov %[bscope_2],%%rcx\n\tpop %%rdx\n\tpop %%rsi\n" BSCOPE_ASM_CALL( \
+				"bscope_record3") "\tpop %%rcx\n\tpop %%rdx\n")
+#endif
+
+#else /* not x86-64 */
+
+/*
+ * The probe alone.  Where a switch is written (arm64: a second nop, patched to "b stub"), it
+ * goes here, with its stub.
+ */
+#define BSCOPE_ASM_CODE "990:\tnop\n" BSCOPE_ASM_TIE
+#if defined(__aarch64__)
+#define BSCOPE_ASM_TIE "\t.reloc 990b,R_AARCH64_NONE,998f\n"
+#elif defined(__i386__)
+#define BSCOPE_ASM_TIE "\t.reloc 990b,R_386_NONE,998f\n"
+#else
+#define BSCOPE_ASM_TIE
+#endif
+#define BSCOPE_ASM_IN "nr"
+
+#endif
+
+#ifndef BSCOPE_ASM_STUB_REF
+#define BSCOPE_ASM_STUB_REF "0"
+#define BSCOPE_ASM_STUB1
+#define BSCOPE_ASM_STUB2
+#define BSCOPE_ASM_STUB3
+#endif
+
+/*
+ * The note of systemtap's <sys/sdt.h>, version 3, which perf, gdb, bpftrace and libbpf read:
+ * https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation
+ */
+#define BSCOPE_ASM_NOTE(spelling, args)                                           \
+	"\t.pushsection .note.stapsdt,\"?\",\"note\"\n"                           \
+	"\t.balign 4\n"                                                           \
+	"\t.4byte 993f-992f,995f-994f,3\n"                                        \
+	"992:\t.asciz \"stapsdt\"\n"                                              \
+	"993:\t.balign 4\n"                                                       \
+	"994:\t" BSCOPE_ASM_ADDR " 990b\n"                                        \
+	"\t" BSCOPE_ASM_ADDR " _.stapsdt.base\n"                                  \
+	"\t" BSCOPE_ASM_ADDR " %c[bscope_sem]\n"                                  \
+	"\t.asciz \"bscope\"\n"                                                   \
+	"\t.asciz \"" spelling "\"\n"                                             \
+	"\t.asciz \"" args "\"\n"                                                 \
+	"995:\t.balign 4\n"                                                       \
+	"\t.popsection\n"                                                         \
+	"\t.ifndef _.stapsdt.base\n"                                              \
+	"\t.pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n" \
+	"\t.weak _.stapsdt.base\n"                                                \
+	"\t.hidden _.stapsdt.base\n"                                              \
+	"_.stapsdt.base:\t.space 1\n"                                             \
+	"\t.size _.stapsdt.base,1\n"                                              \
+	"\t.popsection\n"                                                         \
+	"\t.endif\n"
+
+/* struct bscope_site.  Strings are operands, never text: they may hold %, quotes and braces. */
+#define BSCOPE_ASM_RECORD(nargs)                                              \
+	"\t.pushsection bscope_sites,\"aw?\",\"progbits\"\n"                  \
+	"\t.balign 4\n"                                                       \
+	"998:\t.4byte 990b-.\n"                                               \
+	"\t.4byte " BSCOPE_ASM_STUB_REF "\n"                                  \
+	"\t.4byte %c[bscope_class]-.\n"                                       \
+	"\t.4byte %c[bscope_name]-.\n"                                        \
+	"\t.4byte %c[bscope_file]-.\n"                                        \
+	"\t.4byte %c[bscope_line]\n"                                          \
+	"\t.byte %c[bscope_kind]," nargs ",%c[bscope_flags],%c[bscope_abi]\n" \
+	"\t.4byte 0\n"                                                        \
+	"\t.popsection\n"
+
+#define BSCOPE_ASM_WHAT(kind, flags, klass, name)                                                  \
+	[bscope_sem] "i"(&bscope_semaphore), [bscope_class] "i"(klass), [bscope_name] "i"(name),   \
+		[bscope_file] "i"(__FILE__), [bscope_line] "i"(__LINE__), [bscope_kind] "i"(kind), \
+		[bscope_flags] "i"(flags), [bscope_abi] "i"(BSCOPE_ABI_VERSION)
+
+#define BSCOPE_SITE1(kind, spelling, flags, klass, name, id)                                \
+	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(spelling, BSCOPE_ASM_SIZE "%[bscope_0]") \
+			   BSCOPE_ASM_RECORD("1") BSCOPE_ASM_STUB1                          \
+		   :                                                                        \
+		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)),                             \
+		     BSCOPE_ASM_WHAT(kind, flags, klass, name))
+
+/* Every new has a size operand in its note, so that stock tools see one set of arguments. */
+#define BSCOPE_SITE1_NEW(klass, name, id)                                                          \
+	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(                                                \
+			   "new", BSCOPE_ASM_SIZE "%[bscope_0] " BSCOPE_ASM_SIZE "%[bscope_zero]") \
+			   BSCOPE_ASM_RECORD("1") BSCOPE_ASM_STUB1                                 \
+		   :                                                                               \
+		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)), [bscope_zero] "n"(0),              \
+		     BSCOPE_ASM_WHAT(BSCOPE_KIND_NEW, 0, klass, name))
+
+#define BSCOPE_SITE2(kind, spelling, flags, klass, name, id, a1)                                 \
+	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(spelling, BSCOPE_ASM_SIZE                     \
+						   "%[bscope_0] " BSCOPE_ASM_SIZE "%[bscope_1]") \
+			   BSCOPE_ASM_RECORD("2") BSCOPE_ASM_STUB2                               \
+		   :                                                                             \
+		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)),                                  \
+		     [bscope_1] BSCOPE_ASM_IN(BSCOPE_WORD(a1)),                                  \
+		     BSCOPE_ASM_WHAT(kind, flags, klass, name))
+
+#define BSCOPE_SITE3(kind, spelling, flags, klass, name, id, a1, a2)                             \
+	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(spelling, BSCOPE_ASM_SIZE                     \
+						   "%[bscope_0] " BSCOPE_ASM_SIZE                \
+						   "%[bscope_1] " BSCOPE_ASM_SIZE "%[bscope_2]") \
+			   BSCOPE_ASM_RECORD("3") BSCOPE_ASM_STUB3                               \
+		   :                                                                             \
+		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)),                                  \
+		     [bscope_1] BSCOPE_ASM_IN(BSCOPE_WORD(a1)),                                  \
+		     [bscope_2] BSCOPE_ASM_IN(BSCOPE_WORD(a2)),                                  \
+		     BSCOPE_ASM_WHAT(kind, flags, klass, name))
+
+#else /* no sites */
+
+/* Operands are named but not evaluated: a variable that only a mark uses draws no warning. */
+#define BSCOPE_UNUSED(x) ((void)sizeof(BSCOPE_WORD(x)))
+
+#define BSCOPE_SITE1(kind, spelling, flags, klass, name, id) BSCOPE_UNUSED(id)
+#define BSCOPE_SITE1_NEW(klass, name, id)		     BSCOPE_UNUSED(id)
+#define BSCOPE_SITE2(kind, spelling, flags, klass, name, id, a1) \
+	(BSCOPE_UNUSED(id), BSCOPE_UNUSED(a1))
+#define BSCOPE_SITE3(kind, spelling, flags, klass, name, id, a1, a2) \
+	(BSCOPE_UNUSED(id), BSCOPE_UNUSED(a1), BSCOPE_UNUSED(a2))
+
+#endif
+
+#endif /* BSCOPE_SITE_H */
