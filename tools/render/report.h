@@ -14,7 +14,7 @@
 
 struct bs_report_process {
 	uint32_t pid;
-	const char *comm, *exe;
+	const char *comm, *exe; /* NULL where not known */
 	bool exited;
 };
 
@@ -56,13 +56,18 @@ struct bs_report_origin {
 struct bs_report_growth {
 	const char *klass, *site, *function, *caller;
 	uint64_t live, live_bytes, oldest_ns;
+	/* Slopes and the half-widths of their 95 % intervals. */
 	double bytes_per_s, error, objects_per_s, objects_error;
-	bool sure; /* bytes_per_s - error > 0 */
+	/*
+	 * One of the two is above zero with its whole interval.  Objects count as well: a class
+	 * whose marks say no size leaks without a byte.
+	 */
+	bool sure;
 };
 
 struct bs_report_exit {
 	uint32_t pid;
-	const char *klass, *site, *caller;
+	const char *klass, *site, *function, *caller; /* the last two may be NULL */
 	uint64_t count, bytes;
 };
 
@@ -99,27 +104,34 @@ struct bs_report {
 	const struct bs_report_exit *at_exit;
 	size_t nat_exit;
 
-	double ns_per_event;
+	double ns_per_event;	 /* <= 0: not known */
 	double cpu_percent;	 /* of the traced processes' CPU time; < 0: not known */
-	double tool_cpu_percent; /* of one CPU */
+	double tool_cpu_percent; /* of one CPU; < 0: not known */
 	double pause_us;	 /* 0 in trap mode: nothing is stopped */
 
 	bool has_command;   /* a COMMAND was run */
 	int command_status; /* wait(2) status of it */
-	const char *const
-		*notes; /* sentences worth reading: bystanders, sites not lit, late events */
+	/* Sentences worth reading: bystanders, sites not lit, late events. */
+	const char *const *notes;
 	size_t nnotes;
 	bool verbose; /* all rows instead of the first ten */
 };
 
-/* Text for people; width of the terminal or 0 for 100.  0 or -errno of the stream. */
+/*
+ * Text for people, UTF-8; no line is wider than width (0: 100; at least 80, at most 400).
+ * color adds emphasis by ANSI sequences, never meaning.  0, -ENOMEM or -errno of the stream.
+ */
 int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color);
 
 /* One JSON document, schema bscope-report/1, newline at its end.  0 or -errno of the stream. */
 int bs_render_json(FILE *out, const struct bs_report *r);
 
-/* The table of sites for --list, as text or JSON (schema bscope-sites/1). */
+/*
+ * The table of sites for --list, as text or JSON (schema bscope-sites/1); hits and lit are
+ * not used.  Text is never shortened: it is for grep as well.  0, -ENOMEM or -errno.
+ */
 int bs_render_list(FILE *out, const struct bs_report_site *sites, size_t n, bool json);
+int bs_render_list_json(FILE *out, const struct bs_report_site *sites, size_t n);
 
 /* The live line. */
 struct bs_live {
@@ -127,7 +139,10 @@ struct bs_live {
 	double events_per_s;
 	uint64_t live, live_bytes, lost;
 };
-/* Without newline or control characters, at most size - 1 bytes; fits into width columns. */
+/*
+ * ASCII without newline or control characters, at most size - 1 bytes and width columns
+ * (0: 80).  Where it is narrow, the loss goes last.
+ */
 void bs_render_live(char *buf, size_t size, const struct bs_live *l, unsigned width);
 
 #endif

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* report_json.c - the report as JSON: schema bscope-report/1, a public interface. */
+#include "render/report.h"
+
+#include <sys/wait.h>
+
+#include "bscope/abi.h"
+#include "render/json_writer.h"
+#include "target/sites.h"
+
+static void json_lifetime(struct bs_json *j, const struct bs_report_lifetime *l)
+{
+	if (!l->count) {
+		bs_json_null(j, "lifetime_ns");
+		return;
+	}
+	bs_json_object_begin(j, "lifetime_ns");
+	bs_json_u64(j, "count", l->count);
+	bs_json_u64(j, "p50", l->p50_ns);
+	bs_json_u64(j, "p90", l->p90_ns);
+	bs_json_u64(j, "p99", l->p99_ns);
+	bs_json_u64(j, "max", l->max_ns);
+	bs_json_object_end(j);
+}
+
+static void json_processes(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "processes");
+	for (size_t i = 0; i < r->nprocesses; i++) {
+		const struct bs_report_process *p = &r->processes[i];
+
+		bs_json_object_begin(j, NULL);
+		bs_json_u64(j, "pid", p->pid);
+		bs_json_str(j, "comm", p->comm);
+		bs_json_str(j, "exe", p->exe);
+		bs_json_bool(j, "exited", p->exited);
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_command(struct bs_json *j, const struct bs_report *r)
+{
+	int status = r->command_status;
+
+	if (!r->has_command) {
+		bs_json_null(j, "command");
+		return;
+	}
+	bs_json_object_begin(j, "command");
+	if (WIFEXITED(status))
+		bs_json_u64(j, "status", (uint64_t)WEXITSTATUS(status));
+	else
+		bs_json_null(j, "status");
+	if (WIFSIGNALED(status))
+		bs_json_u64(j, "signal", (uint64_t)WTERMSIG(status));
+	else
+		bs_json_null(j, "signal");
+	bs_json_object_end(j);
+}
+
+static void json_events(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_object_begin(j, "events");
+	bs_json_u64(j, "written", r->written);
+	bs_json_u64(j, "received", r->received);
+	bs_json_u64(j, "lost", r->lost);
+	bs_json_object_begin(j, "lost_by_reason");
+	for (size_t i = 0; i < r->nreasons; i++)
+		bs_json_u64(j, r->reasons[i].name, r->reasons[i].count);
+	bs_json_object_end(j);
+	bs_json_object_begin(j, "by_kind");
+	for (unsigned kind = BSCOPE_KIND_NEW; kind < BSCOPE_KIND_END; kind++)
+		bs_json_u64(j, bs_kind_name(kind), r->by_kind[kind]);
+	bs_json_object_end(j);
+	bs_json_object_end(j);
+}
+
+/* What --list and the report say alike; the caller closes the object. */
+static void json_site_begin(struct bs_json *j, const struct bs_report_site *s)
+{
+	bs_json_object_begin(j, NULL);
+	bs_json_str(j, "kind", s->kind);
+	bs_json_str(j, "file", s->file);
+	bs_json_u64(j, "line", s->line);
+	bs_json_str(j, "function", s->function);
+	bs_json_str(j, "name", s->name);
+	bs_json_str(j, "class", s->klass);
+	bs_json_str(j, "binary", s->binary);
+}
+
+static void json_site_end(struct bs_json *j, const struct bs_report_site *s)
+{
+	bs_json_array_begin(j, "addresses");
+	for (size_t i = 0; i < s->naddresses; i++)
+		bs_json_hex_str(j, NULL, s->addresses[i]);
+	bs_json_array_end(j);
+	bs_json_object_end(j);
+}
+
+static void json_sites(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "sites");
+	for (size_t i = 0; i < r->nsites; i++) {
+		json_site_begin(j, &r->sites[i]);
+		bs_json_u64(j, "hits", r->sites[i].hits);
+		bs_json_bool(j, "lit", r->sites[i].lit);
+		json_site_end(j, &r->sites[i]);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_objects(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_object_begin(j, "objects");
+	bs_json_u64(j, "created", r->created);
+	bs_json_u64(j, "dropped", r->dropped);
+	bs_json_u64(j, "live", r->live);
+	bs_json_u64(j, "live_bytes", r->live_bytes);
+	bs_json_u64(j, "unknown", r->unknown);
+	bs_json_object_end(j);
+}
+
+static void json_classes(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "classes");
+	for (size_t i = 0; i < r->nclasses; i++) {
+		const struct bs_report_class *c = &r->classes[i];
+
+		bs_json_object_begin(j, NULL);
+		bs_json_str(j, "class", c->klass);
+		bs_json_u64(j, "created", c->created);
+		bs_json_u64(j, "dropped", c->dropped);
+		bs_json_u64(j, "live", c->live);
+		bs_json_u64(j, "live_bytes", c->live_bytes);
+		bs_json_u64(j, "unknown", c->unknown);
+		json_lifetime(j, &c->lifetime);
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_place(struct bs_json *j, const char *klass, const char *site, const char *function,
+		       const char *caller)
+{
+	bs_json_str(j, "class", klass);
+	bs_json_str(j, "site", site);
+	bs_json_str(j, "function", function);
+	bs_json_str(j, "caller", caller);
+}
+
+static double seconds(uint64_t ns)
+{
+	return (double)ns / 1e9;
+}
+
+static void json_origins(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "origins");
+	for (size_t i = 0; i < r->norigins; i++) {
+		const struct bs_report_origin *o = &r->origins[i];
+
+		bs_json_object_begin(j, NULL);
+		json_place(j, o->klass, o->site, o->function, o->caller);
+		bs_json_u64(j, "created", o->created);
+		bs_json_u64(j, "dropped", o->dropped);
+		bs_json_u64(j, "live", o->live);
+		bs_json_u64(j, "live_bytes", o->live_bytes);
+		bs_json_double(j, "oldest_s", seconds(o->oldest_ns));
+		json_lifetime(j, &o->lifetime);
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_growth(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "growth");
+	for (size_t i = 0; i < r->ngrowth; i++) {
+		const struct bs_report_growth *g = &r->growth[i];
+
+		bs_json_object_begin(j, NULL);
+		json_place(j, g->klass, g->site, g->function, g->caller);
+		bs_json_u64(j, "live", g->live);
+		bs_json_u64(j, "live_bytes", g->live_bytes);
+		bs_json_double(j, "bytes_per_s", g->bytes_per_s);
+		bs_json_double(j, "error", g->error);
+		bs_json_double(j, "objects_per_s", g->objects_per_s);
+		bs_json_double(j, "objects_error", g->objects_error);
+		bs_json_bool(j, "sure", g->sure);
+		bs_json_double(j, "oldest_s", seconds(g->oldest_ns));
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_at_exit(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "live_at_exit");
+	for (size_t i = 0; i < r->nat_exit; i++) {
+		const struct bs_report_exit *e = &r->at_exit[i];
+
+		bs_json_object_begin(j, NULL);
+		bs_json_u64(j, "pid", e->pid);
+		json_place(j, e->klass, e->site, e->function, e->caller);
+		bs_json_u64(j, "count", e->count);
+		bs_json_u64(j, "bytes", e->bytes);
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_older(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_object_begin(j, "older_than");
+	bs_json_double(j, "seconds", seconds(r->older_than_ns));
+	bs_json_array_begin(j, "origins");
+	for (size_t i = 0; i < r->nolder; i++) {
+		const struct bs_report_origin *o = &r->older[i];
+
+		bs_json_object_begin(j, NULL);
+		json_place(j, o->klass, o->site, o->function, o->caller);
+		bs_json_u64(j, "live", o->live);
+		bs_json_u64(j, "live_bytes", o->live_bytes);
+		bs_json_double(j, "oldest_s", seconds(o->oldest_ns));
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+	bs_json_object_end(j);
+}
+
+static void double_or_null(struct bs_json *j, const char *key, double value, bool known)
+{
+	if (known)
+		bs_json_double(j, key, value);
+	else
+		bs_json_null(j, key);
+}
+
+static void json_overhead(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_object_begin(j, "overhead");
+	double_or_null(j, "ns_per_event", r->ns_per_event, r->ns_per_event > 0);
+	double_or_null(j, "cpu_percent", r->cpu_percent, r->cpu_percent >= 0);
+	bs_json_double(j, "pause_us", r->pause_us);
+	double_or_null(j, "tool_cpu_percent", r->tool_cpu_percent, r->tool_cpu_percent >= 0);
+	bs_json_str(j, "method", r->method);
+	bs_json_object_end(j);
+}
+
+int bs_render_json(FILE *out, const struct bs_report *r)
+{
+	struct bs_json j;
+
+	bs_json_init(&j, out);
+	bs_json_object_begin(&j, NULL);
+	bs_json_str(&j, "schema", "bscope-report/1");
+	bs_json_str(&j, "version", r->version);
+	bs_json_str(&j, "mode", r->mode);
+	bs_json_str(&j, "clock", r->clock);
+	bs_json_u64(&j, "sample", r->sample);
+	bs_json_u64_str(&j, "start_ns", r->start_ns);
+	bs_json_u64_str(&j, "duration_ns", r->duration_ns);
+	json_processes(&j, r);
+	json_command(&j, r);
+	json_events(&j, r);
+	json_objects(&j, r);
+	json_classes(&j, r);
+	json_origins(&j, r);
+	json_growth(&j, r);
+	bs_json_null(&j, "verdicts"); /* not examined, which is not the same as none found */
+	json_at_exit(&j, r);
+	if (r->older_than_ns)
+		json_older(&j, r);
+	json_overhead(&j, r);
+	bs_json_array_begin(&j, "notes");
+	for (size_t i = 0; i < r->nnotes; i++)
+		bs_json_str(&j, NULL, r->notes[i]);
+	bs_json_array_end(&j);
+	json_sites(&j, r);
+	bs_json_object_end(&j);
+	return bs_json_finish(&j);
+}
+
+int bs_render_list_json(FILE *out, const struct bs_report_site *sites, size_t n)
+{
+	struct bs_json j;
+
+	bs_json_init(&j, out);
+	bs_json_object_begin(&j, NULL);
+	bs_json_str(&j, "schema", "bscope-sites/1");
+	bs_json_array_begin(&j, "sites");
+	for (size_t i = 0; i < n; i++) {
+		json_site_begin(&j, &sites[i]);
+		json_site_end(&j, &sites[i]);
+	}
+	bs_json_array_end(&j);
+	bs_json_object_end(&j);
+	return bs_json_finish(&j);
+}
