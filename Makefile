@@ -243,7 +243,7 @@ clean:
 	$(Q)rm -rf $B
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile bench/*.mk tests/fuzz/*.mk
+	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile $(wildcard bench/*.mk tests/fuzz/*.mk)
 
 .PHONY: all runtime tools static demo check check-run check-bpf check-kernels asan tsan unit-run lint \
 	bpf-skeletons format format-check man install uninstall clean help

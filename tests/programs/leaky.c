@@ -17,9 +17,9 @@
 
 #include <bscope/bscope.h>
 
-#define STEP_NS	 5000000ull /* work is done 200 times a second */
-#define PEER	 64
-#define CACHE	 512
+#define STEP_NS 5000000ull /* work is done 200 times a second */
+#define PEER	64
+#define CACHE	512
 
 struct request {
 	struct request *next;
@@ -121,8 +121,8 @@ int main(int argc, char **argv)
 
 	while (elapsed < seconds) {
 		uint64_t due = start + ++step * STEP_NS;
-		struct timespec ts = { .tv_sec = (time_t)(due / 1000000000ull),
-				       .tv_nsec = (long)(due % 1000000000ull) };
+		struct timespec ts = {.tv_sec = (time_t)(due / 1000000000ull),
+				      .tv_nsec = (long)(due % 1000000000ull)};
 
 		requests_answer(step);
 		while ((double)honest < honest_rate * elapsed) {

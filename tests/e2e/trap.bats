@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# trap.bats - trap mode on programs that know their own counts.
+
+load common
+setup() { need_bpf; }
+
+report() { echo "$BATS_TEST_TMPDIR/report.json"; }
+
+@test "attach in the middle, let go before the end, 20 times: counts exact, program unhurt" {
+	for round in $(seq 20); do
+		start "$PROGRAMS/counted" 4 20000 2
+		sleep 0.4
+		"$TRACE" -q -p "$PID" -d 0.8 --format=json -o "$(report)"
+		wait "$PID"
+		counts_agree 8 || { echo "round $round"; false; }
+		unhurt
+		json '.mode == "trap" and (.events.received > 20000)'
+	done
+}
+
+@test "at a rate that trap mode cannot take, losses are exact" {
+	start "$PROGRAMS/counted" 4 0 3
+	sleep 0.3
+	# A small buffer and a tool that sleeps most of the time: it must lose.
+	"$TRACE" -q -p "$PID" -d 1.5 --buffer=64K --format=json -o "$(report)"
+	wait "$PID"
+	unhurt
+	json '.events.lost > 0'
+	json '.events.written == .events.received + .events.lost'
+	json '.events.lost == ([.events.lost_by_reason[]] | add) and .events.lost_by_reason.unaccounted == 0'
+	json '([.events.by_kind[]] | add) == .events.received'
+	# What was hit by the program's own knowledge is what the programs in the kernel counted.
+	jq -e -s --slurpfile r "$(report)" '
+		([.[0].sure[]] | add) as $sure | ([.[0].unsure[]] | add) as $unsure
+		| ($r[0].events.written - $sure | fabs) <= 8 + $unsure' "$OUT"
+}
+
+@test "the hits by site are the marks by kind" {
+	start "$PROGRAMS/counted" 2 5000 1.5
+	sleep 0.3
+	"$TRACE" -q -p "$PID" -d 0.5 --format=json -o "$(report)"
+	json '([.sites[].hits] | add) == .events.received'
+	json '.sites | length == 13 and all(.[]; .lit and .class == "thing" and (.file | endswith("counted.c")) and .function == "site_" + .kind)'
+}
+
+@test "a dead main thread: counts exact" {
+	start "$PROGRAMS/counted" 4 10000 2 headless
+	sleep 0.4
+	"$TRACE" -q -p "$PID" -d 0.8 --format=json -o "$(report)"
+	wait "$PID"
+	counts_agree 8
+	unhurt
+}
+
+@test "several processes in one run: counts exact, others are not counted" {
+	start "$PROGRAMS/counted" 2 10000 2.5
+	one=$PID out_one=$BATS_TEST_TMPDIR/one
+	mv "$OUT" "$out_one"
+	start "$PROGRAMS/counted" 2 10000 2.5
+	two=$PID out_two=$BATS_TEST_TMPDIR/two
+	mv "$OUT" "$out_two"
+	start "$PROGRAMS/counted" 2 10000 2.5
+	sleep 0.5
+	"$TRACE" -q -p "$one,$two" -d 1 --format=json -o "$(report)"
+	wait
+	OUT=$BATS_TEST_TMPDIR/both
+	cat "$out_one" "$out_two" >"$OUT"
+	counts_agree 8
+	unhurt
+	json '.processes | length == 2'
+	json '.notes | any(test("1 other process has the same files mapped"))'
+}
+
+@test "fork while attached: the child's marks are exact too" {
+	start "$PROGRAMS/counted" 2 5000 2 fork
+	sleep 0.2
+	"$TRACE" -q -p "$PID" --format=json -o "$(report)"
+	wait "$PID" || true
+	# Attached until both have ended: what was sure is what was hit, but for the attach itself.
+	counts_agree 2
+	json '.processes | length == 2 and all(.[]; .exited)'
+	jq -e -s 'length == 3 and all(.[]; .results == "right")' "$OUT"
+}
+
+@test "exec while attached: counts exact over both lives" {
+	start "$PROGRAMS/counted" 2 5000 2 exec
+	sleep 0.2
+	"$TRACE" -q -p "$PID" --format=json -o "$(report)"
+	wait "$PID" || true
+	counts_agree 2
+	jq -e -s 'length == 2' "$OUT"
+}
+
+@test "-- COMMAND: every mark from the first to the last" {
+	OUT=$BATS_TEST_TMPDIR/out
+	"$TRACE" -q --format=json -o "$(report)" -- "$PROGRAMS/counted" 4 5000 1 >"$OUT"
+	jq -e -s --slurpfile r "$(report)" '.[0].total == $r[0].events.by_kind' "$OUT"
+	json '.events.lost == 0 and .events.written == .events.received'
+	json '.processes | length == 1 and .[0].exited and .[0].comm == "counted"'
+}
+
+@test "sites that the filter leaves out stay no-ops: no hits, bytes unchanged while attached" {
+	start "$PROGRAMS/counted" 2 10000 2
+	sleep 0.3
+	"$TRACE" -q -p "$PID" -d 1 -f kind=new,drop --format=json -o "$(report)" &
+	tool=$!
+	sleep 0.7
+	# The bytes of every probe in the live process, by the addresses of readelf and /proc.
+	base=$(awk -v exe="$PROGRAMS/counted" '$6 == exe { split($1, a, "-"); print a[1]; exit }' "/proc/$PID/maps")
+	readelf -nW "$PROGRAMS/counted" | awk '/Name:/ { name = $2 } /Location:/ { sub(",", "", $2); print name, $2 }' |
+		sort -u >"$BATS_TEST_TMPDIR/probes"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/probes")" -eq 13 ]
+	while read -r name at; do
+		byte=$(dd if="/proc/$PID/mem" bs=1 count=1 skip=$((0x$base + at)) status=none | od -An -tx1 | tr -d ' ')
+		echo "$name $byte"
+		case $name in
+		new | drop) [ "$byte" = cc ] ;;
+		*) [ "$byte" = 90 ] ;;
+		esac
+	done <"$BATS_TEST_TMPDIR/probes"
+	wait "$tool"
+	wait "$PID"
+	unhurt
+	json '.events.by_kind | to_entries | all(.[]; (.key == "new" or .key == "drop") == (.value > 0))'
+	json '.sites | all(.[]; .lit == (.kind == "new" or .kind == "drop")) and all(.[]; .lit or .hits == 0)'
+	jq -e -s '.[0] | all(.sure, .unsure; to_entries | all(.[]; .key == "new" or .key == "drop" or .value == 0))' "$OUT"
+}
+
+@test "killed by SIGKILL: the kernel takes the breakpoints away, the program goes on" {
+	start "$PROGRAMS/counted" 2 10000 2
+	sleep 0.3
+	"$TRACE" -q -p "$PID" &
+	tool=$!
+	sleep 0.7
+	kill -KILL "$tool"
+	wait "$PID"
+	unhurt
+	jq -e -s '[.[0].sure[]] | add > 0' "$OUT"
+}
+
+@test "Ctrl-C prints the report" {
+	start "$PROGRAMS/counted" 2 5000 5
+	sleep 0.3
+	"$TRACE" -q -p "$PID" --format=json -o "$(report)" &
+	tool=$!
+	sleep 0.8
+	kill -INT "$tool"
+	wait "$tool"
+	json '.events.written == .events.received and .events.written > 0 and .processes[0].exited == false'
+}
+
+@test "the process ends while attached: the report comes by itself" {
+	start "$PROGRAMS/counted" 2 5000 1
+	sleep 0.3
+	"$TRACE" -q -p "$PID" --format=json -o "$(report)"
+	json '.processes[0].exited'
+	counts_agree 2
+}
