@@ -61,6 +61,20 @@ struct bs_counters {
 	__u64 lost_ring; /* ring buffer full */
 	__u64 lost_spec; /* no such site index: a defect of the tool, never of the program */
 	__u64 life_lost; /* fork, exec and exit records that did not fit; not marks */
+	__u64 traced_full; /* forked children not followed: too many processes at once */
 };
+
+/* A set of counters fills a cache line. */
+struct bs_counter_line {
+	struct bs_counters c;
+	__u64 pad[3];
+};
+_Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
+
+/* Processes traced at once; forked children count. */
+#define BS_TRACED_MAX 16384
+
+/* Sets of counters, a power of two; with more CPUs than this, CPUs share a set. */
+#define BS_CPU_LINES 256
 
 #endif /* BS_BPF_EVENT_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* light.h - inside collect: the two ways to light sites, the tool's own site, diagnosis. */
+#ifndef BS_COLLECT_LIGHT_H
+#define BS_COLLECT_LIGHT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bs_error;
+
+/*
+ * What the kernel is told of one probe.  offset and ref_ctr are offsets in the file; a ref_ctr
+ * of 0 is none.
+ */
+struct bs_probe {
+	uint64_t offset;
+	uint64_t ref_ctr;
+	uint64_t cookie;
+};
+
+/* BPF_TRACE_UPROBE_MULTI, Linux 6.6; Debian's headers are older. */
+#define BS_ATTACH_UPROBE_MULTI 48
+
+/*
+ * One link for all n probes, in every process that maps the file.  The program must have been
+ * loaded with BS_ATTACH_UPROBE_MULTI.  Closing *fd puts the probes out; when close returns, the
+ * program runs no more.  Returns 0 or -errno.
+ */
+int bs_multi_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n,
+		    int *fd);
+
+/*
+ * One perf event and link for each probe; fds has room for n.  All or none.  Returns 0 or
+ * -errno.
+ */
+int bs_perf_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n,
+		   int *fds);
+
+/* Closes links of either kind. */
+void bs_links_close(const int *fds, size_t n);
+
+/* The tool's own site: a probe that it can light and hit by itself. */
+struct bs_own_site {
+	char path[32];
+	uint64_t offset;
+};
+int bs_own_site_find(struct bs_own_site *own);
+void bs_own_site_hit(void);
+
+/*
+ * Makes a sentence, with the remedy, of a failure (-errno) to load or attach what: which
+ * capability is missing, what the kernel lacks.  Returns the code that it stored in err.
+ */
+int bs_caps_explain(struct bs_error *err, int code, const char *what);
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* own.c - the tool's own site, to try out and to measure what lighting one does. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collect/light.h"
+
+/* A function whose first instruction is the one-byte nop of a site. */
+__asm__(".pushsection .text\n"
+	".p2align 4\n"
+	".globl bs_own_site_hit\n"
+	".hidden bs_own_site_hit\n"
+	".type bs_own_site_hit, %function\n"
+	"bs_own_site_hit:\n"
+	"	nop\n"
+	"	ret\n"
+	".size bs_own_site_hit, . - bs_own_site_hit\n"
+	".popsection\n");
+
+static int look(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	uintptr_t address = (uintptr_t)bs_own_site_hit;
+	struct bs_own_site *own = arg;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
+		uintptr_t start = info->dlpi_addr + phdr->p_vaddr;
+
+		if (phdr->p_type != PT_LOAD || address < start || address - start >= phdr->p_filesz)
+			continue;
+		own->offset = address - start + phdr->p_offset;
+		return 1;
+	}
+	return 0;
+}
+
+int bs_own_site_find(struct bs_own_site *own)
+{
+	/* collect is linked into programs statically, never into a shared object. */
+	snprintf(own->path, sizeof(own->path), "/proc/self/exe");
+	return dl_iterate_phdr(look, own) == 1 ? 0 : -ENOENT;
+}
