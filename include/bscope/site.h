@@ -39,8 +39,12 @@
 
 #include <bscope/abi.h>
 
-#if defined(BSCOPE_DISABLE) || !defined(__ELF__) || !defined(__GNUC__) || \
-	!(defined(__linux__) || defined(BSCOPE_FORCE_SITES))
+/*
+ * Sites are written for ELF and compilers that speak GNU.  Position-independent code for 32-bit
+ * x86 has no way to name a string in an asm statement.
+ */
+#if defined(BSCOPE_DISABLE) || !defined(__ELF__) || !defined(__linux__) || !defined(__GNUC__) || \
+	(defined(__i386__) && defined(__PIC__))
 #define BSCOPE_HAS_SITES 0
 #else
 #define BSCOPE_HAS_SITES 1
