@@ -13,7 +13,7 @@ packages() {
 	check)
 		packages demo
 		echo g++ lld binutils perl bats libcmocka-dev libjansson-dev valgrind bpftrace \
-			linux-perf jq python3-jsonschema mandoc sqlite3 git procps libc6-dev-i386 \
+			linux-perf jq python3-jsonschema mandoc sqlite3 git procps \
 			libclang-rt-14-dev ;;
 	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;
 	*) echo "setup.sh: no such set: $1 (build, demo, check or lint)" >&2; exit 64 ;;

@@ -1,0 +1,232 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# cli.bats - bad input: a one-line message that says what to do, the right status, the target
+# untouched.
+
+load common
+
+# fails STATUS PATTERN COMMAND...: the exit status, one line on standard error that matches,
+# nothing on standard output.
+fails() {
+	local want=$1 pattern=$2 status=0
+	shift 2
+	"$@" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+	echo "status $status: $(cat "$BATS_TEST_TMPDIR/stderr")"
+	[ "$status" = "$want" ]
+	grep -Eq -- "$pattern" "$BATS_TEST_TMPDIR/stderr"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/stderr")" = 1 ]
+	grep -q '^bscope-trace: ' "$BATS_TEST_TMPDIR/stderr"
+	[ ! -s "$BATS_TEST_TMPDIR/stdout" ]
+}
+
+@test "nothing to do, numbers that are none, modes that are not there: status 64" {
+	fails 64 'use -p PID or -- COMMAND' "$TRACE"
+	fails 64 'not a process id' "$TRACE" -p abc
+	fails 64 'not a process id' "$TRACE" -p -1
+	fails 64 'not a process id' "$TRACE" -p 0
+	fails 64 'not a process id' "$TRACE" -p 99999999999999999999
+	fails 64 'empty pid' "$TRACE" -p 1,,2
+	fails 64 'not a duration' "$TRACE" -p 1 -d 0
+	fails 64 'not a duration' "$TRACE" -p 1 -d 5x
+	fails 64 'not a duration' "$TRACE" -p 1 -d nan
+	fails 64 'not a duration' "$TRACE" -p 1 -d -1
+	fails 64 'not an age' "$TRACE" -p 1 --older-than=soon
+	fails 64 'not a size' "$TRACE" -p 1 --buffer=12Q
+	fails 64 'not in version' "$TRACE" -p 1 -m jump
+	fails 64 'no such mode' "$TRACE" -p 1 -m turbo
+	fails 64 'no such format' "$TRACE" -p 1 --format=xml
+	fails 64 'knows malloc alone' "$TRACE" --preload=socks -- true
+}
+
+@test "filters that cannot match say which words there are" {
+	fails 64 'kind.*class.*file.*name' "$TRACE" -p 1 -f colour=red
+	fails 64 'resize_begin' "$TRACE" -p 1 -f kind=birth
+	fails 64 '-f' "$TRACE" -p 1 -f kind=
+	fails 64 '-f' "$TRACE" -p 1 -f ''
+}
+
+@test "impossible option pairs fail before anything needs root: status 64" {
+	fails 64 '-p and COMMAND' "$TRACE" -p 1 -- true
+	fails 64 'LD_PRELOAD' "$TRACE" --preload -p 1
+	fails 64 'which program' "$TRACE" --preload
+	fails 64 '--list' "$TRACE" --binary=/bin/true -d 1
+	fails 64 'exclude' "$TRACE" -l --binary=/bin/true -p 1
+	fails 64 'of what' "$TRACE" -l
+	fails 64 'do not go with' "$TRACE" -l -p 1 -d 3
+	fails 64 'one process' "$TRACE" -l -p 1,2
+	fails 64 'exclude' "$TRACE" -p 1 -q -v
+	fails 64 'does not run' "$TRACE" -l -- true
+}
+
+@test "an unknown option: status 64, help names the options" {
+	run "$TRACE" --no-such-option
+	[ "$status" = 64 ]
+	run "$TRACE" --help
+	[ "$status" = 0 ]
+	for o in --pid --preload --mode --duration --filter --list --binary --older-than --format --output --quiet --verbose; do
+		[[ "$output" == *"$o"* ]]
+	done
+	run "$TRACE" --version
+	[ "$status" = 0 ]
+	[[ "$output" == "bscope-trace "[0-9]* ]]
+}
+
+@test "every option of --help is in the manual" {
+	"$TRACE" --help | grep -oE -- '--[a-z-]+' | sort -u | grep -vx -e '--' >"$BATS_TEST_TMPDIR/options"
+	mandoc -T ascii "$ROOT/tools/bscope-trace/bscope-trace.1" | col -b >"$BATS_TEST_TMPDIR/manual"
+	while read -r o; do
+		grep -q -- "$o" "$BATS_TEST_TMPDIR/manual" || { echo "not in the manual: $o"; false; }
+	done <"$BATS_TEST_TMPDIR/options"
+}
+
+@test "no such process" {
+	need_bpf
+	sleep 0 &
+	gone=$!
+	wait "$gone"
+	fails 1 "pid $gone: no such process" "$TRACE" -p "$gone"
+	fails 1 "pid $gone: no such process" "$TRACE" -l -p "$gone"
+}
+
+@test "a process without sites; a kernel thread; a zombie" {
+	need_bpf
+	start sleep 60
+	fails 1 "pid $PID: no sites in .*sleep.*--preload" "$TRACE" -p "$PID" -d 1
+	kill -0 "$PID"
+	fails 1 'no sites' "$TRACE" -l -p "$PID"
+	fails 1 'kernel thread' "$TRACE" -p 2
+	perl -e 'if (my $p = fork) { print "$p\n"; $| = 1; print ""; sleep 60 } else { exit 0 }' >"$BATS_TEST_TMPDIR/zombie" &
+	STARTED="$STARTED $!"
+	perl -e 'select undef, undef, undef, 0.5'
+	zombie=$(cat "$BATS_TEST_TMPDIR/zombie" || true)
+	[ -z "$zombie" ] || fails 1 'ended|zombie' "$TRACE" -p "$zombie"
+}
+
+@test "a process of another architecture" {
+	need_bpf
+	# pause(2) for ever, 32 bits; no C library needed
+	printf '.globl _start\n_start: mov $29,%%eax\nint $0x80\njmp _start\n' | as --32 -o "$BATS_TEST_TMPDIR/o.o" -
+	ld -m elf_i386 -o "$BATS_TEST_TMPDIR/old" "$BATS_TEST_TMPDIR/o.o"
+	start "$BATS_TEST_TMPDIR/old"
+	sleep 0.2
+	fails 1 "pid $PID: .*(32-bit|i386|x86-32)" "$TRACE" -p "$PID" -d 1
+	kill -0 "$PID"
+	fails 1 '32-bit|i386' "$TRACE" -l --binary="$BATS_TEST_TMPDIR/old"
+}
+
+@test "missing capability: says which" {
+	need_bpf
+	start "$PROGRAMS/counted" 1 1000 3
+	sleep 0.3
+	cp "$TRACE" "$BATS_TEST_TMPDIR/tool"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/tool"
+	dir=$(mktemp -d)
+	chmod 755 "$dir"
+	cp "$TRACE" "$dir/tool"
+	fails 1 'CAP_|root' setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/tool" -p "$PID" -d 1
+	fails 1 'CAP_BPF' setpriv --bounding-set=-bpf,-sys_admin "$dir/tool" -p "$PID" -d 1
+	fails 1 'CAP_' setpriv --bounding-set=-perfmon,-sys_admin "$dir/tool" -p "$PID" -d 1
+	rm -r "$dir"
+	wait "$PID"
+	unhurt
+}
+
+@test "files that are no programs, unreadable, damaged, without sites" {
+	fails 1 'No such file' "$TRACE" -l --binary=/no/such/file
+	fails 1 'ELF' "$TRACE" -l --binary="$ROOT/README.md"
+	fails 1 'directory|ELF' "$TRACE" -l --binary="$ROOT"
+	fails 1 'no sites' "$TRACE" -l --binary=/bin/true
+	head -c 5000 "$PROGRAMS/counted" >"$BATS_TEST_TMPDIR/cut"
+	fails 1 'cut' "$TRACE" -l --binary="$BATS_TEST_TMPDIR/cut"
+	[ "$(id -u)" = 0 ] || skip "not root"
+	dir=$(mktemp -d)
+	chmod 755 "$dir"
+	cp "$TRACE" "$dir/tool"
+	cp "$PROGRAMS/counted" "$dir/secret"
+	chmod 700 "$dir/secret"
+	fails 1 'secret: Permission denied' setpriv --reuid=65534 --regid=65534 --clear-groups "$dir/tool" -l --binary="$dir/secret"
+	rm -r "$dir"
+}
+
+@test "a filter that matches no site of the process" {
+	need_bpf
+	start "$PROGRAMS/counted" 1 1000 2
+	sleep 0.2
+	fails 1 'no site matches' "$TRACE" -p "$PID" -d 1 -f class=nothing
+	wait "$PID"
+	unhurt
+}
+
+@test "-o: a directory, a missing directory" {
+	need_bpf
+	start "$PROGRAMS/counted" 1 1000 2
+	fails 1 'is a directory' "$TRACE" -p "$PID" -o "$BATS_TEST_TMPDIR"
+	fails 1 'No such file' "$TRACE" -p "$PID" -o "$BATS_TEST_TMPDIR/no/where"
+	wait "$PID"
+	unhurt
+}
+
+@test "a full disk under -o: status 1, the report on standard output, an older file kept" {
+	need_bpf
+	disk=$(mktemp -d)
+	mount -t tmpfs -o size=16k none "$disk"
+	echo older >"$disk/report.json"
+	dd if=/dev/zero of="$disk/fill" bs=1k count=64 2>/dev/null || true
+	start "$PROGRAMS/counted" 1 1000 2
+	sleep 0.2
+	status=0
+	"$TRACE" -q -p "$PID" -d 0.5 --format=json -o "$disk/report.json" >"$BATS_TEST_TMPDIR/report.json" \
+		2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+	files=$(ls "$disk") older=$(cat "$disk/report.json")
+	umount "$disk"
+	rmdir "$disk"
+	cat "$BATS_TEST_TMPDIR/stderr"
+	[ "$status" = 1 ]
+	grep -q 'No space left on device' "$BATS_TEST_TMPDIR/stderr"
+	[ "$files" = "fill
+report.json" ]
+	[ "$older" = older ]
+	json '.events.received > 0'
+	wait "$PID"
+	unhurt
+}
+
+@test "a reader that closes the pipe: status 1, target unhurt" {
+	need_bpf
+	start "$PROGRAMS/counted" 1 1000 2
+	sleep 0.2
+	status=0
+	{ "$TRACE" -q -v -p "$PID" -d 0.3 || echo "$?" >"$BATS_TEST_TMPDIR/status"; } 2>/dev/null | true || true
+	wait "$PID"
+	unhurt
+}
+
+@test "a COMMAND that does not exist, is no program, or fails" {
+	need_bpf
+	fails 1 'not found in PATH' "$TRACE" -- no-such-command-here
+	fails 1 'no such file' "$TRACE" -- ./no/such/file
+	fails 1 'not an executable file' "$TRACE" -- "$ROOT/README.md"
+	fails 1 'no sites in it' "$TRACE" -- /bin/true
+	run "$TRACE" -q --preload -- /bin/sh -c 'exit 3'
+	[ "$status" = 0 ]
+	[[ "$output" == *"exit"*3* ]]
+}
+
+@test "the preload library that is not there" {
+	need_bpf
+	dir=$(mktemp -d)
+	cp "$TRACE" "$dir/tool"
+	fails 1 'BSCOPE_PRELOAD' "$dir/tool" --preload -- true
+	fails 1 'BSCOPE_PRELOAD=/no' env BSCOPE_PRELOAD=/no "$dir/tool" --preload -- true
+	rm -r "$dir"
+}
+
+@test "--list: of a process and of a file, as text and as JSON, with a filter" {
+	start "$PROGRAMS/counted" 1 1000 2
+	"$TRACE" -l -p "$PID" >"$BATS_TEST_TMPDIR/text"
+	grep -q 'resize_begin.*thing' "$BATS_TEST_TMPDIR/text"
+	"$TRACE" -l --binary="$PROGRAMS/counted" --format=json >"$BATS_TEST_TMPDIR/report.json"
+	json '.schema == "bscope-sites/1" and (.sites | length == 13)'
+	"$TRACE" -l --binary="$PROGRAMS/counted" --format=json -f kind=new,drop -f name='i*' >"$BATS_TEST_TMPDIR/report.json"
+	json '[.sites[].kind] | sort == ["drop", "new"]'
+}
