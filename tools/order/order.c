@@ -207,7 +207,7 @@ static struct thread *thread_get(struct bs_order *o, uint64_t key)
 		return NULL;
 	o->recent = o->nthreads++;
 	t = &o->threads[o->recent];
-	*t = (struct thread){ .key = key, .head = NONE, .tail = NONE };
+	*t = (struct thread){.key = key, .head = NONE, .tail = NONE};
 	index_put(o, o->recent);
 	return t;
 }
@@ -280,7 +280,7 @@ static void heap_build(struct bs_order *o)
 		if (t->head == NONE)
 			continue;
 		h = held_at(o, t->head);
-		o->heap[o->nheap++] = (struct node){ h->time, h->seq, i };
+		o->heap[o->nheap++] = (struct node){h->time, h->seq, i};
 	}
 	for (uint32_t i = o->nheap / 2; i-- > 0;)
 		heap_sift(o, i);

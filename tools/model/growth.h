@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* growth.h - live bytes and objects of one origin over the window, and how fast they grow. */
+#ifndef BS_MODEL_GROWTH_H
+#define BS_MODEL_GROWTH_H
+
+#include <stdint.h>
+
+/* A series has at most so many points; from half of it on once 64 ms have passed. */
+#define BS_SERIES_POINTS 128u
+
+/* The window's time, common to all series of a model. */
+struct bs_clock {
+	uint64_t start_ns;
+	uint64_t elapsed_ns;
+	unsigned shift; /* a point stands for 2^shift ns */
+};
+
+void bs_clock_init(struct bs_clock *c, uint64_t start_ns);
+/* Time has come to now_ns; steps back are ignored. */
+void bs_clock_advance(struct bs_clock *c, uint64_t now_ns);
+
+/* All zero is a series that has been 0 since the start. */
+struct bs_series {
+	int64_t bytes, count;	      /* value now; may go below 0 */
+	uint64_t last_ns;	      /* since the start: accounted for up to here */
+	double acc_bytes, acc_count;  /* integral over the open interval so far, in value * ns */
+	float (*points)[2];	      /* means of closed intervals: bytes, count */
+	uint16_t first, npoints, cap; /* index of points[0]: all before are 0 */
+	uint8_t shift;
+};
+
+/*
+ * The value changes at ts_ns (CLOCK_MONOTONIC; a step back counts as no step) by so much.  The
+ * clock must have been advanced to ts_ns.  O(1), amortised.  0, or -ENOMEM and no change.
+ */
+int bs_series_add(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns, int64_t bytes,
+		  int64_t count);
+void bs_series_fini(struct bs_series *s);
+
+/*
+ * Means of all closed intervals since the start, up to the clock's time, into arrays of
+ * BS_SERIES_POINTS.  Returns how many.
+ */
+unsigned bs_series_read(const struct bs_series *s, const struct bs_clock *c, double *bytes,
+			double *count);
+
+/* A rate and the half-width of its 95 % interval, per second. */
+struct bs_trend {
+	double slope, error;
+};
+
+/*
+ * Slope of y over points that are dt_s apart, the first fifth left out.  Both 0 with too few
+ * points to say anything.  Needs n <= BS_SERIES_POINTS.
+ */
+struct bs_trend bs_trend_fit(const double *y, unsigned n, double dt_s);
+
+struct bs_growth {
+	struct bs_trend bytes, objects;
+};
+
+/*
+ * Growth of an origin.  live: its series; unknown: the drops of unknown objects in its class,
+ * counted up in `count` (may be NULL); mean_bytes: mean size of what is alive.
+ */
+struct bs_growth bs_growth_estimate(const struct bs_series *live, const struct bs_series *unknown,
+				    const struct bs_clock *c, double mean_bytes);
+
+#endif

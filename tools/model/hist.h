@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* hist.h - log-linear histogram of 64-bit values: fixed relative error, memory where values are. */
+#ifndef BS_MODEL_HIST_H
+#define BS_MODEL_HIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A power of two is cut into 2^BS_HIST_BITS buckets of equal width, so a bucket is at most
+ * 1/32 of its values wide; values below 64 have a bucket each.
+ */
+#define BS_HIST_BITS   5
+#define BS_HIST_GROUP  (1u << BS_HIST_BITS)
+#define BS_HIST_GROUPS (64 - BS_HIST_BITS + 1)
+
+/* All zero is an empty histogram. */
+struct bs_hist {
+	uint64_t count, max;
+	uint32_t (*groups)[BS_HIST_GROUP]; /* those that were hit, in order of their first hit */
+	uint32_t *carry; /* how often a bucket's 32 bits ran over; NULL until one did */
+	uint8_t ngroups, cap;
+	uint8_t group[BS_HIST_GROUPS]; /* power of two -> place in groups + 1; 0: never hit */
+};
+
+/* 0 or -ENOMEM; then nothing was added. */
+int bs_hist_add(struct bs_hist *h, uint64_t value);
+/* Adds all of src to dst.  0 or -ENOMEM; dst then holds a part. */
+int bs_hist_merge(struct bs_hist *dst, const struct bs_hist *src);
+void bs_hist_fini(struct bs_hist *h);
+
+/*
+ * The least value v such that at least num / den of all values are <= v (nearest rank), at most
+ * 1/32 too high and never too low.  0 < num <= den, den <= 1000.  0 when empty.
+ */
+uint64_t bs_hist_quantile(const struct bs_hist *h, unsigned num, unsigned den);
+
+#endif

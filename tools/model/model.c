@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * model.c - follows objects through their marks.
+ *
+ * Whether a mark can be understood depends on what was seen before: nothing is assumed about
+ * objects older than the attach, and a contradiction (a second new without a drop between)
+ * says that a mark was not seen, not that the program erred.
+ */
+#include "model/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "bscope/abi.h"
+#include "model/state.h"
+
+_Static_assert(BSCOPE_KIND_END <= 16, "struct bs_model_totals.marks");
+
+struct bs_model *bs_model_new(const struct bs_model_opts *opts)
+{
+	struct bs_model *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	bs_clock_init(&m->clock, opts->start_ns);
+	/* Early in a boot there may be no entropy yet: guessable then, but still right. */
+	if (getrandom(m->seed, sizeof(m->seed), GRND_NONBLOCK) != (ssize_t)sizeof(m->seed)) {
+		struct timespec ts;
+
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		m->seed[0] = (uint64_t)ts.tv_nsec * 0x9e3779b97f4a7c15ull;
+		m->seed[1] = (uint64_t)(uintptr_t)m * 0xd6e8feb86659fd93ull;
+	}
+	return m;
+}
+
+void bs_model_free(struct bs_model *m)
+{
+	if (!m)
+		return;
+	bs_procs_fini(m);
+	bs_origins_fini(&m->origins);
+	for (uint32_t i = 0; i < m->nclasses; i++)
+		bs_series_fini(&m->classes[i].unknown_drops);
+	free(m->classes);
+	free(m->hits);
+	free(m->exits);
+	free(m);
+}
+
+/* Makes room for index i in an array that is 0 where nothing was written. */
+static int dense_reserve(void **v, uint32_t *n, uint32_t i, size_t size)
+{
+	uint32_t cap = *n ? *n : 16;
+	char *grown;
+
+	if (i < *n)
+		return 0;
+	while (cap <= i)
+		cap *= 2;
+	grown = realloc(*v, cap * size);
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + *n * size, 0, (cap - *n) * size);
+	*v = grown;
+	*n = cap;
+	return 0;
+}
+
+static void mark_unknown(struct bs_model *m, uint32_t klass)
+{
+	m->totals.unknown++;
+	m->classes[klass].unknown++;
+}
+
+/* An object joins (sign 1) or leaves (-1) what is alive. */
+static int live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+	int64_t bytes = sign * (int64_t)obj->bytes;
+	int err = bs_series_add(&g->series, &m->clock, ts_ns, bytes, sign);
+
+	if (err)
+		return err;
+	g->live += (uint64_t)(int64_t)sign;
+	g->live_bytes += (uint64_t)bytes;
+	m->totals.live += (uint64_t)(int64_t)sign;
+	m->totals.live_bytes += (uint64_t)bytes;
+	return 0;
+}
+
+static uint64_t clamp_bytes(uint64_t bytes)
+{
+	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
+}
+
+/*
+ * The slot for an object that now holds ev->id.  One that is still there under this id has gone
+ * without our seeing it.
+ */
+static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	bool found;
+	struct bs_obj *obj = bs_objects_put(&p->objects, ev->klass_id, ev->id, &found);
+
+	if (!obj || !found)
+		return obj;
+	if (live_change(m, obj, -1, ev->ts_ns))
+		return NULL;
+	mark_unknown(m, ev->klass_id);
+	return obj;
+}
+
+static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
+	struct bs_obj *obj;
+	int err;
+
+	if (origin == UINT32_MAX)
+		return -ENOMEM;
+	obj = take_id(m, p, ev);
+	if (!obj)
+		return -ENOMEM;
+	obj->birth_ns = ev->ts_ns;
+	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? clamp_bytes(ev->arg) : 0;
+	obj->flags = 0;
+	obj->origin = origin;
+	err = live_change(m, obj, 1, ev->ts_ns);
+	if (err) {
+		bs_objects_remove(&p->objects, obj);
+		return err;
+	}
+	m->origins.v[origin].created++;
+	m->totals.created++;
+	return 0;
+}
+
+static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+
+	/* How long it had lived before its resize made it known, nobody knows. */
+	if (obj->flags & BS_OBJ_ADOPTED)
+		return 0;
+	if (!g->lifetime)
+		g->lifetime = calloc(1, sizeof(*g->lifetime));
+	if (!g->lifetime)
+		return -ENOMEM;
+	return bs_hist_add(g->lifetime, ts_ns > obj->birth_ns ? ts_ns - obj->birth_ns : 0);
+}
+
+static void pending_remove(struct bs_proc *p, uint32_t i)
+{
+	p->npending--;
+	memmove(&p->pending[i], &p->pending[i + 1], (p->npending - i) * sizeof(*p->pending));
+}
+
+/*
+ * The resize that this thread has begun in this class: the one of this id if there is one (the
+ * object has not moved), else the one begun last.  UINT32_MAX if none.
+ */
+static uint32_t pending_find(const struct bs_proc *p, const struct bs_event *ev, bool id_only)
+{
+	uint32_t last = UINT32_MAX;
+
+	for (uint32_t i = p->npending; i-- > 0;) {
+		const struct bs_pending *e = &p->pending[i];
+
+		if (e->tid != ev->tid || e->obj.klass != ev->klass_id)
+			continue;
+		if (e->obj.id == ev->id)
+			return i;
+		if (last == UINT32_MAX)
+			last = i;
+	}
+	return id_only ? UINT32_MAX : last;
+}
+
+static int object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	int err = live_change(m, obj, -1, ts_ns);
+
+	if (err)
+		return err;
+	m->origins.v[obj->origin].dropped++;
+	m->totals.dropped++;
+	return lifetime_add(m, obj, ts_ns);
+}
+
+static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_obj *obj = bs_objects_find(&p->objects, ev->klass_id, ev->id), copy;
+	uint32_t i;
+
+	if (obj) {
+		copy = *obj;
+		bs_objects_remove(&p->objects, obj);
+		return object_gone(m, &copy, ev->ts_ns);
+	}
+	/* Dropped instead of the end of its resize: the program gave up in between. */
+	i = pending_find(p, ev, true);
+	if (i != UINT32_MAX) {
+		struct bs_pending e = p->pending[i];
+
+		pending_remove(p, i);
+		if (e.known)
+			return object_gone(m, &e.obj, ev->ts_ns);
+	}
+	mark_unknown(m, ev->klass_id);
+	return bs_series_add(&m->classes[ev->klass_id].unknown_drops, &m->clock, ev->ts_ns, 0, 1);
+}
+
+/* The oldest resize is given up: whose thread has died in it, most likely. */
+static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
+{
+	struct bs_pending e = p->pending[0];
+
+	pending_remove(p, 0);
+	if (!e.known)
+		return 0;
+	mark_unknown(m, e.obj.klass);
+	return live_change(m, &e.obj, -1, ts_ns);
+}
+
+/*
+ * The object leaves the table: from here on the allocator may give its old id to another thread,
+ * whose new is then no contradiction.  It stays alive meanwhile.
+ */
+static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_obj *obj;
+	struct bs_pending *e;
+	int err = 0;
+
+	if (p->npending == BS_MODEL_MAX_PENDING)
+		err = pending_evict(m, p, ev->ts_ns);
+	if (p->npending == p->pending_cap) {
+		uint32_t cap = p->pending_cap ? p->pending_cap * 2 : 4;
+
+		e = realloc(p->pending, cap * sizeof(*e));
+		if (!e)
+			return -ENOMEM;
+		p->pending = e;
+		p->pending_cap = cap;
+	}
+	e = &p->pending[p->npending++];
+	memset(e, 0, sizeof(*e));
+	e->tid = ev->tid;
+	obj = bs_objects_find(&p->objects, ev->klass_id, ev->id);
+	if (obj) {
+		e->known = true;
+		e->obj = *obj;
+		bs_objects_remove(&p->objects, obj);
+	} else {
+		e->obj.id = ev->id;
+		e->obj.klass = ev->klass_id;
+		mark_unknown(m, ev->klass_id);
+	}
+	return err;
+}
+
+/*
+ * An object that existed before anybody looked is known from now on.  Its bytes are alive, but
+ * they did not grow here: they stay out of the series, and what it changes by later goes in.
+ */
+static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
+	struct bs_origin *g;
+	struct bs_obj *obj;
+
+	if (origin == UINT32_MAX)
+		return -ENOMEM;
+	obj = take_id(m, p, ev);
+	if (!obj)
+		return -ENOMEM;
+	obj->birth_ns = ev->ts_ns;
+	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? clamp_bytes(ev->arg) : 0;
+	obj->flags = BS_OBJ_ADOPTED;
+	obj->origin = origin;
+	g = &m->origins.v[origin];
+	g->live++;
+	g->live_bytes += obj->bytes;
+	m->totals.live++;
+	m->totals.live_bytes += obj->bytes;
+	return 0;
+}
+
+static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	uint32_t i = pending_find(p, ev, false);
+	struct bs_pending e;
+	struct bs_origin *g;
+	struct bs_obj *obj;
+	uint64_t bytes, delta;
+
+	if (i == UINT32_MAX) {
+		/* Its begin was before the attach. */
+		mark_unknown(m, ev->klass_id);
+		return adopt(m, p, ev);
+	}
+	e = p->pending[i];
+	pending_remove(p, i);
+	if (!e.known)
+		return adopt(m, p, ev);
+
+	obj = take_id(m, p, ev);
+	if (!obj) {
+		live_change(m, &e.obj, -1, ev->ts_ns);
+		return -ENOMEM;
+	}
+	*obj = e.obj;
+	obj->id = ev->id;
+	if (!(ev->has & BS_EVENT_HAS_BYTES))
+		return 0;
+	bytes = clamp_bytes(ev->arg);
+	delta = bytes - obj->bytes;
+	g = &m->origins.v[obj->origin];
+	if (bs_series_add(&g->series, &m->clock, ev->ts_ns, (int64_t)delta, 0))
+		return -ENOMEM;
+	obj->bytes = bytes;
+	g->live_bytes += delta;
+	m->totals.live_bytes += delta;
+	return 0;
+}
+
+static int mark(struct bs_model *m, const struct bs_event *ev)
+{
+	struct bs_proc *p;
+	int err;
+
+	if (ev->kind < BSCOPE_KIND_NEW || ev->kind >= BSCOPE_KIND_END || !ev->klass_id ||
+	    ev->klass_id > BS_MODEL_MAX_DENSE || !ev->place || ev->place > BS_MODEL_MAX_DENSE)
+		return -EINVAL;
+	err = dense_reserve((void **)&m->hits, &m->nhits, ev->place, sizeof(*m->hits));
+	if (!err)
+		err = dense_reserve((void **)&m->classes, &m->nclasses, ev->klass_id,
+				    sizeof(*m->classes));
+	if (err)
+		return err;
+	p = bs_proc_get(m, ev->pid);
+	if (!p)
+		return -ENOMEM;
+
+	m->hits[ev->place]++;
+	m->totals.marks[ev->kind]++;
+	switch (ev->kind) {
+	case BSCOPE_KIND_NEW:
+		return object_new(m, p, ev);
+	case BSCOPE_KIND_DROP:
+		return object_drop(m, p, ev);
+	case BSCOPE_KIND_RESIZE_BEGIN:
+		return resize_begin(m, p, ev);
+	case BSCOPE_KIND_RESIZE_END:
+		return resize_end(m, p, ev);
+	default:
+		if (!bs_objects_find(&p->objects, ev->klass_id, ev->id))
+			mark_unknown(m, ev->klass_id);
+		return 0;
+	}
+}
+
+int bs_model_event(struct bs_model *m, const struct bs_event *ev)
+{
+	struct bs_proc *p;
+	int err;
+
+	bs_clock_advance(&m->clock, ev->ts_ns);
+	switch (ev->type) {
+	case BS_EVENT_MARK:
+		return mark(m, ev);
+	case BS_EVENT_FORK:
+		/*
+		 * The child starts empty: what it inherits was seen to be made by its parent.  A
+		 * process of its pid that is still known has ended unseen.
+		 */
+		if (ev->arg > UINT32_MAX)
+			return -EINVAL;
+		p = bs_proc_find(m, (uint32_t)ev->arg);
+		return p ? bs_proc_end(m, p, ev->ts_ns) : 0;
+	case BS_EVENT_EXEC:
+		p = bs_proc_find(m, ev->pid);
+		return p ? bs_proc_end(m, p, ev->ts_ns) : 0;
+	case BS_EVENT_EXIT:
+		p = bs_proc_find(m, ev->pid);
+		if (!p)
+			return 0;
+		err = bs_proc_end(m, p, ev->ts_ns);
+		bs_proc_forget(m, p);
+		return err;
+	default:
+		return -EINVAL;
+	}
+}
+
+int bs_model_tick(struct bs_model *m, uint64_t now_ns)
+{
+	bs_clock_advance(&m->clock, now_ns);
+	return 0;
+}
+
+void bs_model_loss(struct bs_model *m, uint64_t ts_ns, uint64_t count)
+{
+	bs_clock_advance(&m->clock, ts_ns);
+	m->totals.lost += count;
+}
+
+void bs_model_totals(const struct bs_model *m, struct bs_model_totals *out)
+{
+	*out = m->totals;
+}
+
+uint64_t bs_model_hits(const struct bs_model *m, uint32_t place)
+{
+	return place < m->nhits ? m->hits[place] : 0;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * proc.c - the processes a model knows, and what becomes of their objects when they go.
+ *
+ * Each process has a table of its own, so that the end of one costs what it owned, not what all
+ * own: a shell script's thousand children do not scan the big server's million objects.
+ */
+#include "model/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct bs_proc **bucket_of(const struct bs_model *m, uint32_t pid)
+{
+	return &m->buckets[(pid * 0x9e3779b1u >> 7) & (m->nbuckets - 1)];
+}
+
+struct bs_proc *bs_proc_find(struct bs_model *m, uint32_t pid)
+{
+	struct bs_proc *p;
+
+	if (m->recent && m->recent->pid == pid)
+		return m->recent;
+	if (!m->nbuckets)
+		return NULL;
+	for (p = *bucket_of(m, pid); p; p = p->next) {
+		if (p->pid == pid) {
+			m->recent = p;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+static int buckets_grow(struct bs_model *m)
+{
+	uint32_t nold = m->nbuckets, n = nold ? nold * 2 : 16;
+	struct bs_proc **old = m->buckets, **buckets;
+
+	buckets = calloc(n, sizeof(struct bs_proc *));
+	if (!buckets)
+		return -ENOMEM;
+	m->buckets = buckets;
+	m->nbuckets = n;
+	for (uint32_t i = 0; i < nold; i++) {
+		while (old[i]) {
+			struct bs_proc *p = old[i], **bucket = bucket_of(m, p->pid);
+
+			old[i] = p->next;
+			p->next = *bucket;
+			*bucket = p;
+		}
+	}
+	free(old);
+	return 0;
+}
+
+struct bs_proc *bs_proc_get(struct bs_model *m, uint32_t pid)
+{
+	struct bs_proc *p = bs_proc_find(m, pid), **bucket;
+
+	if (p)
+		return p;
+	if (m->nprocesses == m->nbuckets && buckets_grow(m))
+		return NULL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->pid = pid;
+	bs_objects_init(&p->objects, m->seed);
+	bucket = bucket_of(m, pid);
+	p->next = *bucket;
+	*bucket = p;
+	m->nprocesses++;
+	m->recent = p;
+	return p;
+}
+
+static void process_free(struct bs_proc *p)
+{
+	bs_objects_clear(&p->objects);
+	free(p->pending);
+	free(p);
+}
+
+void bs_proc_forget(struct bs_model *m, struct bs_proc *p)
+{
+	struct bs_proc **link = bucket_of(m, p->pid);
+
+	while (*link != p)
+		link = &(*link)->next;
+	*link = p->next;
+	m->nprocesses--;
+	m->recent = NULL;
+	process_free(p);
+}
+
+void bs_procs_fini(struct bs_model *m)
+{
+	for (uint32_t i = 0; i < m->nbuckets; i++) {
+		while (m->buckets[i]) {
+			struct bs_proc *p = m->buckets[i];
+
+			m->buckets[i] = p->next;
+			process_free(p);
+		}
+	}
+	free(m->buckets);
+	m->buckets = NULL;
+	m->nbuckets = m->nprocesses = 0;
+	m->recent = NULL;
+}
+
+static void origin_going(struct bs_model *m, const struct bs_obj *obj, uint32_t *touched,
+			 size_t *ntouched)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+
+	if (!g->going_count++)
+		touched[(*ntouched)++] = obj->origin;
+	g->going_bytes += obj->bytes;
+}
+
+/* A row, or the sum without a pid when there are too many rows or no memory for one. */
+static int exit_add(struct bs_model *m, uint32_t pid, struct bs_origin *g)
+{
+	int err = 0;
+
+	if (m->nexits == m->exits_cap && m->exits_cap < BS_MODEL_MAX_EXITS) {
+		size_t cap = m->exits_cap ? m->exits_cap * 2 : 64;
+		struct bs_exit_row *rows = realloc(m->exits, cap * sizeof(*rows));
+
+		if (rows) {
+			m->exits = rows;
+			m->exits_cap = cap;
+		} else {
+			err = -ENOMEM;
+		}
+	}
+	if (m->nexits < m->exits_cap) {
+		m->exits[m->nexits++] = (struct bs_exit_row){
+			.pid = pid,
+			.klass_id = g->klass,
+			.place = g->place,
+			.code = g->code,
+			.count = g->going_count,
+			.bytes = g->going_bytes,
+		};
+	} else {
+		g->exit_count += g->going_count;
+		g->exit_bytes += g->going_bytes;
+	}
+	return err;
+}
+
+int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
+{
+	size_t ntouched = 0, most = p->objects.live + p->npending;
+	uint32_t *touched;
+	struct bs_obj *obj;
+	uint64_t pos = 0;
+	int err = 0;
+
+	if (!most)
+		return 0;
+	if (most > m->origins.n)
+		most = m->origins.n;
+	/* Not known pending ones alone: there may be no origin at all. */
+	touched = malloc((most ? most : 1) * sizeof(*touched));
+	if (!touched)
+		return -ENOMEM;
+
+	while ((obj = bs_objects_next(&p->objects, &pos)))
+		origin_going(m, obj, touched, &ntouched);
+	for (uint32_t i = 0; i < p->npending; i++) {
+		if (p->pending[i].known)
+			origin_going(m, &p->pending[i].obj, touched, &ntouched);
+	}
+	for (size_t i = 0; i < ntouched; i++) {
+		struct bs_origin *g = &m->origins.v[touched[i]];
+		int e = exit_add(m, p->pid, g);
+
+		if (!e)
+			e = bs_series_add(&g->series, &m->clock, ts_ns, -(int64_t)g->going_bytes,
+					  -(int64_t)g->going_count);
+		if (e)
+			err = e;
+		g->live -= g->going_count;
+		g->live_bytes -= g->going_bytes;
+		m->totals.live -= g->going_count;
+		m->totals.live_bytes -= g->going_bytes;
+		g->going_count = 0;
+		g->going_bytes = 0;
+	}
+	free(touched);
+	bs_objects_clear(&p->objects);
+	p->npending = 0;
+	return err;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* rows.c - tables of what a model knows, sorted for a reader. */
+#include "model/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What only a walk over all objects can tell, per origin. */
+struct ages {
+	uint64_t oldest_ns, live, live_bytes;
+};
+
+static void age_add(struct ages *ages, const struct bs_model *m, const struct bs_obj *obj,
+		    uint64_t min_age_ns)
+{
+	uint64_t now = m->clock.start_ns + m->clock.elapsed_ns;
+	uint64_t age = now > obj->birth_ns ? now - obj->birth_ns : 0;
+	struct ages *a = &ages[obj->origin];
+
+	if (age < min_age_ns)
+		return;
+	if (age > a->oldest_ns)
+		a->oldest_ns = age;
+	a->live++;
+	a->live_bytes += obj->bytes;
+}
+
+/* One per origin (at least one), to be freed; NULL when out of memory. */
+static struct ages *ages_new(const struct bs_model *m, uint64_t min_age_ns)
+{
+	struct ages *ages = calloc(m->origins.n + 1, sizeof(*ages));
+
+	if (!ages)
+		return NULL;
+	for (uint32_t i = 0; i < m->nbuckets; i++) {
+		for (const struct bs_proc *p = m->buckets[i]; p; p = p->next) {
+			const struct bs_obj *obj;
+			uint64_t pos = 0;
+
+			while ((obj = bs_objects_next(&p->objects, &pos)))
+				age_add(ages, m, obj, min_age_ns);
+			for (uint32_t j = 0; j < p->npending; j++) {
+				if (p->pending[j].known)
+					age_add(ages, m, &p->pending[j].obj, min_age_ns);
+			}
+		}
+	}
+	return ages;
+}
+
+static struct bs_lifetime lifetime_of(const struct bs_hist *h)
+{
+	if (!h)
+		return (struct bs_lifetime){0};
+	return (struct bs_lifetime){
+		.count = h->count,
+		.p50_ns = bs_hist_quantile(h, 50, 100),
+		.p90_ns = bs_hist_quantile(h, 90, 100),
+		.p99_ns = bs_hist_quantile(h, 99, 100),
+		.max_ns = h->max,
+	};
+}
+
+/* Falling; rising is for the ids that break ties. */
+static int falling(uint64_t a, uint64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+static int rising(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int falling_double(double a, double b)
+{
+	return (a < b) - (a > b);
+}
+
+static int class_cmp(const void *x, const void *y)
+{
+	const struct bs_class_row *a = x, *b = y;
+	int d = falling(a->live_bytes, b->live_bytes);
+
+	d = d ? d : falling(a->live, b->live);
+	d = d ? d : falling(a->created, b->created);
+	return d ? d : rising(a->klass_id, b->klass_id);
+}
+
+int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_t *n)
+{
+	struct bs_class_row *v = calloc(m->nclasses + 1, sizeof(*v));
+	struct bs_hist *lifetimes = calloc(m->nclasses + 1, sizeof(*lifetimes));
+	size_t kept = 0;
+	int err = -ENOMEM;
+
+	*rows = NULL;
+	*n = 0;
+	if (!v || !lifetimes)
+		goto out;
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin *g = &m->origins.v[i];
+		struct bs_class_row *row = &v[g->klass];
+
+		row->klass_id = g->klass;
+		row->created += g->created;
+		row->dropped += g->dropped;
+		row->live += g->live;
+		row->live_bytes += g->live_bytes;
+		if (g->lifetime && bs_hist_merge(&lifetimes[g->klass], g->lifetime))
+			goto out;
+	}
+	for (uint32_t i = 0; i < m->nclasses; i++) {
+		struct bs_class_row row = v[i];
+
+		row.unknown = m->classes[i].unknown;
+		if (!row.klass_id && !row.unknown)
+			continue;
+		row.klass_id = i;
+		row.lifetime = lifetime_of(&lifetimes[i]);
+		v[kept++] = row;
+	}
+	err = 0;
+	if (!kept)
+		goto out;
+	qsort(v, kept, sizeof(*v), class_cmp);
+	*rows = v;
+	*n = kept;
+	v = NULL;
+out:
+	if (lifetimes) {
+		for (uint32_t i = 0; i < m->nclasses; i++)
+			bs_hist_fini(&lifetimes[i]);
+	}
+	free(lifetimes);
+	free(v);
+	return err;
+}
+
+static int site_cmp(const void *x, const void *y)
+{
+	const struct bs_site_row *a = x, *b = y;
+	int d = falling(a->live_bytes, b->live_bytes);
+
+	d = d ? d : falling(a->live, b->live);
+	d = d ? d : falling(a->created, b->created);
+	d = d ? d : rising(a->klass_id, b->klass_id);
+	d = d ? d : rising(a->place, b->place);
+	return d ? d : rising(a->code, b->code);
+}
+
+int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site_row **rows,
+		   size_t *n)
+{
+	struct bs_site_row *v = calloc(m->origins.n + 1, sizeof(*v));
+	struct ages *ages = ages_new(m, min_age_ns);
+	size_t kept = 0;
+
+	*rows = NULL;
+	*n = 0;
+	if (!v || !ages) {
+		free(v);
+		free(ages);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin *g = &m->origins.v[i];
+
+		if (min_age_ns && !ages[i].live)
+			continue;
+		v[kept++] = (struct bs_site_row){
+			.klass_id = g->klass,
+			.place = g->place,
+			.code = g->code,
+			.created = g->created,
+			.dropped = g->dropped,
+			.live = ages[i].live,
+			.live_bytes = ages[i].live_bytes,
+			.oldest_ns = ages[i].oldest_ns,
+			.lifetime = lifetime_of(g->lifetime),
+		};
+	}
+	free(ages);
+	if (!kept) {
+		free(v);
+		return 0;
+	}
+	qsort(v, kept, sizeof(*v), site_cmp);
+	*rows = v;
+	*n = kept;
+	return 0;
+}
+
+static int growth_cmp(const void *x, const void *y)
+{
+	const struct bs_growth_row *a = x, *b = y;
+	int d = falling_double(a->sure_bytes_per_s, b->sure_bytes_per_s);
+
+	d = d ? d : falling_double(a->bytes_per_s, b->bytes_per_s);
+	d = d ? d : falling_double(a->objects_per_s, b->objects_per_s);
+	d = d ? d : rising(a->klass_id, b->klass_id);
+	d = d ? d : rising(a->place, b->place);
+	return d ? d : rising(a->code, b->code);
+}
+
+int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_t *n)
+{
+	struct bs_growth_row *v = calloc(m->origins.n + 1, sizeof(*v));
+	struct ages *ages = ages_new(m, 0);
+	size_t kept = 0;
+
+	*rows = NULL;
+	*n = 0;
+	if (!v || !ages) {
+		free(v);
+		free(ages);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin *g = &m->origins.v[i];
+		struct bs_growth e;
+		double sure;
+
+		if (!g->live)
+			continue;
+		e = bs_growth_estimate(&g->series, &m->classes[g->klass].unknown_drops, &m->clock,
+				       (double)g->live_bytes / (double)g->live);
+		sure = e.bytes.slope - e.bytes.error;
+		v[kept++] = (struct bs_growth_row){
+			.klass_id = g->klass,
+			.place = g->place,
+			.code = g->code,
+			.live = g->live,
+			.live_bytes = g->live_bytes,
+			.bytes_per_s = e.bytes.slope,
+			.error_bytes_per_s = e.bytes.error,
+			.sure_bytes_per_s = sure > 0 ? sure : 0,
+			.objects_per_s = e.objects.slope,
+			.error_objects_per_s = e.objects.error,
+			.oldest_ns = ages[i].oldest_ns,
+		};
+	}
+	free(ages);
+	if (!kept) {
+		free(v);
+		return 0;
+	}
+	qsort(v, kept, sizeof(*v), growth_cmp);
+	*rows = v;
+	*n = kept;
+	return 0;
+}
+
+static int exit_cmp_origin(const void *x, const void *y)
+{
+	const struct bs_exit_row *a = x, *b = y;
+	int d = rising(a->pid, b->pid);
+
+	d = d ? d : rising(a->klass_id, b->klass_id);
+	d = d ? d : rising(a->place, b->place);
+	return d ? d : rising(a->code, b->code);
+}
+
+static int exit_cmp(const void *x, const void *y)
+{
+	const struct bs_exit_row *a = x, *b = y;
+	int d = falling(a->bytes, b->bytes);
+
+	d = d ? d : falling(a->count, b->count);
+	return d ? d : exit_cmp_origin(x, y);
+}
+
+int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t *n)
+{
+	struct bs_exit_row *v = calloc(m->nexits + m->origins.n + 1, sizeof(*v));
+	size_t all = 0, kept = 0;
+
+	*rows = NULL;
+	*n = 0;
+	if (!v)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->nexits; i++)
+		v[all++] = m->exits[i];
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin *g = &m->origins.v[i];
+
+		if (!g->exit_count)
+			continue;
+		v[all++] = (struct bs_exit_row){
+			.klass_id = g->klass,
+			.place = g->place,
+			.code = g->code,
+			.count = g->exit_count,
+			.bytes = g->exit_bytes,
+		};
+	}
+	if (!all) {
+		free(v);
+		return 0;
+	}
+	/* A pid that went through exec, or was used again, has several rows for one origin. */
+	qsort(v, all, sizeof(*v), exit_cmp_origin);
+	for (size_t i = 0; i < all; i++) {
+		if (kept && !exit_cmp_origin(&v[kept - 1], &v[i])) {
+			v[kept - 1].count += v[i].count;
+			v[kept - 1].bytes += v[i].bytes;
+		} else {
+			v[kept++] = v[i];
+		}
+	}
+	qsort(v, kept, sizeof(*v), exit_cmp);
+	*rows = v;
+	*n = kept;
+	return 0;
+}
