@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * symbol.c - names for addresses of code in traced processes.
+ *
+ * Three tables.  A space is what a process had mapped at one time; a fork shares it.  A file is
+ * one mapped file, kept open because it may be deleted before somebody asks for names.  A code
+ * is (file, offset in it), or (no file, pid, address) where no mapping was found.
+ *
+ * The maps of a process are read when first needed, once a second after that (a library may
+ * have been replaced by another at the same address), and when an address is not found.  The
+ * last is paid from an allowance, so that a flood of addresses that are nowhere, or of a
+ * process that has gone, does not read /proc each time.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "symbol/symbol.h"
+#include "symbol/table.h"
+#include "target/elf.h"
+#include "target/process.h"
+
+#define NSEC_PER_MSEC 1000000ull
+#define REFRESH_NS    (1000 * NSEC_PER_MSEC)
+/* Unknown addresses may cause this many readings at once, and one more each REFILL_NS. */
+#define ALLOWANCE 8u
+#define REFILL_NS (200 * NSEC_PER_MSEC)
+
+#define MAX_OPEN      512u
+#define MAX_PROCESSES 4096u
+/* Both bound what a program can do that makes up addresses. */
+#define MAX_CODES (1u << 22)
+#define MAX_CACHE (1u << 20)
+
+struct file {
+	dev_t dev;
+	ino_t ino;
+	int fd;	    /* -1: could not be opened */
+	bool tried; /* elf and symbols were read, or cannot be */
+	struct bs_elf elf;
+	struct bs_elf_symbols *symbols;
+	char base[256]; /* last part of its path */
+};
+
+struct space {
+	size_t users;
+	uint32_t id; /* never used again: key of the cache */
+	struct bs_maps maps;
+	uint32_t *files; /* by mapping; 0: not looked at */
+};
+
+struct process {
+	uint32_t pid;
+	struct space *space; /* NULL: could not be read so far */
+	uint64_t read_ns;    /* when it was last tried */
+	uint64_t refill_ns;
+	unsigned allowance;
+};
+
+struct code {
+	uint32_t file; /* 0: addr is an address of pid */
+	uint32_t pid;
+	uint64_t addr; /* else offset in the file */
+};
+
+struct bs_code {
+	struct file **files; /* from 1 */
+	size_t nfiles, nopen;
+	struct process **processes;
+	size_t nprocesses;
+	struct process *last;
+	struct code *codes; /* from 1 */
+	size_t ncodes, codes_room;
+	struct bs_table by_file; /* (dev, ino) -> file */
+	struct bs_table by_pid;	 /* pid -> place in processes + 1 */
+	struct bs_table by_code; /* (file or pid, addr) -> code */
+	struct bs_table cache;	 /* (space, address) -> code */
+	uint32_t next_space;
+	char name[BS_ELF_MAX_NAME + 256 + 64];
+};
+
+struct bs_code *bs_code_new(void)
+{
+	return calloc(1, sizeof(struct bs_code));
+}
+
+static void space_put(struct space *s)
+{
+	if (!s || --s->users)
+		return;
+	bs_maps_fini(&s->maps);
+	free(s->files);
+	free(s);
+}
+
+static void forget_processes(struct bs_code *c)
+{
+	for (size_t i = 0; i < c->nprocesses; i++) {
+		space_put(c->processes[i]->space);
+		free(c->processes[i]);
+	}
+	c->nprocesses = 0;
+	c->last = NULL;
+	bs_table_fini(&c->by_pid);
+}
+
+void bs_code_free(struct bs_code *c)
+{
+	if (!c)
+		return;
+	forget_processes(c);
+	for (size_t i = 1; i <= c->nfiles; i++) {
+		struct file *f = c->files[i];
+
+		bs_elf_symbols_free(f->symbols);
+		bs_elf_fini(&f->elf);
+		if (f->fd >= 0)
+			close(f->fd);
+		free(f);
+	}
+	free(c->files);
+	free(c->processes);
+	free(c->codes);
+	bs_table_fini(&c->by_file);
+	bs_table_fini(&c->cache);
+	bs_table_fini(&c->by_code);
+	free(c);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000 * NSEC_PER_MSEC + (uint64_t)ts.tv_nsec;
+}
+
+static struct process *process_find(struct bs_code *c, uint32_t pid)
+{
+	uint32_t at;
+
+	if (c->last && c->last->pid == pid)
+		return c->last;
+	at = bs_table_find(&c->by_pid, pid, 0);
+	if (!at)
+		return NULL;
+	c->last = c->processes[at - 1];
+	return c->last;
+}
+
+static struct process *process_get(struct bs_code *c, uint32_t pid)
+{
+	struct process *p = process_find(c, pid);
+
+	if (p)
+		return p;
+	if (c->nprocesses == MAX_PROCESSES)
+		forget_processes(c);
+	if (!c->processes) {
+		c->processes = malloc(MAX_PROCESSES * sizeof(*c->processes));
+		if (!c->processes)
+			return NULL;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->pid = pid;
+	p->allowance = ALLOWANCE;
+	if (bs_table_set(&c->by_pid, pid, 0, (uint32_t)c->nprocesses + 1)) {
+		free(p);
+		return NULL;
+	}
+	c->processes[c->nprocesses++] = p;
+	c->last = p;
+	return p;
+}
+
+static bool same_maps(const struct bs_maps *a, const struct bs_maps *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		const struct bs_mapping *x = &a->v[i], *y = &b->v[i];
+
+		if (x->start != y->start || x->end != y->end || x->offset != y->offset ||
+		    x->dev != y->dev || x->ino != y->ino || x->exec != y->exec)
+			return false;
+	}
+	return true;
+}
+
+/* Reads the maps of p.  What was known stays when that is not possible. */
+static void process_read(struct bs_code *c, struct process *p, uint64_t now)
+{
+	struct bs_maps maps;
+	struct space *s;
+
+	p->read_ns = now;
+	if (bs_maps_read((pid_t)p->pid, &maps, NULL))
+		return;
+	if (p->space && same_maps(&p->space->maps, &maps)) {
+		bs_maps_fini(&maps);
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	if (s)
+		s->files = calloc(maps.n + 1, sizeof(*s->files));
+	if (!s || !s->files) {
+		free(s);
+		bs_maps_fini(&maps);
+		return;
+	}
+	s->users = 1;
+	s->id = ++c->next_space;
+	s->maps = maps;
+	space_put(p->space);
+	p->space = s;
+}
+
+/* May an address that was not found cause one more reading? */
+static bool may_read(struct process *p, uint64_t now)
+{
+	if (!p->refill_ns)
+		p->refill_ns = now;
+	while (p->allowance < ALLOWANCE && now - p->refill_ns >= REFILL_NS) {
+		p->allowance++;
+		p->refill_ns += REFILL_NS;
+	}
+	if (p->allowance == ALLOWANCE)
+		p->refill_ns = now;
+	if (!p->allowance)
+		return false;
+	p->allowance--;
+	return true;
+}
+
+static uint32_t file_new(struct bs_code *c, const struct bs_mapping *map, int fd)
+{
+	struct file *f, **files;
+	const char *base;
+
+	if (c->nfiles >= UINT32_MAX - 1)
+		return 0;
+	files = realloc(c->files, (c->nfiles + 2) * sizeof(*files));
+	if (!files)
+		return 0;
+	c->files = files;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return 0;
+	f->dev = map->dev;
+	f->ino = map->ino;
+	f->fd = fd;
+	base = strrchr(map->path, '/');
+	base = base ? base + 1 : map->path;
+	snprintf(f->base, sizeof(f->base), "%.*s", (int)sizeof(f->base) - 1, base);
+	c->files[++c->nfiles] = f;
+	return (uint32_t)c->nfiles;
+}
+
+/*
+ * The file of a mapping, 0 when out of memory.  One that could not be opened through one
+ * process is tried again through the next, as a new file: by then the inode may be another's,
+ * and a name must not be wrong.  An open one keeps its inode.
+ */
+static uint32_t file_of(struct bs_code *c, uint32_t pid, const struct bs_mapping *map)
+{
+	uint32_t known = bs_table_find(&c->by_file, map->dev, map->ino), number;
+	int fd = -1;
+
+	if (known && c->files[known]->fd >= 0)
+		return known;
+	if (c->nopen < MAX_OPEN)
+		fd = bs_mapping_open((pid_t)pid, map, NULL);
+	if (fd < 0 && known)
+		return known;
+	number = file_new(c, map, fd);
+	if (!number) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	c->nopen += fd >= 0;
+	if (bs_table_set(&c->by_file, map->dev, map->ino, number))
+		return 0;
+	return number;
+}
+
+static uint32_t code_of(struct bs_code *c, uint32_t file, uint32_t pid, uint64_t addr)
+{
+	/* Pids and files share the space of the first key. */
+	uint64_t key = file ? (uint64_t)file << 32 : pid;
+	uint32_t number = bs_table_find(&c->by_code, key, addr);
+
+	if (number)
+		return number;
+	if (c->ncodes == MAX_CODES)
+		return 0;
+	if (c->ncodes + 1 >= c->codes_room) {
+		size_t room = c->codes_room ? c->codes_room * 2 : 256;
+		struct code *codes = realloc(c->codes, room * sizeof(*codes));
+
+		if (!codes)
+			return 0;
+		c->codes = codes;
+		c->codes_room = room;
+	}
+	number = (uint32_t)c->ncodes + 1;
+	if (bs_table_set(&c->by_code, key, addr, number))
+		return 0;
+	c->codes[number] = (struct code){.file = file, .pid = file ? 0 : pid, .addr = addr};
+	c->ncodes++;
+	return number;
+}
+
+uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
+{
+	struct bs_code *c = code;
+	struct process *p = process_get(c, pid);
+	const struct bs_mapping *map = NULL;
+	uint64_t now = now_ns();
+	uint32_t number, *file;
+
+	if (!p)
+		return 0;
+	if (!p->read_ns || now - p->read_ns >= REFRESH_NS)
+		process_read(c, p, now);
+	if (p->space) {
+		number = bs_table_find(&c->cache, p->space->id, addr);
+		if (number)
+			return number;
+		map = bs_maps_find(&p->space->maps, addr);
+	}
+	if (!map && may_read(p, now)) {
+		process_read(c, p, now);
+		map = p->space ? bs_maps_find(&p->space->maps, addr) : NULL;
+	}
+	if (!map)
+		return code_of(c, 0, pid, addr);
+	file = &p->space->files[map - p->space->maps.v];
+	if (!*file)
+		*file = file_of(c, pid, map);
+	if (!*file)
+		return 0;
+	number = code_of(c, *file, 0, map->offset + (addr - map->start));
+	if (c->cache.used >= MAX_CACHE)
+		bs_table_fini(&c->cache);
+	/* Without its entry it is only slower. */
+	if (number)
+		bs_table_set(&c->cache, p->space->id, addr, number);
+	return number;
+}
+
+void bs_code_invalidate(struct bs_code *c, uint32_t pid)
+{
+	struct process *p = process_find(c, pid);
+
+	if (!p)
+		return;
+	space_put(p->space);
+	p->space = NULL;
+	p->read_ns = 0;
+	p->allowance = ALLOWANCE;
+}
+
+void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
+{
+	struct space *space = NULL;
+	struct process *p = process_get(c, parent);
+	uint64_t now = now_ns();
+
+	if (p && !p->read_ns)
+		process_read(c, p, now);
+	if (p)
+		space = p->space;
+	if (space)
+		space->users++; /* the parent's entry may be dropped for the child's */
+	bs_code_invalidate(c, child);
+	p = process_get(c, child);
+	if (!p) {
+		space_put(space);
+		return;
+	}
+	p->space = space;
+	p->read_ns = space ? now : 0;
+}
+
+/* Reads the file's tables once. */
+static void file_symbols(struct file *f)
+{
+	if (f->tried)
+		return;
+	f->tried = true;
+	if (f->fd >= 0 && !bs_elf_init(&f->elf, f->fd, f->base, NULL) &&
+	    bs_elf_symbols_new(&f->elf, &f->symbols))
+		f->symbols = NULL;
+}
+
+const char *bs_code_name(struct bs_code *c, uint32_t number, bool is_return)
+{
+	const struct code *k;
+	const char *name;
+	struct file *f;
+	uint64_t vaddr, start;
+
+	if (!number || number > c->ncodes)
+		return NULL;
+	k = &c->codes[number];
+	if (!k->file) {
+		snprintf(c->name, sizeof(c->name), "0x%llx", (unsigned long long)k->addr);
+		return c->name;
+	}
+	f = c->files[k->file];
+	file_symbols(f);
+	/* The call may be the last instruction of its function, or of the segment. */
+	is_return = is_return && k->addr;
+	if (!bs_elf_vaddr_find(&f->elf, k->addr - is_return, 0, &vaddr)) {
+		/* No ELF file, or one that cannot be read: an offset is all we have. */
+		snprintf(c->name, sizeof(c->name), "[%s+0x%llx]", f->base,
+			 (unsigned long long)k->addr);
+		return c->name;
+	}
+	name = f->symbols ? bs_elf_symbols_find(f->symbols, vaddr, &start) : NULL;
+	vaddr += is_return;
+	if (name)
+		snprintf(c->name, sizeof(c->name), "%s+0x%llx (%s)", name,
+			 (unsigned long long)(vaddr - start), f->base);
+	else
+		snprintf(c->name, sizeof(c->name), "[%s+0x%llx]", f->base,
+			 (unsigned long long)vaddr);
+	return c->name;
+}

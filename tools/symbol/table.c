@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* table.c - a hash table from two numbers to a third that is not 0: open addressing. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbol/table.h"
+
+/* The finalizer of MurmurHash3, which spreads each bit of the key over all of the result. */
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdull;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ull;
+	return x ^ x >> 33;
+}
+
+/* The slot that holds the key, or the free one where it belongs; there is always a free one. */
+static struct bs_table_slot *slot_of(struct bs_table_slot *slots, size_t size, uint64_t a,
+				     uint64_t b)
+{
+	size_t at = mix(a ^ mix(b)) & (size - 1);
+
+	while (slots[at].value && (slots[at].a != a || slots[at].b != b))
+		at = (at + 1) & (size - 1);
+	return &slots[at];
+}
+
+uint32_t bs_table_find(const struct bs_table *t, uint64_t a, uint64_t b)
+{
+	return t->size ? slot_of(t->slots, t->size, a, b)->value : 0;
+}
+
+static int grow(struct bs_table *t)
+{
+	size_t size = t->size ? t->size * 2 : 64;
+	struct bs_table_slot *slots;
+
+	if ((t->used + 1) * 4 <= t->size * 3)
+		return 0;
+	slots = calloc(size, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->size; i++)
+		if (t->slots[i].value)
+			*slot_of(slots, size, t->slots[i].a, t->slots[i].b) = t->slots[i];
+	free(t->slots);
+	t->slots = slots;
+	t->size = size;
+	return 0;
+}
+
+int bs_table_set(struct bs_table *t, uint64_t a, uint64_t b, uint32_t value)
+{
+	struct bs_table_slot *slot;
+
+	if (grow(t))
+		return -ENOMEM;
+	slot = slot_of(t->slots, t->size, a, b);
+	if (!slot->value)
+		t->used++;
+	*slot = (struct bs_table_slot){a, b, value};
+	return 0;
+}
+
+void bs_table_fini(struct bs_table *t)
+{
+	free(t->slots);
+	memset(t, 0, sizeof(*t));
+}
