@@ -130,13 +130,16 @@ char *bs_fmt_bytes(char *buf, double v)
 
 char *bs_fmt_ns(char *buf, double ns)
 {
-	/* Each unit holds until its number would read as the limit. */
+	/*
+	 * Each unit holds until its number would read as the limit; -d 90 is 90 s to who
+	 * typed it.
+	 */
 	static const struct {
 		const char *name;
 		double size, limit;
 	} units[] = {
-		{"ns", 1, 1000},   {"µs", 1e3, 1000}, {"ms", 1e6, 1000},	{"s", 1e9, 60},
-		{"min", 60e9, 60}, {"h", 3600e9, 24}, {"d", 86400e9, INFINITY},
+		{"ns", 1, 1000},    {"µs", 1e3, 1000}, {"ms", 1e6, 1000},	 {"s", 1e9, 120},
+		{"min", 60e9, 120}, {"h", 3600e9, 48}, {"d", 86400e9, INFINITY},
 	};
 	char number[NUMBER];
 	size_t i = 0;
@@ -189,8 +192,8 @@ static char *rate(char *buf, double v, double error, const struct unit *units, s
 	/* A small error must not read as none. */
 	while (decimals < 4 && error > 0 && error / u->size * pow(10, decimals) < 0.5)
 		decimals++;
-	snprintf(buf, BS_FMT, "%s ± %s %s%s", fixed(number, v / u->size, decimals),
-		 fixed(spread, error / u->size, decimals), u->name, per);
+	snprintf(buf, BS_FMT, "%s ± %s%s%s%s", fixed(number, v / u->size, decimals),
+		 fixed(spread, error / u->size, decimals), *u->name ? " " : "", u->name, per);
 	return buf;
 }
 
@@ -199,7 +202,7 @@ char *bs_fmt_bytes_rate(char *buf, double v, double error)
 	return rate(buf, v, error, bytes_units, LAST(bytes_units), 1024, "/s");
 }
 
-char *bs_fmt_rate(char *buf, double v, double error)
+char *bs_fmt_objects_rate(char *buf, double v, double error)
 {
-	return rate(buf, v, error, si_units, LAST(si_units), 1000, "/s");
+	return rate(buf, v, error, si_units, LAST(si_units), 1000, " objects/s");
 }

@@ -26,8 +26,8 @@ char *bs_fmt_ns(char *buf, double ns);
 char *bs_fmt_percent(char *buf, double percent);
 /* Slope and its error in one unit: "1.02 ± 0.03 KiB/s" */
 char *bs_fmt_bytes_rate(char *buf, double v, double error);
-/* "0.52 ± 0.04 /s" */
-char *bs_fmt_rate(char *buf, double v, double error);
+/* "0.52 ± 0.04 objects/s", "3.1 ± 0.2 k objects/s" */
+char *bs_fmt_objects_rate(char *buf, double v, double error);
 
 /* Makes the locale's decimal separator in a formatted number a point. */
 void bs_fmt_point(char *number);

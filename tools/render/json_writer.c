@@ -11,8 +11,16 @@
 #include "render/human.h"
 #include "render/utf8.h"
 
-/* Down to this depth each value gets a line of its own; a row of a table stays on one. */
-#define LINE_DEPTH 2
+/*
+ * Members of the document and of its members get lines of their own, and so do the rows of an
+ * array among them; a row itself stays on one line.
+ */
+#define LINE_DEPTH 3
+
+static bool has_lines(const struct bs_json *j, unsigned depth)
+{
+	return depth < LINE_DEPTH - 1 || (depth == LINE_DEPTH - 1 && j->open[depth] == '[');
+}
 
 void bs_json_init(struct bs_json *j, FILE *out)
 {
@@ -36,7 +44,7 @@ static void put_str(struct bs_json *j, const char *s)
 
 static void new_line(struct bs_json *j)
 {
-	static const char indent[] = "\n    ";
+	static const char indent[] = "\n      ";
 	_Static_assert(sizeof(indent) == 2 + 2 * LINE_DEPTH, "two spaces per level");
 
 	put(j, indent, 1 + 2 * (size_t)j->depth);
@@ -101,7 +109,7 @@ static bool value_begin(struct bs_json *j, const char *key)
 	if (j->depth) {
 		if (j->nonempty[j->depth - 1])
 			put(j, ",", 1);
-		if (j->depth <= LINE_DEPTH)
+		if (has_lines(j, j->depth - 1))
 			new_line(j);
 		else if (j->nonempty[j->depth - 1])
 			put(j, " ", 1);
@@ -142,7 +150,7 @@ static void end(struct bs_json *j, char open, char close)
 		j->err = -EINVAL;
 		return;
 	}
-	lines = j->depth <= LINE_DEPTH && j->nonempty[j->depth - 1];
+	lines = has_lines(j, j->depth - 1) && j->nonempty[j->depth - 1];
 	j->depth--;
 	if (lines)
 		new_line(j);

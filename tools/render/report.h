@@ -58,12 +58,23 @@ struct bs_report_growth {
 	uint64_t live, live_bytes, oldest_ns;
 	/* Slopes and the half-widths of their 95 % intervals. */
 	double bytes_per_s, error, objects_per_s, objects_error;
-	/*
-	 * One of the two is above zero with its whole interval.  Objects count as well: a class
-	 * whose marks say no size leaks without a byte.
-	 */
+	/* bytes_per_s is above zero with its whole interval. */
 	bool sure;
 };
+
+/* Whether a row is about objects: its marks say no size, so that it leaks without a byte. */
+static inline bool bs_report_growth_by_objects(const struct bs_report_growth *g)
+{
+	return !g->live_bytes && g->bytes_per_s == 0;
+}
+
+/* Growth that is no accident: of bytes, or of objects where there are no bytes. */
+static inline bool bs_report_growth_sure(const struct bs_report_growth *g)
+{
+	if (bs_report_growth_by_objects(g))
+		return g->objects_per_s - g->objects_error > 0;
+	return g->sure;
+}
 
 struct bs_report_exit {
 	uint32_t pid;

@@ -187,7 +187,7 @@ static void json_growth(struct bs_json *j, const struct bs_report *r)
 		bs_json_double(j, "error", g->error);
 		bs_json_double(j, "objects_per_s", g->objects_per_s);
 		bs_json_double(j, "objects_error", g->objects_error);
-		bs_json_bool(j, "sure", g->sure);
+		bs_json_bool(j, "sure", bs_report_growth_sure(g));
 		bs_json_double(j, "oldest_s", seconds(g->oldest_ns));
 		bs_json_object_end(j);
 	}

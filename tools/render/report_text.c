@@ -88,10 +88,8 @@ static void add_process(struct bs_str *s, const struct bs_report_process *p, boo
 
 static int head_title(struct bs_out *o, const struct bs_report *r)
 {
-	time_t seconds = (time_t)(r->start_ns / 1000000000);
 	struct bs_str s = {0}, shown = {0};
-	char buf[BS_FMT], when[64];
-	struct tm tm;
+	char buf[BS_FMT];
 	int err;
 
 	bs_str_add(&s, "bscope-trace ");
@@ -101,9 +99,6 @@ static int head_title(struct bs_out *o, const struct bs_report *r)
 		add_process(&s, &r->processes[0], r->verbose);
 	else
 		bs_str_addf(&s, "%s processes", bs_fmt_count(buf, r->nprocesses));
-	if (r->start_ns && localtime_r(&seconds, &tm) &&
-	    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", &tm))
-		bs_str_addf(&s, ", from %s", when);
 	bs_str_add_short(&shown, text_of(&s), o->width);
 	bs_out_styled(o, BS_BOLD, text_of(&shown));
 	bs_out_str(o, "\n");
@@ -111,6 +106,20 @@ static int head_title(struct bs_out *o, const struct bs_report *r)
 	bs_str_fini(&s);
 	bs_str_fini(&shown);
 	return err;
+}
+
+static int head_started(struct bs_out *o, const struct bs_report *r)
+{
+	time_t seconds = (time_t)(r->start_ns / 1000000000);
+	struct bs_str s = {0};
+	char when[64];
+	struct tm tm;
+
+	if (!r->start_ns || !localtime_r(&seconds, &tm) ||
+	    !strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", &tm))
+		return 0;
+	bs_str_add(&s, when);
+	return head_line(o, BS_PLAIN, "started", &s);
 }
 
 static int head_processes(struct bs_out *o, const struct bs_report *r)
@@ -195,6 +204,10 @@ static int head_sites(struct bs_out *o, const struct bs_report *r)
 					  site->binary ? site->binary : ""))
 			same++;
 		binaries += same == i;
+	}
+	if (!r->nsites) {
+		bs_str_add(&s, "none");
+		return head_line(o, BS_PLAIN, "sites", &s);
 	}
 	bs_str_addf(&s, "%s in ", bs_fmt_count(buf, r->nsites));
 	bs_str_addf(&s, "%s %s: ", bs_fmt_count(buf, binaries),
@@ -323,12 +336,21 @@ static void cell_name(struct bs_table *t, const char *s)
 	bs_str_add_clean(bs_table_cell(t), s);
 }
 
-static void cell_where(struct bs_table *t, const char *function, const char *site)
+/*
+ * Caller and place.  Where a caller is known it is the answer, and the place is the allocator
+ * that all callers share: its function is enough, and leaves the caller its room.
+ */
+static void cells_where(struct bs_table *t, const struct bs_report *r, const char *caller,
+			const char *function, const char *site)
 {
-	struct bs_str *cell = bs_table_cell(t);
+	struct bs_str *cell;
 
+	cell_name(t, caller);
+	cell = bs_table_cell(t);
 	if (function && *function) {
 		bs_str_add_clean(cell, function);
+		if (caller && !r->verbose)
+			return;
 		if (site && *site)
 			bs_str_add(cell, " at ");
 	}
@@ -399,8 +421,8 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 		{"dropped", BS_RIGHT, 0, 0, 2},
 		{"oldest", BS_RIGHT, 0, 0, 1},
 		{"median", BS_RIGHT, 0, 0, 3},
-		COLUMN_WHERE,
 		COLUMN_CALLER,
+		COLUMN_WHERE,
 	};
 	size_t shown = rows_shown(r, r->norigins, TOP_ROWS);
 	struct bs_table t;
@@ -418,8 +440,7 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 		cell_count(&t, row->dropped);
 		cell_ns(&t, row->oldest_ns, row->live);
 		cell_ns(&t, row->lifetime.p50_ns, row->lifetime.count);
-		cell_where(&t, row->function, row->site);
-		cell_name(&t, row->caller);
+		cells_where(&t, r, row->caller, row->function, row->site);
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
@@ -427,17 +448,11 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 	return err;
 }
 
-/* The slope that says more: bytes where they are known to grow, else objects. */
-static bool by_bytes(const struct bs_report_growth *g)
-{
-	return g->bytes_per_s - g->error > 0 ||
-	       (!(g->objects_per_s - g->objects_error > 0) && g->live_bytes);
-}
-
 /* Rows that may be growing, but within their error; others are left out. */
 static bool perhaps(const struct bs_report_growth *g)
 {
-	return !g->sure && (by_bytes(g) ? g->bytes_per_s : g->objects_per_s) > 0;
+	return !bs_report_growth_sure(g) &&
+	       (bs_report_growth_by_objects(g) ? g->objects_per_s : g->bytes_per_s) > 0;
 }
 
 static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, size_t top)
@@ -448,8 +463,8 @@ static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, 
 		{"live", BS_RIGHT, 0, 0, 3},
 		{"bytes", BS_RIGHT, 0, 0, 2},
 		{"oldest", BS_RIGHT, 0, 0, 1},
-		COLUMN_WHERE,
 		COLUMN_CALLER,
+		COLUMN_WHERE,
 	};
 	size_t all = 0, shown = 0;
 	struct bs_table t;
@@ -461,7 +476,7 @@ static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, 
 		struct bs_str *cell;
 		char buf[BS_FMT];
 
-		if (sure ? !g->sure : !perhaps(g))
+		if (sure ? !bs_report_growth_sure(g) : !perhaps(g))
 			continue;
 		all++;
 		if (!r->verbose && shown == top)
@@ -470,16 +485,15 @@ static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, 
 		cell_name(&t, g->klass);
 		cell = bs_table_cell(&t);
 		bs_str_add(cell, sure ? "" : "~ ");
-		if (by_bytes(g))
-			bs_str_add(cell, bs_fmt_bytes_rate(buf, g->bytes_per_s, g->error));
+		if (bs_report_growth_by_objects(g))
+			bs_str_add(cell,
+				   bs_fmt_objects_rate(buf, g->objects_per_s, g->objects_error));
 		else
-			bs_str_addf(cell, "%s objects",
-				    bs_fmt_rate(buf, g->objects_per_s, g->objects_error));
+			bs_str_add(cell, bs_fmt_bytes_rate(buf, g->bytes_per_s, g->error));
 		cell_count(&t, g->live);
 		cell_bytes(&t, g->live_bytes);
 		cell_ns(&t, g->oldest_ns, g->live);
-		cell_where(&t, g->function, g->site);
-		cell_name(&t, g->caller);
+		cells_where(&t, r, g->caller, g->function, g->site);
 	}
 	err = shown ? bs_table_print(&t, o, sure ? BS_PLAIN : BS_DIM) : 0;
 	bs_table_fini(&t);
@@ -493,7 +507,7 @@ static int growth(struct bs_out *o, const struct bs_report *r)
 	int err = 0;
 
 	for (size_t i = 0; i < r->ngrowth; i++) {
-		sure += r->growth[i].sure;
+		sure += bs_report_growth_sure(&r->growth[i]);
 		unsure += perhaps(&r->growth[i]);
 	}
 	heading(o, "What grows",
@@ -520,8 +534,8 @@ static int older(struct bs_out *o, const struct bs_report *r)
 		{"live", BS_RIGHT, 0, 0, 0},
 		{"bytes", BS_RIGHT, 0, 0, 0},
 		{"oldest", BS_RIGHT, 0, 0, 0},
-		COLUMN_WHERE,
 		COLUMN_CALLER,
+		COLUMN_WHERE,
 	};
 	size_t shown = rows_shown(r, r->nolder, TOP_ROWS);
 	char title[2 * BS_FMT], buf[BS_FMT];
@@ -545,8 +559,7 @@ static int older(struct bs_out *o, const struct bs_report *r)
 		cell_count(&t, row->live);
 		cell_bytes(&t, row->live_bytes);
 		cell_ns(&t, row->oldest_ns, row->live);
-		cell_where(&t, row->function, row->site);
-		cell_name(&t, row->caller);
+		cells_where(&t, r, row->caller, row->function, row->site);
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
@@ -561,8 +574,8 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		{"objects", BS_RIGHT, 0, 0, 0},
 		{"bytes", BS_RIGHT, 0, 0, 0},
 		{"pid", BS_RIGHT, 0, 0, 0},
-		COLUMN_WHERE,
 		COLUMN_CALLER,
+		COLUMN_WHERE,
 	};
 	size_t shown = rows_shown(r, r->nat_exit, TOP_ROWS);
 	bool exited = r->nat_exit > 0;
@@ -589,8 +602,7 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		pid = bs_table_cell(&t);
 		if (r->nprocesses > 1)
 			bs_str_addf(pid, "%u", e->pid);
-		cell_where(&t, e->function, e->site);
-		cell_name(&t, e->caller);
+		cells_where(&t, r, e->caller, e->function, e->site);
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
@@ -606,6 +618,7 @@ static int hits(struct bs_out *o, const struct bs_report *r)
 		{"kind", BS_LEFT, 0, 0, 0},
 		COLUMN_CLASS,
 		{"name", BS_LEFT, 16, 8, 1},
+		COLUMN_CALLER,
 		COLUMN_WHERE,
 		{"binary", BS_LEFT, 16, 8, 2},
 	};
@@ -614,6 +627,7 @@ static int hits(struct bs_out *o, const struct bs_report *r)
 
 	if (!r->verbose)
 		return 0;
+	/* The caller's column stays empty, so it is not shown. */
 	bs_table_init(&t, COLUMNS(columns));
 	for (size_t i = 0; i < r->nsites; i++) {
 		const struct bs_report_site *s = &r->sites[i];
@@ -626,7 +640,7 @@ static int hits(struct bs_out *o, const struct bs_report *r)
 		cell_name(&t, s->klass);
 		cell_name(&t, s->name);
 		bs_str_addf(&place, "%s:%u", s->file ? s->file : "?", s->line);
-		cell_where(&t, s->function, text_of(&place));
+		cells_where(&t, r, NULL, s->function, text_of(&place));
 		err = place.err ? place.err : err;
 		bs_str_fini(&place);
 		cell_name(&t, s->binary);
@@ -657,9 +671,9 @@ static int notes(struct bs_out *o, const struct bs_report *r)
 int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color)
 {
 	static int (*const parts[])(struct bs_out *, const struct bs_report *) = {
-		head_title, head_processes, head_command, head_mode, head_sites, head_events,
-		head_lost,  head_objects,   head_cost,	  classes,   origins,	 growth,
-		older,	    at_exit,	    hits,	  notes,
+		head_title,  head_started, head_processes, head_command, head_mode, head_sites,
+		head_events, head_lost,	   head_objects,   head_cost,	 classes,   origins,
+		growth,	     older,	   at_exit,	   hits,	 notes,
 	};
 	struct bs_out o = {.file = out, .color = color};
 	int err = 0;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,16 +197,20 @@ void bs_out_styled(struct bs_out *o, enum bs_style style, const char *s)
 	style_end(o, style);
 }
 
+/* Whether a line may end before the space at s[at]: "4.3 %" stays together. */
+static bool may_break(const char *s, size_t at)
+{
+	return s[at] == ' ' && s[at + 1] != '%';
+}
+
 /* Bytes of s that go on one line of so many columns: up to a space, or cut if there is none. */
 static size_t line_length(const char *s, size_t columns)
 {
 	size_t n = prefix(s, &columns), at = n;
 
-	if (!s[n] || s[n] == ' ')
+	if (!s[n])
 		return n;
-	while (at && s[at - 1] != ' ')
-		at--;
-	while (at && s[at - 1] == ' ')
+	while (at && !may_break(s, at))
 		at--;
 	return at ? at : n;
 }
