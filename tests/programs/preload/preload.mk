@@ -7,6 +7,7 @@ PRELOAD_PROGS := $(addprefix $(PRELOAD_T)/,family family-nested family-jemalloc 
 PRELOAD_FLAGS := -fno-builtin -pthread
 
 preload-programs: $(PRELOAD_PROGS)
+programs: preload-programs
 .PHONY: preload-programs
 
 $(PRELOAD_T)/%: tests/programs/preload/%.c tests/programs/preload/tally.h
