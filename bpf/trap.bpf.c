@@ -36,6 +36,12 @@ struct {
 } traced SEC(".maps");
 
 /*
+ * One member of `traced`, or 0.  With a single process, the usual case, it spares every hit the
+ * look into the hash.  Written together with the map, so that it never outlives its member.
+ */
+__u32 favourite;
+
+/*
  * The reader is woken by fill level, because a wake-up costs twice as much as the hit itself:
  * every wake_mask + 1 hits of a CPU the level is looked at, and from wake_bytes on the reader
  * is woken.  A wake-up missed is no harm: the reader looks by itself some times a second.
@@ -131,7 +137,7 @@ int trap(struct pt_regs *ctx)
 	__u64 hits, now;
 	__u32 site;
 
-	if (!bpf_map_lookup_elem(&traced, &pid))
+	if (pid != favourite && !bpf_map_lookup_elem(&traced, &pid))
 		return 0;
 
 	count = counters();
@@ -236,6 +242,8 @@ int on_exit(__u64 *ctx)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))
 		return 0;
+	if (favourite == pid)
+		favourite = 0;
 	/* As wait(2) finds it: the whole group's, or else that of the first thread. */
 	if (signal->flags & SIGNAL_GROUP_EXIT)
 		code = signal->group_exit_code;

@@ -306,6 +306,30 @@ static int attach(struct bs_collect *c, const char *path, const struct bs_probe 
 	return ret;
 }
 
+/*
+ * favourite is set before the map's member and cleared after it is gone, and the exit program
+ * clears it as well: whoever dies in between is found dead by runs().
+ */
+static int remember(struct bs_collect *c, pid_t pid)
+{
+	__u32 key = (__u32)pid, one = 1;
+
+	if (!c->skel->bss->favourite)
+		__atomic_store_n(&c->skel->bss->favourite, key, __ATOMIC_RELAXED);
+	if (!bpf_map_update_elem(bpf_map__fd(c->skel->maps.traced), &key, &one, BPF_ANY))
+		return 0;
+	return -errno;
+}
+
+static void forget(struct bs_collect *c, pid_t pid)
+{
+	__u32 key = (__u32)pid;
+
+	bpf_map_delete_elem(bpf_map__fd(c->skel->maps.traced), &key);
+	__atomic_compare_exchange_n(&c->skel->bss->favourite, &key, 0, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+}
+
 /* --- the tool's own site ---------------------------------------------------------------------- */
 
 static double hit_round(unsigned int hits)
@@ -340,8 +364,6 @@ static int try_out(struct bs_collect *c)
 {
 	size_t room = c->ring_bytes / RECORD_BYTES / 2;
 	unsigned int hits = room < 500 ? (unsigned int)room : 500;
-	__u32 self = (__u32)getpid(), one = 1;
-	int traced = bpf_map__fd(c->skel->maps.traced);
 	struct bs_counters before, after;
 	struct bs_own_site own;
 	struct bs_probe probe = {0};
@@ -351,8 +373,9 @@ static int try_out(struct bs_collect *c)
 	ret = bs_own_site_find(&own);
 	if (ret)
 		return ret;
-	if (bpf_map_update_elem(traced, &self, &one, BPF_ANY))
-		return -errno;
+	ret = remember(c, getpid());
+	if (ret)
+		return ret;
 	read_counters(c, &before);
 	probe.offset = own.offset;
 	ret = attach(c, own.path, &probe, 1);
@@ -367,7 +390,7 @@ static int try_out(struct bs_collect *c)
 		}
 	}
 	bs_collect_dark(c);
-	bpf_map_delete_elem(traced, &self);
+	forget(c, getpid());
 	consume(c, NULL, NULL);
 	read_counters(c, &c->base);
 	if (read_missed(c, &c->base_missed))
@@ -510,20 +533,19 @@ static bool runs(pid_t pid)
 
 int bs_collect_trace(struct bs_collect *c, pid_t pid, struct bs_error *err)
 {
-	int map = bpf_map__fd(c->skel->maps.traced);
-	__u32 key = (__u32)pid, one = 1;
+	int ret;
 
 	if (pid <= 0 || (kill(pid, 0) && errno == ESRCH))
 		return bs_error_set(err, -ESRCH, "pid %d: no such process", (int)pid);
-	if (bpf_map_update_elem(map, &key, &one, BPF_ANY)) {
-		int ret = -errno;
-
+	ret = remember(c, pid);
+	if (ret) {
+		forget(c, pid);
 		return bs_error_set(err, ret, "pid %d: cannot be traced: %s", (int)pid,
 				    ret == -E2BIG ? "too many processes" : strerror(-ret));
 	}
 	/* It may have died just before; a number left behind would trace its next owner. */
 	if (!runs(pid)) {
-		bpf_map_delete_elem(map, &key);
+		forget(c, pid);
 		return bs_error_set(err, -ESRCH, "pid %d: has exited", (int)pid);
 	}
 	return 0;
