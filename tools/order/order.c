@@ -224,6 +224,11 @@ int bs_order_push(struct bs_order *o, const struct bs_event *ev)
 	if (!t)
 		return -ENOMEM;
 
+	/* As if forgotten: how a thread's late events sort must not depend on how many others came.
+	 */
+	if (t->head == NONE && t->last < o->gone)
+		t->last = 0;
+
 	at = o->free;
 	h = held_at(o, at);
 	o->free = h->next;
