@@ -138,15 +138,15 @@ static int operand(const struct word *w, unsigned size, bool is_signed, uint16_t
 	int ret;
 
 	if (machine == EM_X86_64) {
-		is_const = w->len && w->s[0] == '$';
-		is_reg = w->len && w->s[0] == '%' && !memchr(w->s, ':', w->len);
+		is_const = w->s[0] == '$';
+		is_reg = w->s[0] == '%' && !memchr(w->s, ':', w->len);
 		if (is_const || is_reg) {
 			rest.s++;
 			rest.len--;
 		}
 	} else {
-		is_const = w->len && (w->s[0] == '-' || digit(w->s[0]) < 10);
-		is_reg = w->len && !is_const && w->s[0] != '[';
+		is_const = w->s[0] == '-' || digit(w->s[0]) < 10;
+		is_reg = !is_const && w->s[0] != '[';
 	}
 	if (is_const) {
 		uint64_t v;
@@ -220,6 +220,8 @@ int bs_args_parse(const char *args, uint16_t machine, struct bs_site_spec *spec,
 		while (s < end && *s != ' ')
 			s++;
 		w.len = (size_t)(s - w.s);
+		if (!w.len)
+			return -EINVAL;
 		ret = operand(&w, size, is_signed, machine, spec, (unsigned)n, why);
 		if (ret)
 			return ret;
