@@ -111,8 +111,8 @@ TOOLS_SRC  := $(filter-out $(TOOL_MAINS),$(wildcard tools/*/*.c))
 TOOLS_OBJ  := $(TOOLS_SRC:%.c=$B/%.o)
 TOOLS_A    := $B/libbscope-tools.a
 BINS       := $B/bscope-trace
-TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libelf zlib)
-TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libelf zlib)
+TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libelf zlib) -lm
+TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libelf zlib) -lm
 
 tools: $(BINS)
 
@@ -167,8 +167,12 @@ check-bpf: all unit programs ## the tests that need BPF
 	$(Q)$(TEST_ENV) BSCOPE_REQUIRE_BPF=1 $(PROVE) $(wildcard $B/tests/unit/test_collect*) \
 		$(filter-out tests/e2e/proof.bats tests/e2e/schema.bats,$(E2E))
 
-check-kernels: ## the same binary on other kernels, under emulation
-	$(Q)sh tests/kernels/run.sh
+check-kernels: setup-kernels ## the same binary on other kernels, under emulation
+	$(Q)$(MAKE) --no-print-directory static $(LIBBSCOPE_A)
+	$(Q)BUILD=$B CC='$(CC)' sh tests/kernels/run.sh
+
+check-bare-root: ## the README's commands on a Debian machine with make and git alone
+	$(Q)sh tests/bare-root.sh
 
 # Sanitizers get a build of their own.
 asan: ## unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -245,6 +249,8 @@ clean:
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile $(wildcard bench/*.mk tests/fuzz/*.mk)
 
-.PHONY: all runtime tools static demo check check-run check-bpf check-kernels asan tsan unit-run lint \
+.PHONY: all runtime tools static demo check check-run check-bpf check-kernels check-bare-root asan tsan unit-run lint \
 	bpf-skeletons format format-check man install uninstall clean help
--include $(shell find $B -name '*.d' 2>/dev/null)
+# Not of the foreign machines that tests keep there.
+-include $(shell find $B \( -name bare-root -o -name kernels \) -prune -o -type f -name '*.d' -print \
+	2>/dev/null)

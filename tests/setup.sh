@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # setup.sh SET... - install the Debian packages that a set needs and that are missing.
 #
-# Sets: build demo check lint.  As root on Debian or Ubuntu it installs; otherwise it says what to
+# Sets: build demo check lint kernels bare-root.  As root on Debian or Ubuntu it installs; otherwise it says what to
 # install and fails.  Nothing is done when nothing is missing.
 set -eu
+sets='build, demo, check, lint, kernels, bare-root'
 
 packages() {
 	case $1 in
@@ -16,11 +17,13 @@ packages() {
 			linux-perf jq python3-jsonschema mandoc sqlite3 git procps \
 			libclang-rt-14-dev ;;
 	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;
-	*) echo "setup.sh: no such set: $1 (build, demo, check or lint)" >&2; exit 64 ;;
+	kernels) packages build; echo qemu-system-x86 busybox-static ;;
+	bare-root) echo debootstrap git ;;
+	*) echo "setup.sh: no such set: $1 ($sets)" >&2; exit 64 ;;
 	esac
 }
 
-[ $# -gt 0 ] || { echo "usage: setup.sh build|demo|check|lint..." >&2; exit 64; }
+[ $# -gt 0 ] || { echo "usage: setup.sh SET... (sets: $sets)" >&2; exit 64; }
 wanted=$(for set in "$@"; do packages "$set"; done)
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
@@ -36,7 +39,7 @@ done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
-	echo "setup: missing packages; as root run: apt-get install$missing" >&2
+	echo "setup: missing packages; as root run: apt-get update && apt-get install$missing" >&2
 	exit 1
 fi
 echo "setup: installing$missing"
