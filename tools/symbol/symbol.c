@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "symbol/symbol.h"
-#include "symbol/table.h"
+#include "symbol/index.h"
 #include "target/elf.h"
 #include "target/process.h"
 
@@ -74,10 +74,10 @@ struct bs_code {
 	struct process *last;
 	struct code *codes; /* from 1 */
 	size_t ncodes, codes_room;
-	struct bs_table by_file; /* (dev, ino) -> file */
-	struct bs_table by_pid;	 /* pid -> place in processes + 1 */
-	struct bs_table by_code; /* (file or pid, addr) -> code */
-	struct bs_table cache;	 /* (space, address) -> code */
+	struct bs_index by_file; /* (dev, ino) -> file */
+	struct bs_index by_pid;	 /* pid -> place in processes + 1 */
+	struct bs_index by_code; /* (file or pid, addr) -> code */
+	struct bs_index cache;	 /* (space, address) -> code */
 	uint32_t next_space;
 	char name[BS_ELF_MAX_NAME + 256 + 64];
 };
@@ -104,7 +104,7 @@ static void forget_processes(struct bs_code *c)
 	}
 	c->nprocesses = 0;
 	c->last = NULL;
-	bs_table_fini(&c->by_pid);
+	bs_index_fini(&c->by_pid);
 }
 
 void bs_code_free(struct bs_code *c)
@@ -124,9 +124,9 @@ void bs_code_free(struct bs_code *c)
 	free(c->files);
 	free(c->processes);
 	free(c->codes);
-	bs_table_fini(&c->by_file);
-	bs_table_fini(&c->cache);
-	bs_table_fini(&c->by_code);
+	bs_index_fini(&c->by_file);
+	bs_index_fini(&c->cache);
+	bs_index_fini(&c->by_code);
 	free(c);
 }
 
@@ -144,7 +144,7 @@ static struct process *process_find(struct bs_code *c, uint32_t pid)
 
 	if (c->last && c->last->pid == pid)
 		return c->last;
-	at = bs_table_find(&c->by_pid, pid, 0);
+	at = bs_index_find(&c->by_pid, pid, 0);
 	if (!at)
 		return NULL;
 	c->last = c->processes[at - 1];
@@ -169,7 +169,7 @@ static struct process *process_get(struct bs_code *c, uint32_t pid)
 		return NULL;
 	p->pid = pid;
 	p->allowance = ALLOWANCE;
-	if (bs_table_set(&c->by_pid, pid, 0, (uint32_t)c->nprocesses + 1)) {
+	if (bs_index_set(&c->by_pid, pid, 0, (uint32_t)c->nprocesses + 1)) {
 		free(p);
 		return NULL;
 	}
@@ -268,7 +268,7 @@ static uint32_t file_new(struct bs_code *c, const struct bs_mapping *map, int fd
  */
 static uint32_t file_of(struct bs_code *c, uint32_t pid, const struct bs_mapping *map)
 {
-	uint32_t known = bs_table_find(&c->by_file, map->dev, map->ino), number;
+	uint32_t known = bs_index_find(&c->by_file, map->dev, map->ino), number;
 	int fd = -1;
 
 	if (known && c->files[known]->fd >= 0)
@@ -284,7 +284,7 @@ static uint32_t file_of(struct bs_code *c, uint32_t pid, const struct bs_mapping
 		return 0;
 	}
 	c->nopen += fd >= 0;
-	if (bs_table_set(&c->by_file, map->dev, map->ino, number))
+	if (bs_index_set(&c->by_file, map->dev, map->ino, number))
 		return 0;
 	return number;
 }
@@ -293,7 +293,7 @@ static uint32_t code_of(struct bs_code *c, uint32_t file, uint32_t pid, uint64_t
 {
 	/* Pids and files share the space of the first key. */
 	uint64_t key = file ? (uint64_t)file << 32 : pid;
-	uint32_t number = bs_table_find(&c->by_code, key, addr);
+	uint32_t number = bs_index_find(&c->by_code, key, addr);
 
 	if (number)
 		return number;
@@ -309,7 +309,7 @@ static uint32_t code_of(struct bs_code *c, uint32_t file, uint32_t pid, uint64_t
 		c->codes_room = room;
 	}
 	number = (uint32_t)c->ncodes + 1;
-	if (bs_table_set(&c->by_code, key, addr, number))
+	if (bs_index_set(&c->by_code, key, addr, number))
 		return 0;
 	c->codes[number] = (struct code){.file = file, .pid = file ? 0 : pid, .addr = addr};
 	c->ncodes++;
@@ -329,7 +329,7 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	if (!p->read_ns || now - p->read_ns >= REFRESH_NS)
 		process_read(c, p, now);
 	if (p->space) {
-		number = bs_table_find(&c->cache, p->space->id, addr);
+		number = bs_index_find(&c->cache, p->space->id, addr);
 		if (number)
 			return number;
 		map = bs_maps_find(&p->space->maps, addr);
@@ -347,10 +347,10 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 		return 0;
 	number = code_of(c, *file, 0, map->offset + (addr - map->start));
 	if (c->cache.used >= MAX_CACHE)
-		bs_table_fini(&c->cache);
+		bs_index_fini(&c->cache);
 	/* Without its entry it is only slower. */
 	if (number)
-		bs_table_set(&c->cache, p->space->id, addr, number);
+		bs_index_set(&c->cache, p->space->id, addr, number);
 	return number;
 }
 

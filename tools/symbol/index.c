@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* table.c - a hash table from two numbers to a third that is not 0: open addressing. */
+/* index.c - a hash table from two numbers to a third that is not 0: open addressing. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "symbol/table.h"
+#include "symbol/index.h"
 
 /* The finalizer of MurmurHash3, which spreads each bit of the key over all of the result. */
 static uint64_t mix(uint64_t x)
@@ -17,7 +17,7 @@ static uint64_t mix(uint64_t x)
 }
 
 /* The slot that holds the key, or the free one where it belongs; there is always a free one. */
-static struct bs_table_slot *slot_of(struct bs_table_slot *slots, size_t size, uint64_t a,
+static struct bs_index_slot *slot_of(struct bs_index_slot *slots, size_t size, uint64_t a,
 				     uint64_t b)
 {
 	size_t at = mix(a ^ mix(b)) & (size - 1);
@@ -27,15 +27,15 @@ static struct bs_table_slot *slot_of(struct bs_table_slot *slots, size_t size, u
 	return &slots[at];
 }
 
-uint32_t bs_table_find(const struct bs_table *t, uint64_t a, uint64_t b)
+uint32_t bs_index_find(const struct bs_index *t, uint64_t a, uint64_t b)
 {
 	return t->size ? slot_of(t->slots, t->size, a, b)->value : 0;
 }
 
-static int grow(struct bs_table *t)
+static int grow(struct bs_index *t)
 {
 	size_t size = t->size ? t->size * 2 : 64;
-	struct bs_table_slot *slots;
+	struct bs_index_slot *slots;
 
 	if ((t->used + 1) * 4 <= t->size * 3)
 		return 0;
@@ -51,20 +51,20 @@ static int grow(struct bs_table *t)
 	return 0;
 }
 
-int bs_table_set(struct bs_table *t, uint64_t a, uint64_t b, uint32_t value)
+int bs_index_set(struct bs_index *t, uint64_t a, uint64_t b, uint32_t value)
 {
-	struct bs_table_slot *slot;
+	struct bs_index_slot *slot;
 
 	if (grow(t))
 		return -ENOMEM;
 	slot = slot_of(t->slots, t->size, a, b);
 	if (!slot->value)
 		t->used++;
-	*slot = (struct bs_table_slot){a, b, value};
+	*slot = (struct bs_index_slot){a, b, value};
 	return 0;
 }
 
-void bs_table_fini(struct bs_table *t)
+void bs_index_fini(struct bs_index *t)
 {
 	free(t->slots);
 	memset(t, 0, sizeof(*t));
