@@ -118,7 +118,7 @@ tools: $(BINS)
 
 # libbpf's header and the skeletons are for collect alone; that keeps the other stages honest.
 $B/tools/collect/%.o: ALL_CFLAGS += -I$B/bpf
-$B/tools/collect/%.o: $(BPF_SKEL)
+$(filter $B/tools/collect/%,$(TOOLS_OBJ)): $(BPF_SKEL)
 
 $B/tools/%.o: tools/%.c
 	$(call say,CC,$@)
