@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # setup.sh SET... - install the Debian packages that a set needs and that are missing.
 #
-# Sets: build demo check lint kernels bare-root.  As root on Debian or Ubuntu it installs; otherwise it says what to
-# install and fails.  Nothing is done when nothing is missing.
+# Sets: build demo check lint kernels bare-root.  As root on Debian or Ubuntu it installs;
+# otherwise it says what to install and fails.  Nothing is done when nothing is missing.
 set -eu
 sets='build, demo, check, lint, kernels, bare-root'
 
