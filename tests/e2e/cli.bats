@@ -134,7 +134,7 @@ fails() {
 @test "files that are no programs, unreadable, damaged, without sites" {
 	fails 1 'No such file' "$TRACE" -l --binary=/no/such/file
 	fails 1 'ELF' "$TRACE" -l --binary="$ROOT/README.md"
-	fails 1 'directory|ELF' "$TRACE" -l --binary="$ROOT"
+	fails 1 'not a file' "$TRACE" -l --binary="$ROOT"
 	fails 1 'no sites' "$TRACE" -l --binary=/bin/true
 	head -c 5000 "$PROGRAMS/counted" >"$BATS_TEST_TMPDIR/cut"
 	fails 1 'cut' "$TRACE" -l --binary="$BATS_TEST_TMPDIR/cut"
@@ -223,6 +223,7 @@ report.json" ]
 
 @test "--list: of a process and of a file, as text and as JSON, with a filter" {
 	start "$PROGRAMS/counted" 1 1000 2
+	sleep 0.2
 	"$TRACE" -l -p "$PID" >"$BATS_TEST_TMPDIR/text"
 	grep -q 'resize_begin.*thing' "$BATS_TEST_TMPDIR/text"
 	"$TRACE" -l --binary="$PROGRAMS/counted" --format=json >"$BATS_TEST_TMPDIR/report.json"

@@ -105,8 +105,7 @@ static int report_write(struct bs_output *out, const struct bs_options *o,
 {
 	struct bs_error err = {0};
 
-	render(out->file, o, r);
-	if (!bs_output_commit(out, &err))
+	if (!bs_output_commit(out, render(out->file, o, r), &err))
 		return 0;
 	fail(&err);
 	if (o->output) {
@@ -186,8 +185,7 @@ static int list(const struct bs_options *o)
 	} else if (!n) {
 		ret = bs_error_set(&err, -ENOENT, "-f: no site matches");
 	} else {
-		bs_render_list(out.file, rows, n, o->json);
-		ret = bs_output_commit(&out, &err);
+		ret = bs_output_commit(&out, bs_render_list(out.file, rows, n, o->json), &err);
 	}
 out:
 	bs_output_abort(&out);

@@ -60,13 +60,15 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
 	return 0;
 }
 
-int bs_output_commit(struct bs_output *o, struct bs_error *err)
+int bs_output_commit(struct bs_output *o, int write_error, struct bs_error *err)
 {
 	const char *name = o->name ? o->name : "standard output";
-	int e = 0;
+	int e = -write_error;
 
-	if (fflush(o->file) || ferror(o->file))
-		e = errno ? errno : EIO;
+	if (fflush(o->file) && !e)
+		e = errno;
+	if (ferror(o->file) && !e)
+		e = EIO;
 	if (o->name && fclose(o->file) && !e)
 		e = errno;
 	o->file = NULL;

@@ -22,10 +22,11 @@ struct bs_output {
 int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err);
 
 /*
- * Flushes, syncs nothing, gives the file its name.  On error (disk full, ...) the temporary file
- * is gone, an older file of that name is as it was, and err says what to do.
+ * Flushes and gives the file its name, unless writing failed before (write_error, -errno or 0).  On
+ * error (disk full, ...) the temporary file is gone, an older file of that name is as it was, and
+ * err says what to do.
  */
-int bs_output_commit(struct bs_output *o, struct bs_error *err);
+int bs_output_commit(struct bs_output *o, int write_error, struct bs_error *err);
 
 /* Forgets what was written, if it was not committed. */
 void bs_output_abort(struct bs_output *o);

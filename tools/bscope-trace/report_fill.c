@@ -204,8 +204,9 @@ static void fill_events(struct fill *f, struct bs_report *r)
 			"live, "
 			"and growth is an upper bound");
 	if (r->received > r->written || known > r->lost)
-		note(f, "the counts contradict each other (%llu written, %llu received, %llu lost): a "
-			"defect of bscope-trace",
+		note(f,
+		     "the counts contradict each other (%llu written, %llu received, %llu lost): a "
+		     "defect of bscope-trace",
 		     (unsigned long long)r->written, (unsigned long long)r->received,
 		     (unsigned long long)known);
 	if (f->s->decoder.bad)

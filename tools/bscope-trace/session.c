@@ -38,7 +38,8 @@
 /* New libraries (dlopen) and processes that went without a record are noticed this often. */
 #define SCAN_NS (NS_PER_S / 2)
 /* After an exec the dynamic linker maps libraries: look more often for a while. */
-#define SCAN_EXEC_NS (5 * NS_PER_MS)
+#define SCAN_EXEC_NS  (5 * NS_PER_MS)
+#define SCAN_OFTEN_NS (NS_PER_S / 2)
 /* At most so many processes per look, so that a thousand followed children cost little. */
 #define SCAN_MAX 64
 
@@ -133,7 +134,6 @@ static void process_scan(struct bs_session *s, pid_t pid)
 			trouble_note(s, &err);
 	}
 	free(added);
-	bs_code_invalidate(s->code, (uint32_t)pid);
 }
 
 /* The file of a COMMAND, or the preload library, before anything runs it. */
@@ -335,7 +335,9 @@ static void life_event(struct bs_session *s, const struct bs_event *ev)
 		bs_code_invalidate(s->code, ev->pid);
 		if (p)
 			bs_followed_refresh(p);
+		/* Its dynamic linker is at work. */
 		s->next_scan_ns = 0;
+		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
 		break;
 	case BS_EVENT_EXIT:
 		if (p)
@@ -411,8 +413,7 @@ static void scan(struct bs_session *s, uint64_t now)
 		bs_followed_refresh(p);
 		process_scan(s, p->pid);
 	}
-	/* The dynamic linker of a fresh COMMAND is at work: look again soon. */
-	s->next_scan_ns = now + (now - s->start_ns < NS_PER_S ? SCAN_EXEC_NS : SCAN_NS);
+	s->next_scan_ns = now + (now < s->scan_often_ns ? SCAN_EXEC_NS : SCAN_NS);
 }
 
 int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,

@@ -42,13 +42,14 @@ struct bs_session {
 
 	/* The traced interval, CLOCK_MONOTONIC; start also as CLOCK_REALTIME. */
 	uint64_t start_ns, end_ns, start_real_ns;
-	uint64_t tool_cpu_ns;  /* CPU time of the tool itself in the interval */
-	uint64_t watermark_ns; /* the model has everything up to here */
-	uint64_t lost;	       /* as of the last look at the counters */
-	uint64_t marks;	       /* received so far, for the live line */
-	uint64_t next_scan_ns; /* when to look for new modules and for processes that have gone */
-	size_t scan_at;	       /* where the last look stopped */
-	size_t bystanders;     /* other processes that map a lit file */
+	uint64_t tool_cpu_ns;	/* CPU time of the tool itself in the interval */
+	uint64_t watermark_ns;	/* the model has everything up to here */
+	uint64_t lost;		/* as of the last look at the counters */
+	uint64_t marks;		/* received so far, for the live line */
+	uint64_t next_scan_ns;	/* when to look for new modules and for processes that have gone */
+	uint64_t scan_often_ns; /* until then a fresh program may be mapping its libraries */
+	size_t scan_at;		/* where the last look stopped */
+	size_t bystanders;	/* other processes that map a lit file */
 	struct bs_collect_counts counts; /* final, after end */
 	struct bs_error *trouble; /* the first thing that went wrong without stopping the run */
 };
