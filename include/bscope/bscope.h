@@ -238,7 +238,7 @@
 #define BSCOPE_SCOPED_(n, kind, spelling, end_kind, end_spelling, klass, name, id, by)          \
 	struct BSCOPE_PASTE(bscope_scope_, n) {                                                 \
 		bscope_word bscope_id, bscope_by;                                               \
-		~BSCOPE_PASTE(bscope_scope_, n)()                                               \
+		__attribute__((__always_inline__)) ~BSCOPE_PASTE(bscope_scope_, n)()            \
 		{                                                                               \
 			BSCOPE_SITE2(end_kind, end_spelling, 0, klass, name, bscope_id,         \
 				     bscope_by);                                                \
@@ -249,7 +249,7 @@
 #define BSCOPE_SCOPED_REGION_(n, klass, name, id)                                            \
 	struct BSCOPE_PASTE(bscope_scope_, n) {                                              \
 		bscope_word bscope_id;                                                       \
-		~BSCOPE_PASTE(bscope_scope_, n)()                                            \
+		__attribute__((__always_inline__)) ~BSCOPE_PASTE(bscope_scope_, n)()         \
 		{                                                                            \
 			BSCOPE_SITE1(BSCOPE_KIND_REGION_EXIT, "region_exit", 0, klass, name, \
 				     bscope_id);                                             \

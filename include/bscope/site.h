@@ -93,12 +93,23 @@ __attribute__((__weak__, __visibility__("hidden"),
 #define BSCOPE_ASM_SIZE "4@"
 #endif
 
+/* A relocation that changes nothing: linkers keep `what` as long as they keep `where`. */
+#if defined(__x86_64__)
+#define BSCOPE_ASM_TIE(where, what) "\t.reloc " where ",R_X86_64_NONE," what "\n"
+#elif defined(__aarch64__)
+#define BSCOPE_ASM_TIE(where, what) "\t.reloc " where ",R_AARCH64_NONE," what "\n"
+#elif defined(__i386__)
+#define BSCOPE_ASM_TIE(where, what) "\t.reloc " where ",R_386_NONE," what "\n"
+#else
+#define BSCOPE_ASM_TIE(where, what)
+#endif
+
 #if defined(__x86_64__) && defined(__LP64__)
 
 /*
  * The switch is a nop of 6 bytes because tracers and the kernel look for nops of 5 and 10 behind
- * a probe and rewrite them: nobody else's attaches here.  It stands there without a
- * stub too (BSCOPE_NO_RUNTIME), so that no alignment nop of the compiler's follows the probe.
+ * a probe and rewrite them: nobody else's attaches here.  It stands there without a stub too
+ * (BSCOPE_NO_RUNTIME), so that no alignment nop of the compiler's follows the probe.
  *
  * The .reloc ties the code to its record: functions that differ in their sites alone are not
  * folded into one by --icf, and --gc-sections keeps the records of what it keeps.
@@ -108,8 +119,7 @@ __attribute__((__weak__, __visibility__("hidden"),
 #define BSCOPE_ASM_CODE                                                                       \
 	"{|.error \"bscope: sites need AT&T syntax; build this file without -masm=intel\"\n}" \
 	"990:\tnop\n"                                                                         \
-	"991:\t.byte 0x66,0x0f,0x1f,0x44,0,0\n"                                               \
-	"\t.reloc 990b,R_X86_64_NONE,998f\n"
+	"991:\t.byte 0x66,0x0f,0x1f,0x44,0,0\n" BSCOPE_ASM_TIE("990b", "998f")
 
 /*
  * Numbers, or a register that is not rsp.  Allowing memory makes clang spill; allowing rsp gives
@@ -158,15 +168,8 @@ __attribute__((__weak__, __visibility__("hidden"),
  * The probe alone.  Where a switch is written (arm64: a second nop, patched to "b stub"), it
  * goes here, with its stub.
  */
-#define BSCOPE_ASM_CODE "990:\tnop\n" BSCOPE_ASM_TIE
-#if defined(__aarch64__)
-#define BSCOPE_ASM_TIE "\t.reloc 990b,R_AARCH64_NONE,998f\n"
-#elif defined(__i386__)
-#define BSCOPE_ASM_TIE "\t.reloc 990b,R_386_NONE,998f\n"
-#else
-#define BSCOPE_ASM_TIE
-#endif
-#define BSCOPE_ASM_IN "nr"
+#define BSCOPE_ASM_CODE "990:\tnop\n" BSCOPE_ASM_TIE("990b", "998f")
+#define BSCOPE_ASM_IN	"nr"
 
 #endif
 
@@ -204,7 +207,10 @@ __attribute__((__weak__, __visibility__("hidden"),
 	"\t.popsection\n"                                                         \
 	"\t.endif\n"
 
-/* struct bscope_site.  Strings are operands, never text: they may hold %, quotes and braces. */
+/*
+ * struct bscope_site.  It holds on to what the note refers to: gold's --gc-sections does not look
+ * into notes.  Strings are operands, never text: they may hold %, quotes and braces.
+ */
 #define BSCOPE_ASM_RECORD(nargs)                                              \
 	"\t.pushsection bscope_sites,\"aw?\",\"progbits\"\n"                  \
 	"\t.balign 4\n"                                                       \
@@ -215,8 +221,8 @@ __attribute__((__weak__, __visibility__("hidden"),
 	"\t.4byte %c[bscope_file]-.\n"                                        \
 	"\t.4byte %c[bscope_line]\n"                                          \
 	"\t.byte %c[bscope_kind]," nargs ",%c[bscope_flags],%c[bscope_abi]\n" \
-	"\t.4byte 0\n"                                                        \
-	"\t.popsection\n"
+	"\t.4byte 0\n" BSCOPE_ASM_TIE("998b", "%c[bscope_sem]")               \
+		BSCOPE_ASM_TIE("998b", "_.stapsdt.base") "\t.popsection\n"
 
 #define BSCOPE_ASM_WHAT(kind, flags, klass, name)                                                  \
 	[bscope_sem] "i"(&bscope_semaphore), [bscope_class] "i"(klass), [bscope_name] "i"(name),   \
