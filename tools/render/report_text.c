@@ -368,7 +368,7 @@ static void cells_where(struct bs_table *t, const struct bs_report *r, const cha
 	}
 #define COLUMN_CALLER                             \
 	{                                         \
-		"called from", BS_LEFT, 24, 16, 0 \
+		"called from", BS_LEFT, 30, 16, 0 \
 	}
 
 /* --- tables -------------------------------------------------------------------------------- */
