@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -305,6 +306,21 @@ static int open_exe(pid_t tid, const struct bs_mapping *map)
 }
 
 /*
+ * The path as the process knows it: maps give the one from the top of its mount namespace, which
+ * after chroot begins with its root.
+ */
+static const char *path_in_root(const char *root, const char *path)
+{
+	char link[PATH_MAX];
+	ssize_t len = readlink(root, link, sizeof(link));
+
+	if (len > 1 && (size_t)len < sizeof(link) && !strncmp(path, link, (size_t)len) &&
+	    path[len] == '/')
+		return path + len;
+	return path;
+}
+
+/*
  * By its name, inside the process's root: symbolic links of a container must not lead out into
  * our own tree.  The name may belong to another file by now, hence the comparison.
  */
@@ -314,6 +330,7 @@ static int open_by_path(pid_t tid, const struct bs_mapping *map)
 		.flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
+	const char *path;
 	char root[64];
 	int dir, fd, ret;
 
@@ -323,9 +340,10 @@ static int open_by_path(pid_t tid, const struct bs_mapping *map)
 	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
-	fd = (int)syscall(SYS_openat2, dir, map->path, &how, sizeof(how));
+	path = path_in_root(root, map->path);
+	fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 	if (fd < 0 && errno == ENOSYS)
-		fd = openat(dir, map->path + 1, O_PATH | O_CLOEXEC);
+		fd = openat(dir, path + 1, O_PATH | O_CLOEXEC);
 	ret = fd < 0 ? -errno : 0;
 	close(dir);
 	if (ret)
