@@ -115,6 +115,7 @@ static int run_rounds(struct bench *b, bool drain, struct bs_error *err)
 		ret = bs_collect_light(b->c, exe, b->own.path, &site, 1, err);
 		if (ret)
 			break;
+		bs_collect_start(b->c);
 		round_ns();
 		b->full[i] = round_ns();
 		bs_collect_dark(b->c);

@@ -71,6 +71,13 @@ struct bs_counter_line {
 };
 _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
 
+/*
+ * Attach cookie: BS_COOKIE_SITE | site, or else the number of a perf event that many sites
+ * share; the site is then in the map `places` at event * BS_PLACES + (address % BS_PLACES).
+ */
+#define BS_COOKIE_SITE (1ull << 32)
+#define BS_PLACES      4096u
+
 /* Processes traced at once; forked children count. */
 #define BS_TRACED_MAX 16384
 

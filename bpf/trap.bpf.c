@@ -13,6 +13,12 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#ifdef __TARGET_ARCH_x86
+#define REGS_IP(ctx) ((ctx)->ip)
+#else
+#define REGS_IP(ctx) ((ctx)->pc)
+#endif
+
 #define SIGNAL_GROUP_EXIT 0x4u /* include/linux/sched/signal.h */
 
 /* Tool: sizes are set before loading. */
@@ -28,6 +34,15 @@ struct {
 	__type(value, struct bs_site_spec);
 } sites SEC(".maps");
 
+/* Sites by place, where sites share perf events. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} places SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, BS_TRACED_MAX);
@@ -40,6 +55,12 @@ struct {
  * look into the hash.  Written together with the map, so that it never outlives its member.
  */
 __u32 favourite;
+
+/*
+ * Not 0 while hits count.  Lighting and darkening go from site to site; this makes the traced
+ * interval begin and end at one instant for all of them.
+ */
+__u32 interval_open;
 
 /*
  * The reader is woken by fill level, because a wake-up costs twice as much as the hit itself:
@@ -125,6 +146,20 @@ static __always_inline __u64 operand(struct pt_regs *ctx, const struct bs_site_s
 	return reg_value(ctx, spec->reg[i]);
 }
 
+/* A number beyond the map `sites` if there is none. */
+static __always_inline __u32 site_index(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	const __u32 *site;
+	__u32 key;
+
+	if (cookie & BS_COOKIE_SITE)
+		return cookie;
+	key = cookie * BS_PLACES + REGS_IP(ctx) % BS_PLACES;
+	site = bpf_map_lookup_elem(&places, &key);
+	return site ? *site : ~0u;
+}
+
 SEC("uprobe")
 int trap(struct pt_regs *ctx)
 {
@@ -137,6 +172,8 @@ int trap(struct pt_regs *ctx)
 	__u64 hits, now;
 	__u32 site;
 
+	if (!interval_open)
+		return 0;
 	if (pid != favourite && !bpf_map_lookup_elem(&traced, &pid))
 		return 0;
 
@@ -144,7 +181,7 @@ int trap(struct pt_regs *ctx)
 	hits = count->written;
 	__sync_fetch_and_add(&count->written, 1);
 
-	site = bpf_get_attach_cookie(ctx);
+	site = site_index(ctx);
 	spec = bpf_map_lookup_elem(&sites, &site);
 	if (!spec) {
 		__sync_fetch_and_add(&count->lost_spec, 1);

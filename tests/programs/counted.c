@@ -6,7 +6,15 @@
  *
  * A rate of 0 is full speed.  Each thread goes round all kinds of marks.  Before and after each
  * mark it reads the byte of the site's probe in its own text: a breakpoint (0xcc) both times
- * means that the mark was hit (sure), one of the two that nobody can tell (unsure).  That is
+ * means that the mark was hit (sure), one of the two that nobody can tell (unsure).
+ *
+ * With COUNTED_LOG=PREFIX in its environment it also writes to PREFIX.PID the time after each mark
+ * that found a breakpoint.  Afterwards
+ *
+ *   counted count START END FILE...
+ *
+ * (CLOCK_MONOTONIC ns) prints how many marks of each kind were over within the interval, and how many
+ * threads made any: at most one mark per thread and end can have been on either side.  That is
  * knowledge of its own, independent of any tool.
  *
  *   fork      a child goes on with the same work, then the parent waits for it
@@ -27,6 +35,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,10 +65,15 @@ struct counts {
 	uint64_t sure[BSCOPE_KIND_END], unsure[BSCOPE_KIND_END], total[BSCOPE_KIND_END];
 };
 
+/* Room for the log of one thread: address space that nobody touches until it is used. */
+#define LOG_MAX (1u << 24)
+
 struct worker {
 	pthread_t thread;
 	uint64_t number, marks, sum;
 	struct counts counts;
+	uint64_t *log; /* time in ns * 16 + kind */
+	size_t nlog;
 };
 
 static struct worker workers[THREADS_MAX];
@@ -67,7 +81,7 @@ static unsigned nworkers;
 static double rate, seconds;
 static uint64_t end_ns;
 static atomic_uint working;
-static const char *how = "";
+static const char *how = "", *log_prefix;
 /* The probe byte of each kind's only site. */
 static const volatile unsigned char *probes[BSCOPE_KIND_END];
 
@@ -127,13 +141,16 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static void mark(struct counts *c, unsigned kind, uint64_t id, uint64_t arg)
+static void mark(struct worker *w, unsigned kind, uint64_t id, uint64_t arg)
 {
 	unsigned char before = *probes[kind], after;
+	struct counts *c = &w->counts;
 
 	sites[kind](id, arg);
 	after = *probes[kind];
 	c->total[kind]++;
+	if ((before == 0xcc || after == 0xcc) && w->log && w->nlog < LOG_MAX)
+		w->log[w->nlog++] = now_ns() * 16 + kind;
 	if (before == 0xcc && after == 0xcc)
 		c->sure[kind]++;
 	else if (before != after)
@@ -160,7 +177,7 @@ static void *run(void *arg)
 		if (n % sizeof(life) == 0)
 			id++;
 		w->sum = work(w->sum, n);
-		mark(&w->counts, kind, id, kind == BSCOPE_KIND_NEW ? 64 : w->number);
+		mark(w, kind, id, kind == BSCOPE_KIND_NEW ? 64 : w->number);
 		w->marks++;
 		if (n % 16 == 15) {
 			uint64_t now = now_ns();
@@ -226,11 +243,59 @@ static void print_counts(const char *name, size_t offset)
 	printf("}");
 }
 
+static void log_write(void)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.%d", log_prefix, (int)getpid());
+	f = fopen(path, "a");
+	if (!f)
+		abort();
+	/* Each thread's part: its length, then its entries. */
+	for (unsigned i = 0; i < nworkers; i++) {
+		uint64_t n = workers[i].nlog;
+
+		if (workers[i].nlog == LOG_MAX || fwrite(&n, sizeof(n), 1, f) != 1 ||
+		    fwrite(workers[i].log, sizeof(uint64_t), n, f) != n)
+			abort();
+	}
+	if (fclose(f))
+		abort();
+}
+
+static int count_interval(int argc, char **argv)
+{
+	uint64_t start = strtoull(argv[2], NULL, 10), end = strtoull(argv[3], NULL, 10);
+	uint64_t in[BSCOPE_KIND_END] = { 0 }, n, entry, threads = 0;
+
+	for (int i = 4; i < argc; i++) {
+		FILE *f = fopen(argv[i], "r");
+
+		if (!f)
+			return 1;
+		while (fread(&n, sizeof(n), 1, f) == 1) {
+			threads += n > 0;
+			while (n-- && fread(&entry, sizeof(entry), 1, f) == 1)
+				if (entry / 16 > start && entry / 16 <= end)
+					in[entry % 16]++;
+		}
+		fclose(f);
+	}
+	printf("{\"threads\": %llu", (unsigned long long)threads);
+	for (unsigned k = 1; k < BSCOPE_KIND_END; k++)
+		printf(", \"%s\": %llu", kind_names[k], (unsigned long long)in[k]);
+	printf("}\n");
+	return 0;
+}
+
 static void print(void)
 {
 	const char *text = "same", *results = "right";
 
 	dl_iterate_phdr(text_check, &text);
+	if (log_prefix)
+		log_write();
 	for (unsigned i = 0; i < nworkers; i++) {
 		uint64_t sum = workers[i].number;
 
@@ -250,10 +315,18 @@ static void print(void)
 
 static void work_all(void)
 {
+	for (unsigned i = 0; i < nworkers; i++)
+		if (workers[i].log)
+			munmap(workers[i].log, LOG_MAX * sizeof(uint64_t));
 	memset(workers, 0, sizeof(workers));
 	atomic_store(&working, nworkers);
 	for (unsigned i = 0; i < nworkers; i++) {
 		workers[i].number = workers[i].sum = i + 1;
+		if (log_prefix)
+			workers[i].log = mmap(NULL, LOG_MAX * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (workers[i].log == MAP_FAILED)
+			abort();
 		if (pthread_create(&workers[i].thread, NULL, run, &workers[i]))
 			abort();
 	}
@@ -269,6 +342,9 @@ int main(int argc, char **argv)
 
 	if (argc < 4)
 		return 64;
+	if (!strcmp(argv[1], "count"))
+		return count_interval(argc, argv);
+	log_prefix = getenv("COUNTED_LOG");
 	nworkers = (unsigned)atoi(argv[1]);
 	rate = atof(argv[2]);
 	seconds = atof(argv[3]);

@@ -475,6 +475,7 @@ static void light_all(struct bs_collect *c, const struct bs_light *sites, size_t
 	assert_true(fd >= 0);
 	if (bs_collect_light(c, fd, "this test", sites, n, &err))
 		fail_msg("bs_collect_light: %s", err.text);
+	bs_collect_start(c);
 	close(fd);
 }
 

@@ -410,6 +410,7 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	r->clock = "precise";
 	r->sample = 1;
 	r->start_ns = s->start_real_ns;
+	r->start_monotonic_ns = s->start_ns;
 	r->duration_ns = s->end_ns - s->start_ns;
 	r->verbose = s->options->verbose;
 	r->older_than_ns = s->options->older_than_ns;

@@ -294,16 +294,6 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	ret = trace_all(s, err);
 	if (ret)
 		goto fail;
-	s->start_real_ns = clock_ns(CLOCK_REALTIME);
-	s->start_ns = clock_ns(CLOCK_MONOTONIC);
-	s->tool_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	s->watermark_ns = s->start_ns;
-	mo.start_ns = s->start_ns;
-	s->model = bs_model_new(&mo);
-	if (!s->model) {
-		ret = bs_error_set(err, -ENOMEM, "out of memory");
-		goto fail;
-	}
 	if (preload)
 		ret = file_light(s, preload, true, err);
 	if (!ret && command)
@@ -315,6 +305,14 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	if (ret)
 		goto fail;
 	bystanders_count(s);
+	s->start_real_ns = clock_ns(CLOCK_REALTIME);
+	s->start_ns = s->watermark_ns = mo.start_ns = bs_collect_start(s->collect);
+	s->tool_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	s->model = bs_model_new(&mo);
+	if (!s->model) {
+		ret = bs_error_set(err, -ENOMEM, "out of memory");
+		goto fail;
+	}
 	*out = s;
 	return 0;
 fail:
@@ -479,8 +477,7 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	for (size_t i = 0; i < s->followed.n; i++)
 		if (s->followed.v[i]->alive)
 			bs_followed_refresh(s->followed.v[i]);
-	bs_collect_dark(s->collect);
-	s->end_ns = clock_ns(CLOCK_MONOTONIC);
+	s->end_ns = bs_collect_dark(s->collect);
 	do
 		ret = bs_collect_poll(s->collect, 0, record_take, s, &before);
 	while (ret > 0 || ret == -EINTR);

@@ -62,7 +62,7 @@ struct bs_collect {
 	bool multi;
 	uint32_t max_sites;
 	size_t ring_bytes;
-	int *links;
+	struct bs_link *links;
 	size_t n_links;
 	struct holder *holders;
 	size_t n_holders;
@@ -270,6 +270,9 @@ static int load(struct bs_collect *c, bool multi)
 	ret = bpf_map__set_max_entries(skel->maps.ring, (__u32)c->ring_bytes);
 	if (!ret)
 		ret = bpf_map__set_max_entries(skel->maps.sites, c->max_sites + 1);
+	/* and one for the tool's own site */
+	if (!ret && !multi)
+		ret = bpf_map__set_max_entries(skel->maps.places, c->max_sites + 1);
 	if (!ret && multi)
 		ret = bpf_program__set_expected_attach_type(
 			skel->progs.trap, (enum bpf_attach_type)BS_ATTACH_UPROBE_MULTI);
@@ -290,8 +293,8 @@ static int load(struct bs_collect *c, bool multi)
 
 static int attach(struct bs_collect *c, const char *path, const struct bs_probe *probes, size_t n)
 {
-	int fd = bpf_program__fd(c->skel->progs.trap);
-	int *links, ret;
+	int prog = bpf_program__fd(c->skel->progs.trap), ret;
+	struct bs_link *links;
 	size_t more = c->multi ? 1 : n;
 
 	links = realloc(c->links, (c->n_links + more) * sizeof(*links));
@@ -299,8 +302,13 @@ static int attach(struct bs_collect *c, const char *path, const struct bs_probe 
 		return -ENOMEM;
 	c->links = links;
 	links += c->n_links;
-	ret = c->multi ? bs_multi_attach(fd, path, probes, n, links)
-		       : bs_perf_attach(fd, path, probes, n, links);
+	if (c->multi) {
+		links->group = -1;
+		ret = bs_multi_attach(prog, path, probes, n, &links->fd);
+	} else {
+		ret = bs_perf_attach(prog, bpf_map__fd(c->skel->maps.places), path, probes, n, links,
+				     &more);
+	}
 	if (!ret)
 		c->n_links += more;
 	return ret;
@@ -380,6 +388,7 @@ static int try_out(struct bs_collect *c)
 	probe.offset = own.offset;
 	ret = attach(c, own.path, &probe, 1);
 	if (!ret) {
+		bs_collect_start(c);
 		bs_own_site_hit();
 		read_counters(c, &after);
 		ret = after.written == before.written + 1 ? 0 : -ENOSYS;
@@ -682,9 +691,23 @@ out:
 	return ret;
 }
 
-void bs_collect_dark(struct bs_collect *c)
+uint64_t bs_collect_start(struct bs_collect *c)
 {
+	uint64_t now = now_ns();
+
+	__atomic_store_n(&c->skel->bss->interval_open, 1, __ATOMIC_RELAXED);
+	return now;
+}
+
+uint64_t bs_collect_dark(struct bs_collect *c)
+{
+	uint64_t now;
+
+	if (c->skel)
+		__atomic_store_n(&c->skel->bss->interval_open, 0, __ATOMIC_RELAXED);
+	now = now_ns();
 	bs_links_close(c->links, c->n_links);
 	c->n_links = 0;
 	c->n_holders = 0;
+	return now;
 }

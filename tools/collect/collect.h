@@ -4,7 +4,7 @@
  * buffer, counts losses.
  *
  * Life: new (loads, attaches fork, exec and exit, measures) -> trace (a process) -> light
- * (sites) -> poll ... -> dark (nothing is lit any more) -> drain -> counters -> free.
+ * (sites) -> start -> poll ... -> dark (nothing is lit any more) -> drain -> counters -> free.
  * One thread only.  free at any point leaves every site a no-op.
  */
 #ifndef BS_COLLECT_COLLECT_H
@@ -63,6 +63,13 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struc
 		     size_t n, struct bs_error *err);
 
 /*
+ * Opens the traced interval: from now on hits count, at all lit sites at once.  Lighting and
+ * darkening take some ms, in which some sites are lit and others are not: a new would be seen
+ * and its drop missed.  Returns the interval's start, CLOCK_MONOTONIC.
+ */
+uint64_t bs_collect_start(struct bs_collect *c);
+
+/*
  * Waits up to timeout_ms for data (0: does not wait) and hands each record to the callback, in
  * the order of the ring.  A callback that returns negative ends the call with that value.
  * Returns the number of records or -errno (-EINTR when a signal came).
@@ -73,8 +80,11 @@ typedef int (*bs_collect_fn)(void *ctx, const void *data, size_t size);
 int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void *ctx,
 		    uint64_t *before_ns);
 
-/* Makes every site a no-op again; when it returns no program of ours runs any more. */
-void bs_collect_dark(struct bs_collect *c);
+/*
+ * Closes the traced interval, then makes every site a no-op again; when it returns no program of
+ * ours runs any more.  Returns the end of the interval, CLOCK_MONOTONIC.
+ */
+uint64_t bs_collect_dark(struct bs_collect *c);
 
 struct bs_collect_counts {
 	struct bs_counters sum; /* of all CPUs since new, calibration excluded */

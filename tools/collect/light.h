@@ -29,15 +29,22 @@ struct bs_probe {
 int bs_multi_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n,
 		    int *fd);
 
+/* What keeps probes lit; group is the number of a tracefs event, or -1. */
+struct bs_link {
+	int fd;
+	int group;
+};
+
 /*
- * One perf event and link for each probe; fds has room for n.  All or none.  Returns 0 or
+ * The same by perf events.  places_fd is the map `places`, through which the program finds the
+ * site; links has room for n, *n_links says how many were needed.  All or none.  Returns 0 or
  * -errno.
  */
-int bs_perf_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n,
-		   int *fds);
+int bs_perf_attach(int prog_fd, int places_fd, const char *path, const struct bs_probe *probes,
+		   size_t n, struct bs_link *links, size_t *n_links);
 
 /* Closes links of either kind. */
-void bs_links_close(const int *fds, size_t n);
+void bs_links_close(const struct bs_link *links, size_t n);
 
 /* The tool's own site: a probe that it can light and hit by itself. */
 struct bs_own_site {

@@ -8,6 +8,7 @@
 
 #include <linux/bpf.h>
 
+#include "bpf/event.h"
 #include "collect/light.h"
 
 /*
@@ -47,7 +48,7 @@ int bs_multi_attach(int prog_fd, const char *path, const struct bs_probe *probes
 	for (size_t i = 0; i < n; i++) {
 		offsets[i] = probes[i].offset;
 		refs[i] = probes[i].ref_ctr;
-		cookies[i] = probes[i].cookie;
+		cookies[i] = BS_COOKIE_SITE | probes[i].cookie;
 	}
 	attr.prog_fd = (__u32)prog_fd;
 	attr.attach_type = BS_ATTACH_UPROBE_MULTI;

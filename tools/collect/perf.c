@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* perf.c - one perf event for each probe: for kernels without uprobe_multi. */
+/*
+ * perf.c - lights sites by perf events: for kernels without uprobe_multi.
+ *
+ * Closing the perf event of a uprobe waits for several RCU grace periods while it holds
+ * event_mutex: 20 ms on Linux 6.1, 90 ms on 6.18, one after the other whatever number of
+ * threads closes them.  2,000 sites would stay lit for minutes after the tool has left.  So
+ * many sites share one event: a uprobe event of tracefs may have many probes, and is opened and
+ * closed as a whole.
+ *
+ * What is lost by it is the cookie for each site.  The program knows the event (its cookie) and
+ * the address that was hit; of the address the place in its page is the same in every process.
+ * So no two probes of one event may lie at the same place of a page: the k-th probe at some
+ * place goes to the k-th event.  A few events do for thousands of sites.
+ *
+ * Where tracefs cannot be written (not uid 0), each site gets its own event.
+ */
+#define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,15 +30,28 @@
 #include <bpf/bpf.h>
 #include <linux/perf_event.h>
 
+#include "bpf/event.h"
 #include "collect/light.h"
 
-/* Below this many links threads are not worth it. */
-#define CLOSE_SERIAL 8
-#define CLOSE_THREADS 64
+static const char *const tracefs[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
 
-static int read_uint(const char *path, const char *format, unsigned int *value)
+/* Events are named bscope_PID/gN; N counts through the life of this process. */
+static unsigned int next_group;
+
+/* Opens a file below the directory root (AT_FDCWD for full paths). */
+static FILE *open_below(int root, const char *path)
 {
-	FILE *file = fopen(path, "re");
+	int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!file && fd >= 0)
+		close(fd);
+	return file;
+}
+
+static int read_uint(int root, const char *path, const char *format, unsigned int *value)
+{
+	FILE *file = open_below(root, path);
 	int ret = 0;
 
 	if (!file)
@@ -32,51 +62,13 @@ static int read_uint(const char *path, const char *format, unsigned int *value)
 	return ret;
 }
 
-/* One descriptor for each site: what the soft limit gives (1,024) may not do. */
-static void raise_nofile(size_t n)
+static int link_event(int prog_fd, struct perf_event_attr *attr, int cpu, uint64_t cookie)
 {
-	struct rlimit limit;
-	rlim_t want = n + 1024;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
-		return;
-	limit.rlim_cur = want;
-	if (limit.rlim_max < want) {
-		struct rlimit raised = {want, want};
-
-		if (!setrlimit(RLIMIT_NOFILE, &raised))
-			return;
-		limit.rlim_cur = limit.rlim_max;
-	}
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static size_t open_descriptors(void)
-{
-	/* The number of the next free one; links are the only ones that come by thousands. */
-	int fd = dup(0);
-
-	if (fd < 0)
-		return 1024;
-	close(fd);
-	return (size_t)fd;
-}
-
-static int attach_one(int prog_fd, unsigned int type, unsigned int ref_shift, const char *path,
-		      const struct bs_probe *probe, int *fd)
-{
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = probe->cookie);
-	struct perf_event_attr attr = {0};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
 	int event, link;
 
-	attr.size = sizeof(attr);
-	attr.type = type;
-	attr.config = probe->ref_ctr << ref_shift;
-	if (attr.config >> ref_shift != probe->ref_ctr)
-		return -E2BIG;
-	attr.config1 = (uintptr_t)path;
-	attr.config2 = probe->offset;
-	event = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	attr->size = sizeof(*attr);
+	event = (int)syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)
 		return -errno;
 	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, &opts);
@@ -84,64 +76,266 @@ static int attach_one(int prog_fd, unsigned int type, unsigned int ref_shift, co
 		link = -errno;
 	/* The link keeps the event. */
 	close(event);
-	if (link < 0)
-		return link;
-	*fd = link;
-	return 0;
+	return link;
 }
 
-int bs_perf_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n, int *fds)
+/* --- many sites for each event ---------------------------------------------------------------- */
+
+/* tracefs where it is mounted, else a mount of our own that no path leads to. */
+static int open_tracefs(void)
 {
-	unsigned int type, ref_shift;
-	size_t i;
+	int root, fs;
+
+	for (size_t i = 0; i < sizeof(tracefs) / sizeof(tracefs[0]); i++) {
+		root = open(tracefs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (root >= 0 && !faccessat(root, "uprobe_events", W_OK, 0))
+			return root;
+		if (root >= 0)
+			close(root);
+	}
+	fs = fsopen("tracefs", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	root = -1;
+	if (!fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		root = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	close(fs);
+	return root;
+}
+
+/* The file of definitions; *root is the directory it is in, or -1. */
+static int open_events(int *root)
+{
+	int events = -1;
+
+	*root = open_tracefs();
+	if (*root >= 0)
+		events = openat(*root, "uprobe_events", O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (events < 0 && *root >= 0) {
+		close(*root);
+		*root = -1;
+	}
+	return events;
+}
+
+static void remove_group(int events, int pid, unsigned int group)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "-:bscope_%d/g%u\n", pid, group);
+
+	/* Refused only while in use, and then there is nothing else to be done. */
+	if (write(events, line, (size_t)n) < 0)
+		return;
+}
+
+/*
+ * What a tool that was killed has left: definitions, with no probe in anybody's text.  pid is
+ * that of the definition; a number that has been given anew is left for another day.
+ */
+static void remove_stale(int events, int root)
+{
+	struct {
+		int pid;
+		unsigned int group;
+	} *stale = NULL, *more;
+	unsigned int group;
+	char *line = NULL;
+	size_t size = 0, n = 0;
+	FILE *file;
+	int pid;
+
+	file = open_below(root, "uprobe_events");
+	if (!file)
+		return;
+	while (getline(&line, &size, file) > 0) {
+		if (sscanf(line, "p:bscope_%d/g%u ", &pid, &group) != 2 || pid <= 0 ||
+		    !kill(pid, 0) || errno != ESRCH)
+			continue;
+		if (n && stale[n - 1].pid == pid && stale[n - 1].group == group)
+			continue;
+		more = realloc(stale, (n + 1) * sizeof(*stale));
+		if (!more)
+			break;
+		stale = more;
+		stale[n].pid = pid;
+		stale[n++].group = group;
+	}
+	fclose(file);
+	free(line);
+	while (n--)
+		remove_group(events, stale[n].pid, stale[n].group);
+	free(stale);
+}
+
+/* Defines one probe; further ones of the same name join the event. */
+static int define(int events, unsigned int group, const char *path, const struct bs_probe *probe)
+{
+	char line[256], ref[32] = "";
+	int n;
+
+	if (probe->ref_ctr)
+		snprintf(ref, sizeof(ref), "(0x%llx)", (unsigned long long)probe->ref_ctr);
+	n = snprintf(line, sizeof(line), "p:bscope_%d/g%u %s:0x%llx%s\n", (int)getpid(), group, path,
+		     (unsigned long long)probe->offset, ref);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return -ENAMETOOLONG;
+	return write(events, line, (size_t)n) == n ? 0 : -errno;
+}
+
+static int open_group(int root, unsigned int group, int prog_fd)
+{
+	struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT};
+	unsigned int id;
+	char path[96];
 	int ret;
 
-	ret = read_uint("/sys/bus/event_source/devices/uprobe/type", "%u", &type);
-	if (!ret)
-		ret = read_uint("/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset",
-				"config:%u", &ref_shift);
+	snprintf(path, sizeof(path), "events/bscope_%d/g%u/id", (int)getpid(), group);
+	ret = read_uint(root, path, "%u", &id);
 	if (ret)
 		return ret;
-	if (ref_shift > 63)
-		return -ENOSYS;
-	raise_nofile(open_descriptors() + n);
-	for (i = 0; i < n; i++) {
-		ret = attach_one(prog_fd, type, ref_shift, path, &probes[i], &fds[i]);
-		if (ret) {
-			bs_links_close(fds, i);
-			return ret;
-		}
+	attr.config = id;
+	/* The program belongs to the event, not to the CPU that perf insists on. */
+	return link_event(prog_fd, &attr, 0, group);
+}
+
+static int attach_groups(int events, int root, int prog_fd, int places_fd, const char *path,
+			 const struct bs_probe *probes, size_t n, struct bs_link *links, size_t *n_links)
+{
+	unsigned int *at = calloc(BS_PLACES, sizeof(*at)), first = next_group, groups = 0;
+	int ret = 0;
+
+	if (!at)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && !ret; i++) {
+		__u32 place = probes[i].offset % BS_PLACES, site = (__u32)probes[i].cookie;
+		unsigned int nth = at[place]++;
+		__u32 key = (first + nth) * BS_PLACES + place;
+
+		if (nth >= groups)
+			groups = nth + 1;
+		next_group = first + groups;
+		ret = next_group > UINT32_MAX / BS_PLACES ? -ENOSPC : 0;
+		if (!ret)
+			ret = define(events, first + nth, path, &probes[i]);
+		if (!ret && bpf_map_update_elem(places_fd, &key, &site, BPF_ANY))
+			ret = -errno;
 	}
-	return 0;
+	for (unsigned int i = 0; i < groups && !ret; i++) {
+		int fd = open_group(root, first + i, prog_fd);
+
+		if (fd < 0) {
+			ret = fd;
+			break;
+		}
+		links[(*n_links)++] = (struct bs_link){.fd = fd, .group = (int)(first + i)};
+	}
+	if (ret) {
+		bs_links_close(links, *n_links);
+		/* Those that were not opened; the others have just gone. */
+		for (size_t i = *n_links; i < groups; i++)
+			remove_group(events, getpid(), first + (unsigned int)i);
+		*n_links = 0;
+	}
+	free(at);
+	return ret;
 }
 
-struct closing {
-	const int *fds;
-	size_t n;
-	atomic_size_t next;
-};
+/* --- an event for each site ------------------------------------------------------------------- */
 
-static void *close_some(void *arg)
+/* What the soft limit gives (1,024) may not do. */
+static void raise_nofile(size_t want)
 {
-	struct closing *work = arg;
-	size_t i;
+	struct rlimit limit;
 
-	while ((i = atomic_fetch_add(&work->next, 1)) < work->n)
-		close(work->fds[i]);
-	return NULL;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
+		return;
+	if (limit.rlim_max < want) {
+		struct rlimit raised = {want, want};
+
+		if (!setrlimit(RLIMIT_NOFILE, &raised))
+			return;
+		want = limit.rlim_max;
+	}
+	limit.rlim_cur = want;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void bs_links_close(const int *fds, size_t n)
+static int attach_single(int prog_fd, const char *path, const struct bs_probe *probes, size_t n,
+			 struct bs_link *links, size_t *n_links)
 {
-	struct closing work = {.fds = fds, .n = n};
-	pthread_t threads[CLOSE_THREADS];
-	size_t started = 0;
+	unsigned int type, ref_shift;
+	int ret, fd = dup(prog_fd);
 
-	if (n >= CLOSE_SERIAL)
-		while (started < CLOSE_THREADS &&
-		       !pthread_create(&threads[started], NULL, close_some, &work))
-			started++;
-	close_some(&work);
-	while (started)
-		pthread_join(threads[--started], NULL);
+	ret = read_uint(AT_FDCWD, "/sys/bus/event_source/devices/uprobe/type", "%u", &type);
+	if (!ret)
+		ret = read_uint(AT_FDCWD,
+				"/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset",
+				"config:%u", &ref_shift);
+	if (!ret && ref_shift > 63)
+		ret = -ENOSYS;
+	/* fd: the lowest free number, so about as many are open. */
+	raise_nofile((size_t)(fd < 0 ? 1024 : fd) + n + 64);
+	if (fd >= 0)
+		close(fd);
+	for (size_t i = 0; i < n && !ret; i++) {
+		struct perf_event_attr attr = {.type = type};
+
+		attr.config = probes[i].ref_ctr << ref_shift;
+		if (attr.config >> ref_shift != probes[i].ref_ctr) {
+			ret = -E2BIG;
+			break;
+		}
+		attr.config1 = (uintptr_t)path;
+		attr.config2 = probes[i].offset;
+		fd = link_event(prog_fd, &attr, 0, BS_COOKIE_SITE | probes[i].cookie);
+		if (fd < 0)
+			ret = fd;
+		else
+			links[(*n_links)++] = (struct bs_link){.fd = fd, .group = -1};
+	}
+	if (ret) {
+		bs_links_close(links, *n_links);
+		*n_links = 0;
+	}
+	return ret;
+}
+
+int bs_perf_attach(int prog_fd, int places_fd, const char *path, const struct bs_probe *probes,
+		   size_t n, struct bs_link *links, size_t *n_links)
+{
+	static int cleaned;
+	int root, events, ret;
+
+	*n_links = 0;
+	events = open_events(&root);
+	if (events < 0)
+		return attach_single(prog_fd, path, probes, n, links, n_links);
+	if (!cleaned)
+		remove_stale(events, root);
+	cleaned = 1;
+	ret = attach_groups(events, root, prog_fd, places_fd, path, probes, n, links, n_links);
+	close(events);
+	close(root);
+	return ret;
+}
+
+void bs_links_close(const struct bs_link *links, size_t n)
+{
+	int root = -1, events = -1;
+
+	for (size_t i = 0; i < n; i++)
+		close(links[i].fd);
+	for (size_t i = 0; i < n; i++) {
+		if (links[i].group < 0)
+			continue;
+		if (events < 0)
+			events = open_events(&root);
+		if (events < 0)
+			break;
+		remove_group(events, getpid(), (unsigned int)links[i].group);
+	}
+	if (events >= 0) {
+		close(events);
+		close(root);
+	}
 }

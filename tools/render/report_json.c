@@ -260,6 +260,7 @@ int bs_render_json(FILE *out, const struct bs_report *r)
 	bs_json_str(&j, "clock", r->clock);
 	bs_json_u64(&j, "sample", r->sample);
 	bs_json_u64_str(&j, "start_ns", r->start_ns);
+	bs_json_u64_str(&j, "start_monotonic_ns", r->start_monotonic_ns);
 	bs_json_u64_str(&j, "duration_ns", r->duration_ns);
 	json_processes(&j, r);
 	json_command(&j, r);
