@@ -7,6 +7,19 @@
  *
  * An object is (pid, class, id, generation).  Objects that were there before the attach are
  * unknown: a mark on one is counted, never held against anybody.
+ *
+ * The rules:
+ *   - new on an id that is alive: the end of the earlier object was not seen; it goes, unknown.
+ *   - resize_begin and resize_end are pairs of one thread and class: the end closes the begin of
+ *     the same id if there is one, else the last.  The object keeps birth and origin.
+ *   - A resize of an unknown object makes it known (once in `unknown` for the pair): it lives from
+ *     then on, under the place and caller of the resize_end.  The bytes it had are alive but no
+ *     growth, and its lifetime is nobody's knowledge and not in the histograms.
+ *   - fork: the child starts with nothing; what it inherited is unknown in it.
+ *   - exec and exit: what the process owned leaves live and becomes rows of at_exit.
+ *
+ * Verdicts (double drops, conflicting borrows, ...) will be another table beside the ones below,
+ * filled from the same events: every kind and its `by` or `to` already comes in here.
  */
 #ifndef BS_MODEL_MODEL_H
 #define BS_MODEL_MODEL_H
@@ -25,7 +38,10 @@ struct bs_model_opts {
 struct bs_model *bs_model_new(const struct bs_model_opts *opts);
 void bs_model_free(struct bs_model *m);
 
-/* One event.  ts_ns may step back a little (late events).  0 or -ENOMEM. */
+/*
+ * One event.  ts_ns may step back a little (late events).  0, -ENOMEM, or -EINVAL: an event that
+ * bs_decode does not make (not counted anywhere).
+ */
 int bs_model_event(struct bs_model *m, const struct bs_event *ev);
 
 /*
@@ -36,7 +52,8 @@ int bs_model_tick(struct bs_model *m, uint64_t now_ns);
 
 /*
  * So many marks were lost up to ts_ns, nobody knows whose.  What losses could explain is from
- * then on unknown: live objects may have been dropped, growth is an upper bound.
+ * then on unknown: with totals.lost > 0 live objects may have been dropped, and live and growth are
+ * upper bounds as far as drops were lost, lower ones as far as news were.
  */
 void bs_model_loss(struct bs_model *m, uint64_t ts_ns, uint64_t count);
 
@@ -78,9 +95,12 @@ struct bs_site_row {
 };
 
 /*
- * Growth of live bytes of one (class, place, caller) over the window.
+ * Growth of live bytes of one (class, place, caller) that has live objects, over the window; its
+ * first fifth, in which what is known fills up, is left out.
  * error_bytes_per_s: half-width of the 95 % interval of the slope: serial correlation of the
- * residuals and the grain of single objects at both ends of the window are in it.
+ * residuals, differences between parts of the window, the grain of single objects at both ends,
+ * and what drops of unknown objects of the class could explain (bytes_per_s is then the middle of
+ * what is possible) are in it.
  * sure_bytes_per_s = bytes_per_s - error, at least 0: the rows are sorted by it, falling.
  */
 struct bs_growth_row {
@@ -93,7 +113,10 @@ struct bs_growth_row {
 	uint64_t oldest_ns;
 };
 
-/* Alive when the process exited or replaced itself by exec. */
+/*
+ * Alive when the process exited or replaced itself by exec.  After 131,072 rows further
+ * processes share one row per origin, with pid 0.
+ */
 struct bs_exit_row {
 	uint32_t pid;
 	uint32_t klass_id;
