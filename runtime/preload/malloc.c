@@ -21,29 +21,35 @@
  * and the order of calls are those of the allocator behind; no memory here is ours.
  *
  * An idle mark is two no-op instructions, as at every site.  Nothing on the way locks,
- * allocates, or keeps anything across a call but the flag described next, so there is nothing
- * to repair in a child after fork, and none of it is in the way of a signal handler.
+ * allocates, or keeps anything across a call but what the next paragraph describes, so there is
+ * nothing to repair in a child after fork, and none of it is in the way of a signal handler.
  *
  * Re-entrancy.  Allocators call each other's public entries: glibc's reallocarray calls
  * realloc, a debugging allocator's calloc may call malloc, and jemalloc's first malloc lets
  * the C library allocate for pthread_atfork.  One call of the program is one mark: what is
- * called while this thread is inside the allocator goes through unmarked.  The flag is
- * thread-local and only ever set to constants, so that consecutive calls do not wait for each
- * other through it.  What a signal handler allocates or frees after interrupting the
- * allocator (which POSIX forbids) goes through unmarked as well.
+ * called while this thread is inside the allocator goes through unmarked.  What says so is the
+ * stack address at which the thread went in, in a thread-local variable: a call from further
+ * down is nested.  (A plain flag would stay set, and the thread be blind, after a signal
+ * handler jumped out of the allocator.)  It is only ever written, never counted up and down,
+ * so that consecutive calls do not wait for each other through it.  What a signal handler
+ * allocates or frees after interrupting the allocator, which POSIX forbids, is not marked.
  *
  * Early start-up.  See real.c: until the functions behind can be known, memory comes from a
  * small static arena.  It is never given back, and neither marked new nor drop; realloc of
  * such a block takes a new one, which is marked.
  *
- * Not seen: programs that define malloc themselves, static and setuid programs, allocators
- * that also define operator new (jemalloc, tcmalloc) under C++ programs, their own entries
- * (mallocx), and libraries opened with RTLD_DEEPBIND, which find the C library first.  All
- * of them run as always; a block that such code frees or allocates on one side only shows up
- * as live or unknown.
+ * Not seen: programs that define malloc themselves (where such a program calls reallocarray,
+ * which it lacks, the resize alone is seen), static and setuid programs, allocators that also
+ * define operator new (jemalloc, tcmalloc) under C++ programs, their own entries (mallocx), and
+ * libraries opened with RTLD_DEEPBIND, which find the C library first.  All of them run as
+ * always; a block of which such code makes only one end shows up as live or unknown.
+ *
+ * The library changes one thing that a program can see in its books: it has a thread-local
+ * variable, which makes the C library's own vector of each thread 16 bytes larger.
  */
 #include <errno.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -82,8 +88,13 @@ typedef int (*posix_memalign_fn)(void **, size_t, size_t);
 typedef void (*free_fn)(void *);
 typedef size_t (*usable_size_fn)(void *);
 
-/* This thread is inside the allocator. */
-static __thread unsigned char inside __attribute__((tls_model("initial-exec")));
+/* Where on its stack this thread went into the allocator; 0: it is outside. */
+static __thread uintptr_t inside __attribute__((tls_model("initial-exec")));
+
+#define FRAME()	 ((uintptr_t)__builtin_frame_address(0))
+#define NESTED() unlikely(FRAME() < inside)
+#define ENTER()	 (inside = FRAME())
+#define LEAVE()	 (inside = 0)
 
 EXPORT void *malloc(size_t n)
 {
@@ -92,11 +103,11 @@ EXPORT void *malloc(size_t n)
 
 	if (unlikely(!real))
 		return bs_boot_alloc(1, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(n);
-	inside = 1;
+	ENTER();
 	p = real(n);
-	inside = 0;
+	LEAVE();
 	if (likely(p))
 		MARK_NEW("malloc", p, n, CALLER());
 	return p;
@@ -113,11 +124,11 @@ EXPORT void *calloc(size_t count, size_t size)
 		n = SIZE_MAX;
 	if (unlikely(!real))
 		return bs_boot_alloc(1, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(count, size);
-	inside = 1;
+	ENTER();
 	p = real(count, size);
-	inside = 0;
+	LEAVE();
 	if (likely(p))
 		MARK_NEW("calloc", p, n, CALLER());
 	return p;
@@ -133,12 +144,13 @@ static __attribute__((cold, noinline)) void *boot_realloc(void *old, size_t n, v
 	if (!n)
 		return NULL; /* freed */
 	if (real) {
-		unsigned char before = inside;
+		uintptr_t before = inside;
+		bool nested = NESTED();
 
-		inside = 1;
+		ENTER();
 		p = real(n);
-		inside = before;
-		if (p && !before)
+		inside = nested ? before : 0;
+		if (p && !nested)
 			MARK_NEW("realloc", p, n, caller);
 	} else {
 		p = bs_boot_alloc(1, n);
@@ -155,9 +167,9 @@ static __attribute__((cold, noinline)) void *realloc_zero(void *old, void *calle
 	void *p;
 
 	MARK_DROP("realloc", old);
-	inside = 1;
+	ENTER();
 	p = real(old, 0);
-	inside = 0;
+	LEAVE();
 	if (p)
 		MARK_NEW("realloc", p, 0, caller);
 	return p;
@@ -179,16 +191,16 @@ EXPORT void *realloc(void *old, size_t n)
 		return boot_realloc(old, n, CALLER());
 	if (unlikely(!real))
 		return old ? NULL : bs_boot_alloc(1, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(old, n);
 	if (unlikely(!n && old))
 		return realloc_zero(old, CALLER());
 
 	if (old)
 		MARK_RESIZE_BEGIN("realloc", old);
-	inside = 1;
+	ENTER();
 	p = real(old, n);
-	inside = 0;
+	LEAVE();
 	if (!old) {
 		if (likely(p))
 			MARK_NEW("realloc", p, n, CALLER());
@@ -213,16 +225,16 @@ EXPORT void *reallocarray(void *old, size_t count, size_t size)
 		return wraps ? bs_boot_alloc(1, SIZE_MAX) : boot_realloc(old, n, CALLER());
 	if (unlikely(!real))
 		return old ? NULL : bs_boot_alloc(1, wraps ? SIZE_MAX : n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(old, count, size);
 	if (unlikely(!n && !wraps && old))
 		return realloc_zero(old, CALLER());
 
 	if (old)
 		MARK_RESIZE_BEGIN("reallocarray", old);
-	inside = 1;
+	ENTER();
 	p = real(old, count, size);
-	inside = 0;
+	LEAVE();
 	if (!old) {
 		if (likely(p))
 			MARK_NEW("reallocarray", p, n, CALLER());
@@ -243,11 +255,11 @@ EXPORT void *aligned_alloc(size_t align, size_t n)
 
 	if (unlikely(!real))
 		return bs_boot_alloc(align, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(align, n);
-	inside = 1;
+	ENTER();
 	p = real(align, n);
-	inside = 0;
+	LEAVE();
 	if (likely(p))
 		MARK_NEW("aligned_alloc", p, n, CALLER());
 	return p;
@@ -260,11 +272,11 @@ EXPORT void *memalign(size_t align, size_t n)
 
 	if (unlikely(!real))
 		return bs_boot_alloc(align, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(align, n);
-	inside = 1;
+	ENTER();
 	p = real(align, n);
-	inside = 0;
+	LEAVE();
 	if (likely(p))
 		MARK_NEW("memalign", p, n, CALLER());
 	return p;
@@ -279,11 +291,11 @@ EXPORT int posix_memalign(void **out, size_t align, size_t n)
 		*out = bs_boot_alloc(align, n);
 		return *out ? 0 : ENOMEM;
 	}
-	if (unlikely(inside))
+	if (NESTED())
 		return real(out, align, n);
-	inside = 1;
+	ENTER();
 	err = real(out, align, n);
-	inside = 0;
+	LEAVE();
 	/* A null block of 0 bytes is allowed. */
 	if (likely(!err)) {
 		void *p = *out;
@@ -301,11 +313,11 @@ EXPORT void *valloc(size_t n)
 
 	if (unlikely(!real))
 		return bs_boot_alloc(BOOT_PAGE, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(n);
-	inside = 1;
+	ENTER();
 	p = real(n);
-	inside = 0;
+	LEAVE();
 	if (likely(p))
 		MARK_NEW("valloc", p, n, CALLER());
 	return p;
@@ -318,11 +330,11 @@ EXPORT void *pvalloc(size_t n)
 
 	if (unlikely(!real))
 		return bs_boot_alloc(BOOT_PAGE, n);
-	if (unlikely(inside))
+	if (NESTED())
 		return real(n);
-	inside = 1;
+	ENTER();
 	p = real(n);
-	inside = 0;
+	LEAVE();
 	if (likely(p))
 		MARK_NEW("pvalloc", p, n, CALLER());
 	return p;
@@ -335,14 +347,14 @@ EXPORT void free(void *p)
 	/* Unknown still: nothing but the arena has handed out memory, or it must leak. */
 	if (!p || bs_boot_owns(p) || unlikely(!real))
 		return;
-	if (unlikely(inside)) {
+	if (NESTED()) {
 		real(p);
 		return;
 	}
 	MARK_DROP("free", p);
-	inside = 1;
+	ENTER();
 	real(p);
-	inside = 0;
+	LEAVE();
 }
 
 /*

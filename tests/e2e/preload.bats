@@ -10,7 +10,7 @@ P=$PROGRAMS/preload
 
 setup() {
 	[ -r "$LIB" ]
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 # same COMMAND...: it succeeds, and output and errors are those of a plain run.  A library that
@@ -60,12 +60,16 @@ exact() {
 # a library with a thread-local variable makes the C library's vector of each thread 16 bytes
 # larger.  The plain program has the same blocks.
 as_valgrind() {
-	local flags='--run-libc-freeres=no --run-cxx-freeres=no' loaded plain
+	local flags='--run-libc-freeres=no --run-cxx-freeres=no' loaded plain found
 	traced report "$@"
+	# valgrind 3.19 stops at debug information as clang 14 writes it.
+	strip -g -o program "$1"
+	strip -g -o lib.so "$LIB"
+	shift
 	# shellcheck disable=SC2086
-	LD_PRELOAD=$LIB valgrind $flags --log-file=loaded.log "$@" >/dev/null 3>&-
+	LD_PRELOAD=$PWD/lib.so valgrind $flags --log-file=loaded.log ./program "$@" >program.out 3>&-
 	# shellcheck disable=SC2086
-	valgrind $flags --log-file=plain.log "$@" >/dev/null 3>&-
+	valgrind $flags --log-file=plain.log ./program "$@" >program.out 3>&-
 	loaded=$(sed -n 's/,//g; s/.*in use at exit: \([0-9]*\) bytes in \([0-9]*\) blocks/\2 \1/p' loaded.log)
 	plain=$(sed -n 's/.*in use at exit: .* in \([0-9,]*\) blocks/\1/p' plain.log | tr -d ,)
 	found=$(jq -r '"\([.live_at_exit[].count] | add) \([.live_at_exit[].bytes] | add)"' report.json)
@@ -78,8 +82,8 @@ as_valgrind() {
 	[ "$output" = "aligned_alloc calloc free free_aligned_sized free_sized malloc malloc_usable_size memalign posix_memalign pvalloc realloc reallocarray valloc " ]
 	# versioned references find them
 	run -0 env LD_PRELOAD="$LIB" LD_DEBUG=bindings LD_DEBUG_OUTPUT=debug LD_BIND_NOW=1 "$P/strings" 10
-	grep -q "strings .* to $LIB .*\`reallocarray' \[GLIBC_2.26\]" debug.*
-	grep -q "libc.so.6 .* to $LIB .*\`malloc' \[GLIBC_2.2.5\]" debug.*
+	grep -q "strings .* to $LIB .*\`reallocarray' \[GLIBC_" debug.*
+	grep -q "libc.so.6 .* to $LIB .*\`malloc' \[GLIBC_" debug.*
 }
 
 @test "results and errno of every function in the odd cases" {
@@ -138,6 +142,11 @@ as_valgrind() {
 	exact "$P/family-nested"
 }
 
+@test "a jump out of the allocator does not blind the thread" {
+	need_bpf
+	exact "$P/jumps-nested"
+}
+
 @test "nothing is made or dropped where the program's own allocator serves" {
 	need_bpf
 	traced own "$P/own_malloc"
@@ -184,7 +193,12 @@ as_valgrind() {
 	sleep 0.5
 	LD_PRELOAD=$lib "$P/family" 300 nopvalloc >own.json 3>&-
 	sleep 0.5
-	kill -INT "$bt"
+	# It can miss a signal that comes just before it goes to sleep.
+	for _ in $(seq 100); do
+		kill -INT "$bt" 2>/dev/null || break
+		sleep 0.2
+	done
+	kill -KILL "$bt" 2>/dev/null || true
 	wait "$bt" || true
 	jq -s -e --slurpfile own own.json '
 		(map(select(.type == "map") | .data) | add) as $m | $own[0] as $t

@@ -14,8 +14,13 @@ void *__libc_malloc(size_t n);
 void *__libc_memalign(size_t align, size_t n);
 void __libc_free(void *p);
 
+/* Called inside malloc when set, with what is asked for. */
+void (*nested_hook)(size_t n);
+
 void *malloc(size_t n)
 {
+	if (nested_hook)
+		nested_hook(n);
 	return __libc_malloc(n);
 }
 

@@ -2,7 +2,7 @@
 # Programs that run under the preload library.
 
 PRELOAD_T := $B/tests/programs/preload
-PRELOAD_PROGS := $(addprefix $(PRELOAD_T)/,family family-nested family-jemalloc strings containers \
+PRELOAD_PROGS := $(addprefix $(PRELOAD_T)/,family family-nested jumps-nested family-jemalloc strings containers \
 	failures failures-jemalloc early forks forks-jemalloc plugins plugin.so own_malloc static)
 PRELOAD_FLAGS := -fno-builtin -pthread
 
@@ -33,7 +33,7 @@ $(PRELOAD_T)/libnested.so: tests/programs/preload/nested_lib.c
 	$(Q)$(CC) -std=gnu11 $(filter-out -Wmissing-prototypes,$(WARN)) $(CFLAGS) $(PRELOAD_FLAGS) \
 		-fPIC -shared -Wl,-soname,libnested.so -o $@ $<
 
-$(PRELOAD_T)/family-nested: tests/programs/preload/family.c $(PRELOAD_T)/libnested.so
+$(PRELOAD_T)/%-nested: tests/programs/preload/%.c $(PRELOAD_T)/libnested.so
 	$(call say,CC,$@)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(CFLAGS) $(PRELOAD_FLAGS) -o $@ $< \
 		-Wl,--no-as-needed $(PRELOAD_T)/libnested.so -Wl,-rpath,'$$ORIGIN'
