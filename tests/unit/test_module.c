@@ -229,7 +229,7 @@ static void bad_strings(void **state)
 	/* An empty class is none; an empty name is allowed. */
 	img_good(&img);
 	img_record(&img, 0)->klass = (int32_t)(IMG_RODATA + 0x1f0 - (IMG_DATA + 8));
-	expect(&img, 1, 1, "does not end");
+	expect(&img, 1, 1, "has no class");
 	img_good(&img);
 	img_record(&img, 0)->name = (int32_t)(IMG_RODATA + 0x1f0 - (IMG_DATA + 12));
 	expect(&img, 2, 0, "");

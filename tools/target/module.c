@@ -307,8 +307,12 @@ static void join(struct reader *r, const struct record *rec, const struct note *
 	site->klass = bs_strings_find(strings, rec->klass);
 	site->name = bs_strings_find(strings, rec->name);
 	site->file = bs_strings_find(strings, rec->file);
-	if (!site->klass || !site->name || !site->file || !site->klass[0]) {
+	if (!site->klass || !site->name || !site->file) {
 		skip(m, 1, "record at 0x%llx has a string that does not end", at);
+		return;
+	}
+	if (!site->klass[0]) {
+		skip(m, 1, "record at 0x%llx has no class", at);
 		return;
 	}
 	if (!is_probe(e, rec->probe_offset)) {
