@@ -11,6 +11,9 @@
 # Stands on a built libbscope (make runtime), in $B (default: build).  Run from the top of the
 # source tree.
 
+# Flags and file lists are lists: they are meant to be split.
+# shellcheck disable=SC2086,SC2046
+
 set -u
 B=${B:-build}
 verbose=
@@ -54,7 +57,7 @@ weird_c='"dir \"q\"/%s %%d {a|b} \\ #$'"'"'.c"'
 # flags of a variant: $cflags, $ldflags, $check
 flags()
 {
-	cflags=-O2 ldflags= check=--optimised lib="-L$B -lbscope"
+	cflags=-O2 ldflags='' check=--optimised lib="-L$B -lbscope"
 	case $1 in
 	O0) cflags=-O0 check= ;;
 	O1 | O3 | Os) cflags=-$1 ;;
