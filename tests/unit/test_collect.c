@@ -23,8 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/time.h>
 #include <sys/types.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -519,13 +521,25 @@ static bool no_multi(void **state)
 
 /* --- tests -------------------------------------------------------------------------------------- */
 
+static bool kernel_at_least(int major, int minor)
+{
+	struct utsname name;
+	int a = 0, b = 0;
+
+	assert_int_equal(uname(&name), 0);
+	assert_int_equal(sscanf(name.release, "%d.%d", &a, &b), 2);
+	return a > major || (a == major && b >= minor);
+}
+
 static void test_nothing_yet(void **state)
 {
 	struct seen seen = {.c = collect_new(no_multi(state), 0)};
 	struct bs_collect_counts now;
 
-	assert_string_equal(bs_collect_method(seen.c),
-			    no_multi(state) ? "perf events" : "uprobe_multi");
+	if (no_multi(state))
+		assert_string_equal(bs_collect_method(seen.c), "perf events");
+	else if (kernel_at_least(6, 6))
+		assert_string_equal(bs_collect_method(seen.c), "uprobe_multi");
 	/* What the tool did to its own site is nobody's business. */
 	drain(&seen);
 	now = counts(&seen);
@@ -723,6 +737,29 @@ static void test_dead_first_thread(void **state)
 	bs_collect_free(seen.c);
 }
 
+/* Uprobe events in tracefs that carry the number of a tool. */
+static unsigned int definitions_of(pid_t pid)
+{
+	int fs = fsopen("tracefs", FSOPEN_CLOEXEC), root, fd;
+	char want[32], line[512];
+	unsigned int n = 0;
+	FILE *file;
+
+	assert_true(fs >= 0);
+	assert_int_equal(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), 0);
+	root = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	fd = openat(root, "uprobe_events", O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	file = fdopen(fd, "r");
+	snprintf(want, sizeof(want), "p:bscope_%d/", (int)pid);
+	while (fgets(line, sizeof(line), file))
+		n += !strncmp(line, want, strlen(want));
+	fclose(file);
+	close(root);
+	close(fs);
+	return n;
+}
+
 static void test_tool_killed(void **state)
 {
 	struct child child, tool;
@@ -736,6 +773,11 @@ static void test_tool_killed(void **state)
 	assert_true(child_text_clean(&child));
 	assert_int_equal(child_semaphore(&child), 0);
 	child_end(&child);
+
+	/* Definitions may stay behind, until the next tool starts. */
+	bs_collect_free(collect_new(no_multi(state), 0));
+	if (no_multi(state))
+		assert_int_equal(definitions_of(tool.pid), 0);
 }
 
 /* A 16-bit semaphore that 33,000 sites would raise. */
@@ -940,6 +982,7 @@ static void test_log(void **state)
 	assert_true(logged > 0);
 	bs_collect_free(c);
 	bs_collect_free(NULL);
+	assert_int_equal(definitions_of(getpid()), 0);
 }
 
 /* --- main --------------------------------------------------------------------------------------- */

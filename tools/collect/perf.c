@@ -18,6 +18,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,13 +63,14 @@ static int read_uint(int root, const char *path, const char *format, unsigned in
 	return ret;
 }
 
-static int link_event(int prog_fd, struct perf_event_attr *attr, int cpu, uint64_t cookie)
+static int link_event(int prog_fd, struct perf_event_attr *attr, uint64_t cookie)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
-	int event, link;
+	/* perf insists on a CPU, any that is there; the program runs on all. */
+	int event, link, cpu = sched_getcpu();
 
 	attr->size = sizeof(*attr);
-	event = (int)syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	event = (int)syscall(SYS_perf_event_open, attr, -1, cpu < 0 ? 0 : cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)
 		return -errno;
 	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, &opts);
@@ -194,8 +196,7 @@ static int open_group(int root, unsigned int group, int prog_fd)
 	if (ret)
 		return ret;
 	attr.config = id;
-	/* The program belongs to the event, not to the CPU that perf insists on. */
-	return link_event(prog_fd, &attr, 0, group);
+	return link_event(prog_fd, &attr, group);
 }
 
 static int attach_groups(int events, int root, int prog_fd, int places_fd, const char *path,
@@ -287,7 +288,7 @@ static int attach_single(int prog_fd, const char *path, const struct bs_probe *p
 		}
 		attr.config1 = (uintptr_t)path;
 		attr.config2 = probes[i].offset;
-		fd = link_event(prog_fd, &attr, 0, BS_COOKIE_SITE | probes[i].cookie);
+		fd = link_event(prog_fd, &attr, BS_COOKIE_SITE | probes[i].cookie);
 		if (fd < 0)
 			ret = fd;
 		else
@@ -303,16 +304,13 @@ static int attach_single(int prog_fd, const char *path, const struct bs_probe *p
 int bs_perf_attach(int prog_fd, int places_fd, const char *path, const struct bs_probe *probes,
 		   size_t n, struct bs_link *links, size_t *n_links)
 {
-	static int cleaned;
 	int root, events, ret;
 
 	*n_links = 0;
 	events = open_events(&root);
 	if (events < 0)
 		return attach_single(prog_fd, path, probes, n, links, n_links);
-	if (!cleaned)
-		remove_stale(events, root);
-	cleaned = 1;
+	remove_stale(events, root);
 	ret = attach_groups(events, root, prog_fd, places_fd, path, probes, n, links, n_links);
 	close(events);
 	close(root);
