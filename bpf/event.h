@@ -17,7 +17,7 @@ enum bs_ring_type {
 	BS_RING_MARK = 1, /* a site was hit */
 	BS_RING_FORK =
 		2, /* args[0]: pid of the child, which is traced from its first instruction */
-	BS_RING_EXEC = 3, /* the address space was replaced */
+	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 };
 

@@ -209,7 +209,8 @@ int trap(struct pt_regs *ctx)
 	return 0;
 }
 
-static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 flags)
+/* Rare, and a new process may be gone soon: the reader is woken each time. */
+static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more)
 {
 	struct bs_ring_event *event;
 
@@ -224,9 +225,9 @@ static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 flags)
 	event->type = type;
 	event->site = 0;
 	event->args[0] = arg;
-	event->args[1] = 0;
+	event->args[1] = more;
 	event->args[2] = 0;
-	bpf_ringbuf_submit(event, flags);
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
 /* (parent, child); raised by the parent before it lets the child run. */
@@ -245,7 +246,7 @@ int on_fork(__u64 *ctx)
 		__sync_fetch_and_add(&counters()->traced_full, 1);
 		return 0;
 	}
-	life(BS_RING_FORK, pid, child_pid, BPF_RB_NO_WAKEUP);
+	life(BS_RING_FORK, pid, child_pid, 0);
 	return 0;
 }
 
@@ -255,9 +256,12 @@ int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 	__u32 pid = task->tgid;
+	__u64 name[2] = {0};
 
-	if (bpf_map_lookup_elem(&traced, &pid))
-		life(BS_RING_EXEC, pid, 0, BPF_RB_NO_WAKEUP);
+	if (!bpf_map_lookup_elem(&traced, &pid))
+		return 0;
+	bpf_get_current_comm(name, sizeof(name));
+	life(BS_RING_EXEC, pid, name[0], name[1]);
 	return 0;
 }
 
@@ -286,6 +290,6 @@ int on_exit(__u64 *ctx)
 		code = signal->group_exit_code;
 	else
 		code = task->group_leader->exit_code;
-	life(BS_RING_EXIT, pid, code, BPF_RB_FORCE_WAKEUP);
+	life(BS_RING_EXIT, pid, code, 0);
 	return 0;
 }

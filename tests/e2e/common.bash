@@ -2,7 +2,9 @@
 # common.bash - what the end-to-end tests share.  Load with `load common`.
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-BUILD=$ROOT/${BUILD:-build}
+# BUILD: the build folder, as make gives it, below the root unless absolute.
+BUILD=${BUILD:-build}
+[[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
 TRACE=$BUILD/bscope-trace
 PROGRAMS=$BUILD/tests/programs
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* followed.c - the table of traced processes. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,13 @@ void bs_followed_refresh(struct bs_process *p)
 		memcpy(p->exe, exe, sizeof(exe));
 	if (!bs_process_cpu_ns(p->pid, &cpu) && cpu > p->cpu_last_ns)
 		p->cpu_last_ns = cpu;
+}
+
+void bs_followed_exec(struct bs_process *p, const char comm[16])
+{
+	snprintf(p->comm, sizeof(p->comm), "%.15s", comm);
+	snprintf(p->exe, sizeof(p->exe), "?");
+	bs_followed_refresh(p);
 }
 
 void bs_followed_exit(struct bs_followed *f, struct bs_process *p)

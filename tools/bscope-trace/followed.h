@@ -32,6 +32,11 @@ struct bs_process *bs_followed_add(struct bs_followed *f, pid_t pid,
 				   const struct bs_process *parent);
 /* The latest process of that pid, or NULL. */
 struct bs_process *bs_followed_find(const struct bs_followed *f, pid_t pid);
+/*
+ * The process has become another program, whose short name the kernel told (TASK_COMM_LEN bytes,
+ * terminated).  Its file is read now, "?" if it has gone already.
+ */
+void bs_followed_exec(struct bs_process *p, const char comm[16]);
 /* Reads name and CPU time again.  CPU time that cannot be read stays as it was. */
 void bs_followed_refresh(struct bs_process *p);
 void bs_followed_exit(struct bs_followed *f, struct bs_process *p);

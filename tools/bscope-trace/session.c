@@ -251,11 +251,13 @@ static int trace_all(struct bs_session *s, struct bs_error *err)
 
 	for (size_t i = 0; i < n; i++) {
 		pid_t pid = s->command ? s->command->pid : o->pids[i];
+		struct bs_process *p;
 		int ret = bs_collect_trace(s->collect, pid, err);
 
 		if (ret)
 			return ret;
-		if (!bs_followed_add(&s->followed, pid, NULL))
+		p = bs_followed_add(&s->followed, pid, NULL);
+		if (!p)
 			return bs_error_set(err, -ENOMEM, "out of memory");
 	}
 	return 0;
@@ -320,6 +322,15 @@ fail:
 	return ret;
 }
 
+static void exec_names(struct bs_process *p, const struct bs_event *ev)
+{
+	char comm[16];
+
+	memcpy(comm, &ev->id, 8);
+	memcpy(comm + 8, &ev->arg, 8);
+	bs_followed_exec(p, comm);
+}
+
 static void life_event(struct bs_session *s, const struct bs_event *ev)
 {
 	struct bs_process *p = bs_followed_find(&s->followed, (pid_t)ev->pid);
@@ -332,7 +343,7 @@ static void life_event(struct bs_session *s, const struct bs_event *ev)
 	case BS_EVENT_EXEC:
 		bs_code_invalidate(s->code, ev->pid);
 		if (p)
-			bs_followed_refresh(p);
+			exec_names(p, ev);
 		/* Its dynamic linker is at work. */
 		s->next_scan_ns = 0;
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;

@@ -99,6 +99,8 @@ static int decode_record(const struct bs_decoder *d, const struct bs_ring_event 
 		return 0;
 	case BS_RING_EXEC:
 		out->type = BS_EVENT_EXEC;
+		out->id = rec->args[0];
+		out->arg = rec->args[1];
 		return 0;
 	case BS_RING_EXIT:
 		out->type = BS_EVENT_EXIT;

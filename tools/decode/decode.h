@@ -14,7 +14,7 @@ struct bs_sites;
 enum bs_event_type {
 	BS_EVENT_MARK = 1,
 	BS_EVENT_FORK = 2, /* arg: pid of the child */
-	BS_EVENT_EXEC = 3,
+	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
 };
 
