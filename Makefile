@@ -168,8 +168,8 @@ check-bpf: all unit programs ## the tests that need BPF
 		$(filter-out tests/e2e/proof.bats tests/e2e/schema.bats,$(E2E))
 
 check-kernels: setup-kernels ## the same binary on other kernels, under emulation
-	$(Q)$(MAKE) --no-print-directory static $(LIBBSCOPE_A)
-	$(Q)BUILD=$B CC='$(CC)' sh tests/kernels/run.sh
+	$(Q)$(MAKE) --no-print-directory static $B/tests/kernels/counted
+	$(Q)BUILD=$B sh tests/kernels/run.sh
 
 check-bare-root: ## the README's commands on a Debian machine with make and git alone
 	$(Q)sh tests/bare-root.sh
@@ -252,5 +252,5 @@ help: ## this list
 .PHONY: all runtime tools static demo check check-run check-bpf check-kernels check-bare-root asan tsan unit-run lint \
 	bpf-skeletons format format-check man install uninstall clean help
 # Not of the foreign machines that tests keep there.
--include $(shell find $B \( -name bare-root -o -name kernels \) -prune -o -type f -name '*.d' -print \
+-include $(shell find $B \( -name bare-root -o -path $B/kernels \) -prune -o -type f -name '*.d' -print \
 	2>/dev/null)

@@ -30,5 +30,6 @@ programs: $(PROGRAMS)
 -include tests/programs/preload/preload.mk
 -include tests/proof/proof.mk
 -include tests/fuzz/fuzz.mk
+-include tests/kernels/kernels.mk
 
 .PHONY: unit programs

@@ -1,0 +1,221 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# test.sh - inside a machine that run.sh boots: the static bscope-trace on counted, which knows its
+# own counts (tests/programs/counted.c).
+#
+# busybox alone.  Nothing is timed: under emulation a hit costs many times what it costs elsewhere,
+# so the programs make a few hundred marks per second.  Prints TAP.
+set -u
+trace=$PWD/bscope-trace
+counted=$PWD/counted
+report=/tmp/report.json
+out=/tmp/out
+err=/tmp/err
+number=0
+failed=0
+
+result() { # STATUS NAME
+	number=$((number + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $number $2"
+		return
+	fi
+	failed=$((failed + 1))
+	echo "not ok $number $2"
+	for f in "$out" "$err" "$report"; do
+		[ ! -s "$f" ] || head -c 3000 "$f" | sed "s|^|# ${f##*/}: |"
+	done
+	dmesg | tail -n 3 | sed 's/^/# kernel: /'
+}
+
+check() { # NAME COMMAND...
+	rm -f "$report" "$out" "$err"
+	name=$1
+	shift
+	"$@"
+	result $? "$name"
+}
+
+# "kind count" of the object NAME in the JSON of FILE, of all its lines summed up.
+counts() { # NAME FILE
+	tr -d ' \n' <"$2" | sed "s/\"$1\":{\([^}]*\)}/\n@\1\n/g" | sed -n 's/^@//p' | tr -d '"' | tr ',' '\n' |
+		awk -F: '{ sum[$1] += $2 } END { for (k in sum) print k, sum[k] }' | sort
+}
+
+# The number of the member NAME; it occurs once in a report.
+value() { # NAME FILE
+	tr -d ' \n' <"$2" | sed -n "s/.*\"$1\":\([0-9][0-9]*\)[,}].*/\1/p"
+}
+
+# What was written was received or lost, and nothing was lost.
+complete() {
+	written=$(value written $report)
+	received=$(value received $report)
+	lost=$(value lost $report)
+	[ -n "$written" ] && [ "$written" -gt 0 ] && [ "$written" = "$received" ] && [ "$lost" = 0 ] &&
+		[ "$(counts by_kind $report | awk '{ n += $2 } END { print n }')" = "$received" ] && return
+	echo "# written $written received $received lost $lost"
+	return 1
+}
+
+# The report's hits are what counted did, for a tracer that was there from first to last.
+exact() {
+	counts by_kind $report >/tmp/hits
+	counts total $out >/tmp/own
+	[ "$(wc -l </tmp/hits)" = 13 ] && cmp -s /tmp/hits /tmp/own && return
+	echo "# by kind, report and program:"
+	diff /tmp/hits /tmp/own | sed 's/^/# /'
+	return 1
+}
+
+# The same for one that came or went while THREADS worked: what a mark cannot tell of itself, and one
+# mark of each thread at each end, may be apart.
+close_to() { # THREADS
+	counts by_kind $report >/tmp/hits
+	counts sure $out >/tmp/own
+	counts unsure $out >/tmp/unsure
+	[ "$(cat /tmp/hits /tmp/own /tmp/unsure | wc -l)" = 39 ] &&
+		awk -v threads="$1" '
+			FILENAME == "/tmp/hits" { hits[$1] = $2; all += $2 }
+			FILENAME == "/tmp/own" { own[$1] = $2 }
+			FILENAME == "/tmp/unsure" { unsure[$1] = $2 }
+			END {
+				for (k in hits) {
+					apart = hits[k] - own[k]
+					if (apart < 0)
+						apart = -apart
+					if (apart > unsure[k] + 2 * threads) {
+						printf "# %s: hit %d, own %d, unsure %d\n", k, hits[k], own[k], unsure[k]
+						bad = 1
+					}
+				}
+				exit bad || all < 100
+			}' /tmp/hits /tmp/own /tmp/unsure
+}
+
+# Results right, text as in the file, semaphore down.
+unhurt() {
+	[ "$(grep -c '"results": "right", "text": "same", "semaphore": 0}$' $out)" = 1 ] &&
+		[ "$(grep -c . $out)" = 1 ]
+}
+
+# Results right in each of LINES processes or phases; lit still when they were printed.
+right() { # LINES
+	[ "$(grep -c '"results": "right"' $out)" = "$1" ] && [ "$(grep -c . $out)" = "$1" ]
+}
+
+list_of_file() {
+	"$trace" --list --binary="$counted" >$out 2>$err || return 1
+	for kind in new drop resize_begin resize_end move borrow borrow_mut unborrow retain release use \
+		region_enter region_exit; do
+		[ "$(grep -c "^$kind .*counted\.c:[0-9]" $out)" = 1 ] || { echo "# no $kind"; return 1; }
+	done
+}
+
+list_of_process() {
+	"$counted" 1 100 2 >/tmp/list.out &
+	pid=$!
+	"$trace" --list -p $pid >$out 2>$err
+	status=$?
+	kill $pid
+	wait $pid
+	[ $status = 0 ] && [ "$(grep -c 'counted\.c:[0-9]' $out)" = 13 ]
+}
+
+# Where tracing cannot work: status 1, one line that says why, the program untouched.
+refused() { # TEXT
+	"$counted" 2 200 2 >$out &
+	pid=$!
+	sleep 0.3
+	"$trace" -q -p $pid -d 1 --format=json -o $report 2>$err
+	status=$?
+	wait $pid
+	[ $status = 1 ] && [ ! -s $report ] && unhurt || { echo "# status $status"; return 1; }
+	[ "$(wc -l <$err)" = 1 ] && grep -q "^bscope-trace: .*$1" $err &&
+		[ "$(counts sure $out | awk '{ n += $2 } END { print n }')" = 0 ]
+}
+
+from_first_to_last() { # LINES ARGUMENT-OF-COUNTED...
+	lines=$1
+	shift
+	"$trace" -q --format=json -o $report -- "$counted" "$@" >$out 2>$err || return 1
+	complete && exact && right "$lines"
+}
+
+in_the_middle() { # ROUNDS
+	for round in $(seq "$1"); do
+		"$counted" 2 500 4 >$out &
+		pid=$!
+		sleep 0.5
+		"$trace" -q -p $pid -d 1 --format=json -o $report 2>$err
+		status=$?
+		wait $pid
+		if ! { [ $status = 0 ] && complete && close_to 2 && unhurt; }; then
+			echo "# round $round, status $status"
+			return 1
+		fi
+	done
+}
+
+# Attached in the middle, and there until the last process has gone.
+to_the_end() { # LINES ARGUMENT-OF-COUNTED...
+	lines=$1
+	shift
+	"$counted" "$@" >$out &
+	pid=$!
+	sleep 0.5
+	"$trace" -q -p $pid --format=json -o $report 2>$err
+	status=$?
+	wait $pid
+	[ $status = 0 ] && complete && close_to "$1" && right "$lines" || { echo "# status $status"; return 1; }
+	tr -d ' \n' <$report | grep -q '"exited":true'
+}
+
+filtered() {
+	"$counted" 2 500 4 >$out &
+	pid=$!
+	sleep 0.5
+	"$trace" -q -p $pid -d 1 -f kind=new,drop --format=json -o $report 2>$err
+	status=$?
+	wait $pid
+	[ $status = 0 ] && complete && unhurt || return 1
+	# No breakpoint was ever seen on the others.
+	! { counts by_kind $report; counts sure $out; counts unsure $out; } | grep -Ev '^(new|drop) | 0$' &&
+		[ "$(counts by_kind $report | grep -E '^(new|drop) ' | grep -vc ' 0$')" = 2 ]
+}
+
+killed() {
+	"$counted" 2 500 5 >$out &
+	pid=$!
+	sleep 0.5
+	"$trace" -p $pid >/tmp/killed.out 2>$err &
+	tool=$!
+	for _ in $(seq 100); do
+		grep -q attached $err && break
+		sleep 0.1
+	done
+	sleep 0.5
+	kill -KILL $tool
+	wait $tool 2>/dev/null
+	wait $pid
+	unhurt && [ "$(counts sure $out | awk '{ n += $2 } END { print n }')" -gt 0 ]
+}
+
+check 'list of a file' list_of_file
+check 'list of a process' list_of_process
+major=$(uname -r | cut -d. -f1)
+minor=$(uname -r | cut -d. -f2)
+if [ $((major * 1000 + minor)) -lt 5015 ]; then
+	check 'without attach cookies: refused with the reason' refused 'Linux 5\.15 or later is needed'
+else
+	check 'a command, counts exact' from_first_to_last 1 2 500 1
+	check 'a command that forks, counts exact' from_first_to_last 3 2 500 1 fork
+	check 'a command that execs, counts exact' from_first_to_last 2 2 500 2 exec
+	check 'attached in the middle, 5 times' in_the_middle 5
+	check 'attached before a fork, until both have gone' to_the_end 3 2 500 5 fork
+	check 'a dead main thread' to_the_end 1 2 500 3 headless
+	check 'filtered sites stay no-ops' filtered
+	check 'killed by SIGKILL' killed
+fi
+echo "1..$number"
+[ "$failed" = 0 ]
