@@ -160,8 +160,8 @@ PROVE = prove --merge --timer -e ''
 TEST_ENV = BUILD=$B CMOCKA_MESSAGE_OUTPUT=TAP CC='$(CC)' CLANG='$(CLANG)'
 E2E := $(wildcard tests/e2e/*.bats)
 
-check-run: all static unit programs
-	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN) $(E2E)
+check-run: all static unit programs $(FUZZ_REPLAY)
+	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN) $(FUZZ_REPLAY) $(E2E)
 
 check-bpf: all unit programs ## the tests that need BPF
 	$(Q)$(TEST_ENV) BSCOPE_REQUIRE_BPF=1 $(PROVE) $(wildcard $B/tests/unit/test_collect*) \

@@ -4,7 +4,8 @@
  *
  * Three tables.  A space is what a process had mapped at one time; a fork shares it.  A file is
  * one mapped file, kept open because it may be deleted before somebody asks for names.  A code
- * is (file, offset in it), or (no file, pid, address) where no mapping was found.
+ * is (file, offset in it), or (no file, pid, address) where no mapping was found;
+ * all of processes that went before their mappings could be read are one.
  *
  * The maps of a process are read when first needed, once a second after that (a library may
  * have been replaced by another at the same address), and when an address is not found.  The
@@ -58,6 +59,7 @@ struct process {
 	uint64_t read_ns;    /* when it was last tried */
 	uint64_t refill_ns;
 	unsigned allowance;
+	bool gone; /* its maps could not be read the last time */
 };
 
 struct code {
@@ -199,7 +201,8 @@ static void process_read(struct bs_code *c, struct process *p, uint64_t now)
 	struct space *s;
 
 	p->read_ns = now;
-	if (bs_maps_read((pid_t)p->pid, &maps, NULL))
+	p->gone = bs_maps_read((pid_t)p->pid, &maps, NULL) != 0;
+	if (p->gone)
 		return;
 	if (p->space && same_maps(&p->space->maps, &maps)) {
 		bs_maps_fini(&maps);
@@ -338,6 +341,9 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 		process_read(c, p, now);
 		map = p->space ? bs_maps_find(&p->space->maps, addr) : NULL;
 	}
+	/* Where the library was that it called from, nobody can tell any more. */
+	if (!map && p->gone)
+		return code_of(c, 0, 0, 0);
 	if (!map)
 		return code_of(c, 0, pid, addr);
 	file = &p->space->files[map - p->space->maps.v];
@@ -354,16 +360,28 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	return number;
 }
 
-void bs_code_invalidate(struct bs_code *c, uint32_t pid)
+/* A process of which nothing is known yet. */
+static struct process *process_fresh(struct bs_code *c, uint32_t pid)
 {
-	struct process *p = process_find(c, pid);
+	struct process *p = process_get(c, pid);
 
 	if (!p)
-		return;
+		return NULL;
 	space_put(p->space);
 	p->space = NULL;
 	p->read_ns = 0;
 	p->allowance = ALLOWANCE;
+	p->gone = false;
+	return p;
+}
+
+void bs_code_invalidate(struct bs_code *c, uint32_t pid)
+{
+	struct process *p = process_fresh(c, pid);
+
+	/* Now, because it may have gone when its first address comes. */
+	if (p)
+		process_read(c, p, now_ns());
 }
 
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
@@ -378,8 +396,7 @@ void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 		space = p->space;
 	if (space)
 		space->users++; /* the parent's entry may be dropped for the child's */
-	bs_code_invalidate(c, child);
-	p = process_get(c, child);
+	p = process_fresh(c, child);
 	if (!p) {
 		space_put(space);
 		return;
@@ -409,6 +426,8 @@ const char *bs_code_name(struct bs_code *c, uint32_t number, bool is_return)
 	if (!number || number > c->ncodes)
 		return NULL;
 	k = &c->codes[number];
+	if (!k->file && !k->pid)
+		return "[process gone]";
 	if (!k->file) {
 		snprintf(c->name, sizeof(c->name), "0x%llx", (unsigned long long)k->addr);
 		return c->name;

@@ -29,8 +29,9 @@ void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child);
 
 /*
  * The name, borrowed until the next call: "leak_one+0x1f (daemon)", "[libfoo.so+0x4711]",
- * "0x7f..." when the mapping was never seen.  is_return: addr was a return address, so the call
- * is one byte before it.  NULL for 0.
+ * "0x7f..." when it is in no file,
+ * "[process gone]" when the process went before anybody could look.  is_return: addr was a return
+ * address, so the call is one byte before it.  NULL for 0.
  */
 const char *bs_code_name(struct bs_code *c, uint32_t code, bool is_return);
 
