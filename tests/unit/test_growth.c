@@ -310,6 +310,38 @@ static void growth_is_sure_and_its_interval_holds(void **state)
 	}
 }
 
+/* One object of 6 kB now and then, evenly: whatever the phase, the interval holds. */
+static void whole_objects(void **state)
+{
+	static const double every_s[] = {0.5, 1.7, 3.1, 6};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		double truth = 6000 / every_s[i];
+
+		for (unsigned phase = 0; phase < 100; phase++) {
+			struct bs_series series = {0};
+			struct bs_growth got;
+			struct bs_clock clock;
+
+			bs_clock_init(&clock, 0);
+			for (double t = every_s[i] * phase / 100; t < 30; t += every_s[i]) {
+				uint64_t ns = (uint64_t)(t * 1e9);
+
+				bs_clock_advance(&clock, ns);
+				bs_series_add(&series, &clock, ns, 6000, 1);
+			}
+			bs_clock_advance(&clock, 30000000000ull);
+			got = bs_growth_estimate(&series, NULL, &clock, 6000);
+			assert_true(fabs(got.bytes.slope - truth) <= got.bytes.error);
+			assert_true(fabs(got.objects.slope - 1 / every_s[i]) <= got.objects.error);
+			/* At least the object that fits in once more or less. */
+			assert_true(got.bytes.error >= 6000 / 30.0);
+			bs_series_fini(&series);
+		}
+	}
+}
+
 static void too_short_to_tell(void **state)
 {
 	struct bs_series series = {0};
@@ -620,6 +652,7 @@ int main(void)
 		cmocka_unit_test(series_are_small),
 		cmocka_unit_test(honest_shapes_are_not_sure),
 		cmocka_unit_test(growth_is_sure_and_its_interval_holds),
+		cmocka_unit_test(whole_objects),
 		cmocka_unit_test(too_short_to_tell),
 		cmocka_unit_test(leak_leads_30_s),
 		cmocka_unit_test(leak_leads_10_and_300_s),
