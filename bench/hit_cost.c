@@ -105,8 +105,8 @@ static int run_rounds(struct bench *b, bool drain, struct bs_error *err)
 #endif
 	for (int i = 0; i < b->rounds && !ret; i++) {
 		b->off[i] = round_ns();
-		ret = bs_multi_attach(bpf_program__fd(b->empty->progs.empty), b->own.path, &probe, 1,
-				      &fd);
+		ret = bs_multi_attach(bpf_program__fd(b->empty->progs.empty), b->own.path, &probe,
+				      1, &fd);
 		if (ret)
 			break;
 		round_ns();

@@ -88,11 +88,9 @@ static __always_inline struct bs_counters *counters(void)
  * differ in nothing else.  An asm statement for each register gives the one and prevents the
  * other; a few compares are cheaper than a call of bpf_probe_read_kernel().
  */
-#define LOAD(n)                                                                                    \
-	case (n):                                                                                  \
-		asm volatile("%0 = *(u64 *)(%1 + %2)"                                              \
-			     : "=r"(value)                                                         \
-			     : "r"(ctx), "i"((n) * 8));                                            \
+#define LOAD(n)                                                                              \
+	case (n):                                                                            \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(value) : "r"(ctx), "i"((n)*8)); \
 		break
 
 static __always_inline __u64 reg_value(struct pt_regs *ctx, __u16 offset)
@@ -266,8 +264,8 @@ int on_exec(__u64 *ctx)
 }
 
 /*
- * (task).  Every thread comes by here, after it has taken itself off `live`.  Two last threads may both
- * see 0: the one that takes the process out of the map reports it.
+ * (task).  Every thread comes by here, after it has taken itself off `live`.  Two last threads may
+ * both see 0: the one that takes the process out of the map reports it.
  */
 SEC("tp_btf/sched_process_exit")
 int on_exit(__u64 *ctx)

@@ -76,6 +76,12 @@ static int explain_refusal(struct bs_error *err, int code, const char *what)
 				    "%s: not permitted: the kernel is locked down (lockdown="
 				    "confidentiality), which forbids tracing",
 				    what);
+	if (!admin)
+		return bs_error_set(
+			err, -EPERM,
+			"%s: not permitted: on this kernel CAP_BPF and CAP_PERFMON are not "
+			"enough, CAP_SYS_ADMIN is missing (run as root)",
+			what);
 	return bs_error_set(err, code,
 			    "%s: %s although the capabilities are there: a seccomp profile, a "
 			    "security module or kernel.perf_event_paranoid forbids bpf(2) or "

@@ -159,8 +159,8 @@ int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void
 		if (!c->more && now < end) {
 			uint64_t wait = (end - now + 999999) / 1000000;
 
-			if (epoll_wait(c->wait_fd, &event, 1, wait < LOOK_MS ? (int)wait : LOOK_MS) <
-			    0)
+			if (epoll_wait(c->wait_fd, &event, 1,
+				       wait < LOOK_MS ? (int)wait : LOOK_MS) < 0)
 				return -errno;
 		}
 		now = now_ns();
@@ -306,8 +306,8 @@ static int attach(struct bs_collect *c, const char *path, const struct bs_probe 
 		links->group = -1;
 		ret = bs_multi_attach(prog, path, probes, n, &links->fd);
 	} else {
-		ret = bs_perf_attach(prog, bpf_map__fd(c->skel->maps.places), path, probes, n, links,
-				     &more);
+		ret = bs_perf_attach(prog, bpf_map__fd(c->skel->maps.places), path, probes, n,
+				     links, &more);
 	}
 	if (!ret)
 		c->n_links += more;
@@ -440,8 +440,9 @@ static int start(struct bs_collect *c, bool no_multi, struct bs_error *err)
 		return bs_caps_explain(err, ret, "loading BPF programs");
 	ret = try_out(c);
 	if (ret == -ENOSYS)
-		return bs_error_set(err, ret, "uprobes do not reach BPF programs on this kernel "
-					      "(CONFIG_UPROBE_EVENTS, CONFIG_BPF_EVENTS)");
+		return bs_error_set(err, ret,
+				    "uprobes do not reach BPF programs on this kernel "
+				    "(CONFIG_UPROBE_EVENTS, CONFIG_BPF_EVENTS)");
 	if (ret)
 		return bs_caps_explain(err, ret, "attaching a uprobe");
 	return 0;
@@ -609,8 +610,8 @@ static struct holder *holder_find(struct bs_collect *c, const struct stat *file,
 		return NULL;
 	c->holders = holders;
 	holders += c->n_holders++;
-	*holders = (struct holder){
-		.dev = file->st_dev, .ino = file->st_ino, .semaphore = semaphore};
+	*holders =
+		(struct holder){.dev = file->st_dev, .ino = file->st_ino, .semaphore = semaphore};
 	return holders;
 }
 

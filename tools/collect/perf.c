@@ -70,7 +70,8 @@ static int link_event(int prog_fd, struct perf_event_attr *attr, uint64_t cookie
 	int event, link, cpu = sched_getcpu();
 
 	attr->size = sizeof(*attr);
-	event = (int)syscall(SYS_perf_event_open, attr, -1, cpu < 0 ? 0 : cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	event = (int)syscall(SYS_perf_event_open, attr, -1, cpu < 0 ? 0 : cpu, -1,
+			     PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)
 		return -errno;
 	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, &opts);
@@ -177,8 +178,8 @@ static int define(int events, unsigned int group, const char *path, const struct
 
 	if (probe->ref_ctr)
 		snprintf(ref, sizeof(ref), "(0x%llx)", (unsigned long long)probe->ref_ctr);
-	n = snprintf(line, sizeof(line), "p:bscope_%d/g%u %s:0x%llx%s\n", (int)getpid(), group, path,
-		     (unsigned long long)probe->offset, ref);
+	n = snprintf(line, sizeof(line), "p:bscope_%d/g%u %s:0x%llx%s\n", (int)getpid(), group,
+		     path, (unsigned long long)probe->offset, ref);
 	if (n < 0 || (size_t)n >= sizeof(line))
 		return -ENAMETOOLONG;
 	return write(events, line, (size_t)n) == n ? 0 : -errno;
@@ -200,7 +201,8 @@ static int open_group(int root, unsigned int group, int prog_fd)
 }
 
 static int attach_groups(int events, int root, int prog_fd, int places_fd, const char *path,
-			 const struct bs_probe *probes, size_t n, struct bs_link *links, size_t *n_links)
+			 const struct bs_probe *probes, size_t n, struct bs_link *links,
+			 size_t *n_links)
 {
 	unsigned int *at = calloc(BS_PLACES, sizeof(*at)), first = next_group, groups = 0;
 	int ret = 0;
