@@ -58,9 +58,9 @@ _Static_assert(sizeof(struct bs_site_spec) == 40, "site spec");
  */
 struct bs_counters {
 	__u64 written;
-	__u64 lost_ring; /* ring buffer full */
-	__u64 lost_spec; /* no such site index: a defect of the tool, never of the program */
-	__u64 life_lost; /* fork, exec and exit records that did not fit; not marks */
+	__u64 lost_ring;   /* ring buffer full */
+	__u64 lost_spec;   /* no such site index: a defect of the tool, never of the program */
+	__u64 life_lost;   /* fork, exec and exit records that did not fit; not marks */
 	__u64 traced_full; /* forked children not followed: too many processes at once */
 };
 

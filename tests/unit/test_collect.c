@@ -34,8 +34,7 @@
 #include "collect/collect.h"
 #include "collect_target.h"
 
-/* --- the tracing side ---------------------------------------------------------------------------
- */
+/* --- the tracing side ------------------------------------------------------------------------ */
 
 struct child {
 	pid_t pid;
@@ -263,8 +262,7 @@ static bool no_multi(void **state)
 	return *(bool *)*state;
 }
 
-/* --- tests --------------------------------------------------------------------------------------
- */
+/* --- tests ----------------------------------------------------------------------------------- */
 
 static bool kernel_at_least(int major, int minor)
 {
@@ -731,8 +729,7 @@ static void test_log(void **state)
 	assert_int_equal(definitions_of(getpid()), 0);
 }
 
-/* --- main ---------------------------------------------------------------------------------------
- */
+/* --- main ------------------------------------------------------------------------------------ */
 
 /* A tool that lights a process and is then killed. */
 static int tool(const char *method, pid_t pid)
