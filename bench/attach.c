@@ -4,8 +4,8 @@
  *
  *	attach [SITES [PERF_SITES]]
  *
- * SITES (2,000) by uprobe_multi, PERF_SITES (200: closing perf events is slow) one by one, each
- * with and without a semaphore, in this program while another process maps it, too.
+ * SITES (2,000) by uprobe_multi, PERF_SITES (2,000) by perf events, each with and without a
+ * semaphore, in this program while another process maps it, too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -125,7 +125,7 @@ out:
 int main(int argc, char **argv)
 {
 	size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000;
-	size_t perf = argc > 2 ? strtoul(argv[2], NULL, 10) : 200;
+	size_t perf = argc > 2 ? strtoul(argv[2], NULL, 10) : 2000;
 	int ret = 0;
 	pid_t other;
 
