@@ -209,61 +209,81 @@ __attribute__((__weak__, __visibility__("hidden"),
 
 /*
  * struct bscope_site.  It holds on to what the note refers to: gold's --gc-sections does not look
- * into notes.  Strings are operands, never text: they may hold %, quotes and braces.
+ * into notes.  Strings are operands, never text: they may hold %, quotes and braces.  All numbers
+ * travel in as few operands as can be: clang's inliner charges for each.  (gcc, whose does not,
+ * has no way to print a constant of 64 bits without punctuation.)
  */
-#define BSCOPE_ASM_RECORD(nargs)                                              \
-	"\t.pushsection bscope_sites,\"aw?\",\"progbits\"\n"                  \
-	"\t.balign 4\n"                                                       \
-	"998:\t.4byte 990b-.\n"                                               \
-	"\t.4byte " BSCOPE_ASM_STUB_REF "\n"                                  \
-	"\t.4byte %c[bscope_class]-.\n"                                       \
-	"\t.4byte %c[bscope_name]-.\n"                                        \
-	"\t.4byte %c[bscope_file]-.\n"                                        \
-	"\t.4byte %c[bscope_line]\n"                                          \
-	"\t.byte %c[bscope_kind]," nargs ",%c[bscope_flags],%c[bscope_abi]\n" \
-	"\t.4byte 0\n" BSCOPE_ASM_TIE("998b", "%c[bscope_sem]")               \
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BSCOPE_ASM_BYTES(kind, nargs, flags)                                      \
+	(BSCOPE_WORD(kind) | BSCOPE_WORD(nargs) << 8 | BSCOPE_WORD(flags) << 16 | \
+	 BSCOPE_WORD(BSCOPE_ABI_VERSION) << 24)
+#define BSCOPE_ASM_PAIR(first, second) (BSCOPE_WORD(first) | (second) << 32)
+#else
+#define BSCOPE_ASM_BYTES(kind, nargs, flags)                                            \
+	(BSCOPE_WORD(kind) << 24 | BSCOPE_WORD(nargs) << 16 | BSCOPE_WORD(flags) << 8 | \
+	 BSCOPE_WORD(BSCOPE_ABI_VERSION))
+#define BSCOPE_ASM_PAIR(first, second) (BSCOPE_WORD(first) << 32 | (second))
+#endif
+#if defined(__clang__) && defined(__LP64__)
+#define BSCOPE_ASM_NUMBERS "\t.8byte %c[bscope_numbers]\n"
+#define BSCOPE_ASM_NUMBERS_IN(kind, nargs, flags) \
+	[bscope_numbers] "i"(BSCOPE_ASM_PAIR(__LINE__, BSCOPE_ASM_BYTES(kind, nargs, flags)))
+#else
+#define BSCOPE_ASM_NUMBERS "\t.4byte %c[bscope_line]\n\t.4byte %c[bscope_bytes]\n"
+#define BSCOPE_ASM_NUMBERS_IN(kind, nargs, flags) \
+	[bscope_line] "i"(__LINE__), [bscope_bytes] "i"(BSCOPE_ASM_BYTES(kind, nargs, flags))
+#endif
+
+#define BSCOPE_ASM_RECORD                                       \
+	"\t.pushsection bscope_sites,\"aw?\",\"progbits\"\n"    \
+	"\t.balign 4\n"                                         \
+	"998:\t.4byte 990b-.\n"                                 \
+	"\t.4byte " BSCOPE_ASM_STUB_REF "\n"                    \
+	"\t.4byte %c[bscope_class]-.\n"                         \
+	"\t.4byte %c[bscope_name]-.\n"                          \
+	"\t.4byte %c[bscope_file]-.\n" BSCOPE_ASM_NUMBERS       \
+	"\t.4byte 0\n" BSCOPE_ASM_TIE("998b", "%c[bscope_sem]") \
 		BSCOPE_ASM_TIE("998b", "_.stapsdt.base") "\t.popsection\n"
 
-#define BSCOPE_ASM_WHAT(kind, flags, klass, name)                                                  \
-	[bscope_sem] "i"(&bscope_semaphore), [bscope_class] "i"(klass), [bscope_name] "i"(name),   \
-		[bscope_file] "i"(__FILE__), [bscope_line] "i"(__LINE__), [bscope_kind] "i"(kind), \
-		[bscope_flags] "i"(flags), [bscope_abi] "i"(BSCOPE_ABI_VERSION)
+#define BSCOPE_ASM_WHAT(kind, nargs, flags, klass, name)                                         \
+	[bscope_sem] "i"(&bscope_semaphore), [bscope_class] "i"(klass), [bscope_name] "i"(name), \
+		[bscope_file] "i"(__FILE__), BSCOPE_ASM_NUMBERS_IN(kind, nargs, flags)
 
 #define BSCOPE_SITE1(kind, spelling, flags, klass, name, id)                                \
 	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(spelling, BSCOPE_ASM_SIZE "%[bscope_0]") \
-			   BSCOPE_ASM_RECORD("1") BSCOPE_ASM_STUB1                          \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB1                               \
 		   :                                                                        \
 		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)),                             \
-		     BSCOPE_ASM_WHAT(kind, flags, klass, name))
+		     BSCOPE_ASM_WHAT(kind, 1, flags, klass, name))
 
 /* Every new has a size operand in its note, so that stock tools see one set of arguments. */
 #define BSCOPE_SITE1_NEW(klass, name, id)                                                          \
 	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(                                                \
 			   "new", BSCOPE_ASM_SIZE "%[bscope_0] " BSCOPE_ASM_SIZE "%[bscope_zero]") \
-			   BSCOPE_ASM_RECORD("1") BSCOPE_ASM_STUB1                                 \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB1                                      \
 		   :                                                                               \
 		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)), [bscope_zero] "n"(0),              \
-		     BSCOPE_ASM_WHAT(BSCOPE_KIND_NEW, 0, klass, name))
+		     BSCOPE_ASM_WHAT(BSCOPE_KIND_NEW, 1, 0, klass, name))
 
 #define BSCOPE_SITE2(kind, spelling, flags, klass, name, id, a1)                                 \
 	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(spelling, BSCOPE_ASM_SIZE                     \
 						   "%[bscope_0] " BSCOPE_ASM_SIZE "%[bscope_1]") \
-			   BSCOPE_ASM_RECORD("2") BSCOPE_ASM_STUB2                               \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB2                                    \
 		   :                                                                             \
 		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)),                                  \
 		     [bscope_1] BSCOPE_ASM_IN(BSCOPE_WORD(a1)),                                  \
-		     BSCOPE_ASM_WHAT(kind, flags, klass, name))
+		     BSCOPE_ASM_WHAT(kind, 2, flags, klass, name))
 
 #define BSCOPE_SITE3(kind, spelling, flags, klass, name, id, a1, a2)                             \
 	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(spelling, BSCOPE_ASM_SIZE                     \
 						   "%[bscope_0] " BSCOPE_ASM_SIZE                \
 						   "%[bscope_1] " BSCOPE_ASM_SIZE "%[bscope_2]") \
-			   BSCOPE_ASM_RECORD("3") BSCOPE_ASM_STUB3                               \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB3                                    \
 		   :                                                                             \
 		   : [bscope_0] BSCOPE_ASM_IN(BSCOPE_WORD(id)),                                  \
 		     [bscope_1] BSCOPE_ASM_IN(BSCOPE_WORD(a1)),                                  \
 		     [bscope_2] BSCOPE_ASM_IN(BSCOPE_WORD(a2)),                                  \
-		     BSCOPE_ASM_WHAT(kind, flags, klass, name))
+		     BSCOPE_ASM_WHAT(kind, 3, flags, klass, name))
 
 #else /* no sites */
 

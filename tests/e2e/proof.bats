@@ -129,6 +129,18 @@ proof()
 	[[ $output == *"is a function only with sites"* ]]
 }
 
+@test "proof: sites that hinder inlining are found" {
+	mkdir "$T/tree"
+	cp -r include tests "$T/tree"
+	ln -s "$PWD/$B" "$T/tree/build"
+	cd "$T/tree"
+	sed -i 's/__asm__ __volatile__ __inline__/__asm__ __volatile__/' include/bscope/site.h
+	B=build run tests/proof/run.sh gcc O2
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"passed#0 is a function only with sites"* ]]
+}
+
 # --- the header alone --------------------------------------------------------------------------
 
 # alone COMPILER LANGUAGE STANDARD...

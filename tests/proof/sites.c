@@ -126,6 +126,25 @@ void reg_same_line(struct obj *o, struct obj *p)
 	BSCOPE_DROP(a, o); BSCOPE_DROP(b, p); BSCOPE_NEW(a, p); //@ drop:a:1:0:o @@ drop:b:1:0:p @@ new:a:1:0:p
 }
 
+/* Small enough to be inlined into both of its callers. */
+static long passed(struct obj *o, void *by)
+{
+	BSCOPE_BORROW(pass, o, by); //@ borrow:pass:2:0:o
+	o->refs++;
+	BSCOPE_UNBORROW(pass, o, by); //@ unborrow:pass:2:0:o
+	return o->refs;
+}
+
+long mem_pass_one(struct obj *o, void *by)
+{
+	return passed(o, by) * 3;
+}
+
+long mem_pass_two(struct obj *o, void *by)
+{
+	return passed(o, by) * 5;
+}
+
 void mem_array(void)
 {
 	char local[40] = "";
@@ -231,7 +250,7 @@ typedef void (*any_function)(void);
 any_function volatile functions[] = {
 	F(reg_new), F(reg_new_sized), F(reg_three), F(reg_drop), F(reg_resize), F(reg_leaf),
 	F(reg_list), F(reg_count), F(reg_inlined), F(reg_branch), F(arg_branch), F(mem_inlined), F(mem_region), F(reg_constants),
-	F(reg_same_line), F(mem_array), F(mem_vla), F(mem_symbols), F(mem_widths), F(arg_text),
+	F(reg_same_line), F(mem_pass_one), F(mem_pass_two), F(mem_array), F(mem_vla), F(mem_symbols), F(mem_widths), F(arg_text),
 	F(arg_value), F(mem_scoped), F(icf_one), F(icf_two), F(icf_plain_one), F(icf_plain_two),
 	F(reg_line), F(reg_file),
 };

@@ -105,23 +105,23 @@ static void expect(const char *name, uint64_t nargs, uint64_t id, uint64_t a1, u
  * The sites of site.h with their operands in registers of the test's choice; X, Y, Z are
  * constraint letters.
  */
-#define WHAT(name) BSCOPE_ASM_WHAT(BSCOPE_KIND_NEW, 0, "test", name)
-#define SITE1_IN(X, x)                                                                             \
-	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE("test", "8@%[bscope_0]") BSCOPE_ASM_RECORD("1") \
-			   BSCOPE_ASM_STUB1                                                        \
-		   :                                                                               \
-		   : [bscope_0] X(x), WHAT(X))
+#define WHAT(nargs, name) BSCOPE_ASM_WHAT(BSCOPE_KIND_NEW, nargs, 0, "test", name)
+#define SITE1_IN(X, x)                                                      \
+	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE("test", "8@%[bscope_0]") \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB1               \
+		   :                                                        \
+		   : [bscope_0] X(x), WHAT(1, X))
 #define SITE2_IN(X, Y, x, y)                                                              \
 	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE("test", "8@%[bscope_0] 8@%[bscope_1]") \
-			   BSCOPE_ASM_RECORD("2") BSCOPE_ASM_STUB2                        \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB2                             \
 		   :                                                                      \
-		   : [bscope_0] X(x), [bscope_1] Y(y), WHAT(X Y))
+		   : [bscope_0] X(x), [bscope_1] Y(y), WHAT(2, X Y))
 #define SITE3_IN(X, Y, Z, x, y, z)                                                              \
 	BSCOPE_ASM(BSCOPE_ASM_CODE BSCOPE_ASM_NOTE("test",                                      \
 						   "8@%[bscope_0] 8@%[bscope_1] 8@%[bscope_2]") \
-			   BSCOPE_ASM_RECORD("3") BSCOPE_ASM_STUB3                              \
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB3                                   \
 		   :                                                                            \
-		   : [bscope_0] X(x), [bscope_1] Y(y), [bscope_2] Z(z), WHAT(X Y Z))
+		   : [bscope_0] X(x), [bscope_1] Y(y), [bscope_2] Z(z), WHAT(3, X Y Z))
 
 /* Values that no part of which can be lost without notice. */
 #define VX 0x1122334455667788ull
@@ -353,9 +353,9 @@ uint64_t stack_off __attribute__((used, visibility("hidden")));
 static __attribute__((noinline)) void machine1(void)
 {
 	BSCOPE_ASM(MACHINE_ENTER BSCOPE_ASM_CODE BSCOPE_ASM_NOTE("test", "8@%[bscope_0]")
-			   BSCOPE_ASM_RECORD("1") BSCOPE_ASM_STUB1 MACHINE_LEAVE
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB1 MACHINE_LEAVE
 		   :
-		   : [bscope_0] "D"(0ul), WHAT("machine1")
+		   : [bscope_0] "D"(0ul), WHAT(1, "machine1")
 		   : MACHINE_CLOBBERS);
 }
 
@@ -363,9 +363,9 @@ static __attribute__((noinline)) void machine2(void)
 {
 	BSCOPE_ASM(
 		MACHINE_ENTER BSCOPE_ASM_CODE BSCOPE_ASM_NOTE("test", "8@%[bscope_0] 8@%[bscope_1]")
-			BSCOPE_ASM_RECORD("2") BSCOPE_ASM_STUB2 MACHINE_LEAVE
+			BSCOPE_ASM_RECORD BSCOPE_ASM_STUB2 MACHINE_LEAVE
 		:
-		: [bscope_0] "d"(0ul), [bscope_1] "D"(0ul), WHAT("machine2")
+		: [bscope_0] "d"(0ul), [bscope_1] "D"(0ul), WHAT(2, "machine2")
 		: MACHINE_CLOBBERS);
 }
 
@@ -373,9 +373,10 @@ static __attribute__((noinline)) void machine3(void)
 {
 	BSCOPE_ASM(MACHINE_ENTER BSCOPE_ASM_CODE BSCOPE_ASM_NOTE(
 			   "test", "8@%[bscope_0] 8@%[bscope_1] 8@%[bscope_2]")
-			   BSCOPE_ASM_RECORD("3") BSCOPE_ASM_STUB3 MACHINE_LEAVE
+			   BSCOPE_ASM_RECORD BSCOPE_ASM_STUB3 MACHINE_LEAVE
 		   :
-		   : [bscope_0] "c"(0ul), [bscope_1] "S"(0ul), [bscope_2] "D"(0ul), WHAT("machine3")
+		   : [bscope_0] "c"(0ul), [bscope_1] "S"(0ul), [bscope_2] "D"(0ul),
+		     WHAT(3, "machine3")
 		   : MACHINE_CLOBBERS);
 }
 
