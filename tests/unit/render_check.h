@@ -63,7 +63,7 @@ static inline void assert_harmless(const char *text)
 	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
 	memset(&state, 0, sizeof(state));
 	for (const char *s = text; *s;) {
-		size_t n = mbrtowc(&c, s, strlen(s), &state);
+		size_t n = mbrtowc(&c, s, strnlen(s, 8), &state);
 
 		if (n == (size_t)-1 || n == (size_t)-2)
 			fail_msg("not UTF-8 at: %.40s", s);
@@ -87,7 +87,7 @@ static inline size_t widest_line(const char *text)
 	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
 	memset(&state, 0, sizeof(state));
 	for (const char *s = text; *s;) {
-		size_t n = mbrtowc(&c, s, strlen(s), &state);
+		size_t n = mbrtowc(&c, s, strnlen(s, 8), &state);
 
 		assert_true(n != (size_t)-1 && n != (size_t)-2);
 		s += n;

@@ -374,7 +374,10 @@ static void live_line(void **state)
 	(void)state;
 	bs_render_live(buf, sizeof(buf), &usual, 80);
 	assert_string_equal(buf, "  12.3 s   1.23 M events/s   4,512 live (3.20 MiB)   0 lost");
-	bs_render_live(buf, sizeof(buf), &usual, 50);
+	/* 59 columns are just enough for it; with one less the next form comes whole. */
+	bs_render_live(buf, sizeof(buf), &usual, 59);
+	assert_int_equal(strlen(buf), 59);
+	bs_render_live(buf, sizeof(buf), &usual, 58);
 	assert_string_equal(buf, "  12.3 s  1.23 M events/s  4,512 live  0 lost");
 	bs_render_live(buf, sizeof(buf), &usual, 30);
 	assert_string_equal(buf, "  12.3 s  4,512 live  0 lost");

@@ -83,12 +83,12 @@ struct bs_report_exit {
 };
 
 struct bs_report {
-	const char *version; /* of the tool */
-	const char *mode;    /* "trap" */
-	const char *method;  /* "uprobe_multi" */
-	const char *clock;   /* "precise" */
-	uint64_t sample;     /* 1: every object */
-	uint64_t start_ns;   /* CLOCK_REALTIME, when the traced interval began */
+	const char *version;	     /* of the tool */
+	const char *mode;	     /* "trap" */
+	const char *method;	     /* "uprobe_multi" */
+	const char *clock;	     /* "precise" */
+	uint64_t sample;	     /* 1: every object */
+	uint64_t start_ns;	     /* CLOCK_REALTIME, when the traced interval began */
 	uint64_t start_monotonic_ns; /* the same instant, CLOCK_MONOTONIC: the clock of events */
 	uint64_t duration_ns;
 
