@@ -21,7 +21,7 @@ long number(const void *p, const char *text)
 
 int main(void)
 {
-	struct obj o = { .refs = 1 };
+	struct obj o = {.refs = 1};
 
 	return functions[0] == NULL || second_use(&o) != 1;
 }
