@@ -118,8 +118,10 @@ run_user() {
 		esac
 		in_root sh -c "export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 			yes | { $command; }" >>"$1" 2>&1 || return 1
-		said=$(in_root --userspec=nobody:nogroup sh tests/setup.sh $set 2>&1) && [ -z "$said" ] ||
-			{ echo "still: $said" >>"$1"; return 1; }
+		if ! said=$(in_root --userspec=nobody:nogroup sh tests/setup.sh $set 2>&1) || [ -n "$said" ]; then
+			echo "still: $said" >>"$1"
+			return 1
+		fi
 	done
 }
 

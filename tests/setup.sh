@@ -9,7 +9,9 @@ sets='build, demo, check, lint, kernels, bare-root'
 
 packages() {
 	case $1 in
-	build) echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev zlib1g-dev uthash-dev systemtap-sdt-dev ;;
+	build)
+		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev zlib1g-dev \
+			uthash-dev systemtap-sdt-dev ;;
 	demo) packages build; echo redis-server redis-tools ;;
 	check)
 		packages demo
@@ -27,6 +29,7 @@ packages() {
 wanted=$(for set in "$@"; do packages "$set"; done)
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
+	# shellcheck disable=SC2086
 	echo "setup: not a Debian system: please install the equivalents of:" $wanted >&2
 	exit 0
 fi
@@ -34,12 +37,14 @@ fi
 missing=
 for p in $wanted; do
 	case " $missing " in *" $p "*) continue ;; esac
-	dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+	dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed ||
+		missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
-	echo "setup: missing packages; as root run: apt-get update && apt-get install$missing" >&2
+	echo "setup: missing packages; as root run:" \
+		"apt-get update && apt-get install --no-install-recommends$missing" >&2
 	exit 1
 fi
 echo "setup: installing$missing"
@@ -53,7 +58,8 @@ if [ ! -e "$policy" ]; then
 fi
 log=$(mktemp)
 # shellcheck disable=SC2086
-if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } \
+	>"$log" 2>&1; then
 	cat "$log" >&2
 	rm -f "$log"
 	echo "setup: could not install:$missing" >&2

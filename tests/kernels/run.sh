@@ -4,10 +4,10 @@
 #
 # usage: run.sh [SUITE:SERIES...]     e.g. bookworm-security:6.1
 #
-# Boots each kernel with a memory file system that holds busybox, the static bscope-trace, the static
-# program counted and test.sh, and reads from the serial line how the tests went.  Nothing is
-# installed: kernel packages are fetched with this machine's mirrors, but with package lists of their
-# own, and only the kernel's image is taken out.  The cloud flavour needs no modules.
+# Boots each kernel with a memory file system that holds busybox, the static bscope-trace, the
+# static program counted and test.sh, and reads from the serial line how the tests went.  Nothing
+# is installed: kernel packages are fetched from this machine's mirrors, but with package lists of
+# their own, and only the kernel's image is taken out.  The cloud flavour needs no modules.
 #
 # Always qemu's own emulation with one CPU, even where /dev/kvm exists: Debian's kernels hang under
 # nested virtualisation, and with two CPUs the emulation of code that changes itself is not exact.
@@ -46,7 +46,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# --- the archive -----------------------------------------------------------------------------------
+# --- the archive ---------------------------------------------------------------------------------
 
 # The mirror of SUITE, by this machine's apt: that of its own suites, or of its security suites.
 mirror() {
@@ -58,7 +58,7 @@ mirror() {
 			END { print suite ~ /-security$/ && security ? security : main }'
 }
 
-# suite_apt SUITE COMMAND...: an apt command that sees SUITE alone and leaves the machine's state be.
+# suite_apt SUITE COMMAND...: an apt command that sees SUITE alone; the machine's lists are left be.
 suite_apt() {
 	state=$cache/apt-$1
 	conf=$state/apt.conf
@@ -95,9 +95,9 @@ image() {
 		date >"$cache/apt-$1/updated"
 	fi
 	pattern=$(echo "$2" | sed 's/\./\\./g')
-	[ -z "$pattern" ] || pattern="$pattern[.-]"
+	[ -z "$pattern" ] || pattern="${pattern}[.-]"
 	suite_apt "$1" apt-cache dumpavail |
-		sed -nE "s/^Package: linux-(binary|image)-($pattern[0-9].*-cloud-$arch)\$/\2 linux-\1-\2/p" |
+		sed -nE "s/^Package: linux-(binary|image)-(${pattern}[0-9].*-cloud-$arch)\$/\2 linux-\1-\2/p" |
 		sort -k1,1Vr -k2,2 >"$work/images"
 	read -r release package <"$work/images" || return 1
 	if [ ! -s "$cache/vmlinuz-$release" ]; then
@@ -113,7 +113,7 @@ image() {
 	echo "$release"
 }
 
-# --- the machine -----------------------------------------------------------------------------------
+# --- the machine ---------------------------------------------------------------------------------
 
 memory_disk() {
 	root=$work/root
@@ -163,7 +163,7 @@ for spec; do
 		passed=$((passed + 1))
 	else
 		echo "FAIL $release ($took; log: $log)"
-		grep -E '^(not ok|#|guest:)' "$log" | tail -n 40 || tail -n 30 "$log"
+		grep -E '^(not ok|#|guest:)' "$log" | cut -c1-400 | head -n 40 || tail -n 30 "$log"
 		failed=$((failed + 1))
 	fi
 done

@@ -11,6 +11,7 @@ counted=$PWD/counted
 report=/tmp/report.json
 out=/tmp/out
 err=/tmp/err
+log=/tmp/log
 number=0
 failed=0
 
@@ -25,11 +26,11 @@ result() { # STATUS NAME
 	for f in "$out" "$err" "$report"; do
 		[ ! -s "$f" ] || head -c 3000 "$f" | sed "s|^|# ${f##*/}: |"
 	done
+	cat /tmp/own.json 2>/dev/null
 	dmesg | tail -n 3 | sed 's/^/# kernel: /'
 }
 
 check() { # NAME COMMAND...
-	rm -f "$report" "$out" "$err"
 	name=$1
 	shift
 	"$@"
@@ -38,17 +39,18 @@ check() { # NAME COMMAND...
 
 # "kind count" of the object NAME in the JSON of FILE, of all its lines summed up.
 counts() { # NAME FILE
-	tr -d ' \n' <"$2" | sed "s/\"$1\":{\([^}]*\)}/\n@\1\n/g" | sed -n 's/^@//p' | tr -d '"' | tr ',' '\n' |
+	tr -d ' \n' <"$2" | sed "s/\"$1\":{\([^}]*\)}/\n@\1\n/g" | sed -n 's/^@//p' |
+		tr -d '"' | tr ',' '\n' |
 		awk -F: '{ sum[$1] += $2 } END { for (k in sum) print k, sum[k] }' | sort
 }
 
 # The number of the member NAME; it occurs once in a report.
 value() { # NAME FILE
-	tr -d ' \n' <"$2" | sed -n "s/.*\"$1\":\([0-9][0-9]*\)[,}].*/\1/p"
+	tr -d ' \n' <"$2" | sed -n "s/.*\"$1\":\"*\([0-9][0-9]*\)\"*[,}].*/\1/p"
 }
 
 # What was written was received or lost, and nothing was lost.
-complete() {
+adds_up() {
 	written=$(value written $report)
 	received=$(value received $report)
 	lost=$(value lost $report)
@@ -68,29 +70,27 @@ exact() {
 	return 1
 }
 
-# The same for one that came or went while THREADS worked: what a mark cannot tell of itself, and one
-# mark of each thread at each end, may be apart.
-close_to() { # THREADS
+# The same for one that came or went while the program worked, by the program's own log: one mark of
+# each thread at each end of the traced interval may be on either side of it.
+close_to_log() {
+	from=$(value start_monotonic_ns $report)
+	to=$((from + $(value duration_ns $report)))
+	"$counted" count "$from" "$to" $log.* >/tmp/own.json || return 1
 	counts by_kind $report >/tmp/hits
-	counts sure $out >/tmp/own
-	counts unsure $out >/tmp/unsure
-	[ "$(cat /tmp/hits /tmp/own /tmp/unsure | wc -l)" = 39 ] &&
-		awk -v threads="$1" '
-			FILENAME == "/tmp/hits" { hits[$1] = $2; all += $2 }
-			FILENAME == "/tmp/own" { own[$1] = $2 }
-			FILENAME == "/tmp/unsure" { unsure[$1] = $2 }
-			END {
-				for (k in hits) {
-					apart = hits[k] - own[k]
-					if (apart < 0)
-						apart = -apart
-					if (apart > unsure[k] + 2 * threads) {
-						printf "# %s: hit %d, own %d, unsure %d\n", k, hits[k], own[k], unsure[k]
-						bad = 1
-					}
-				}
-				exit bad || all < 100
-			}' /tmp/hits /tmp/own /tmp/unsure
+	tr -d ' {}\n"' </tmp/own.json | tr ',' '\n' | tr ':' ' ' | sort >/tmp/own
+	[ "$(wc -l </tmp/hits)" = 13 ] && awk '
+		FILENAME == "/tmp/hits" { hits[$1] = $2; all += $2; next }
+		{ own[$1] = $2 }
+		END {
+			for (k in hits)
+				apart += hits[k] > own[k] ? hits[k] - own[k] : own[k] - hits[k]
+			if (apart > 2 * own["threads"] || all < 100) {
+				printf "# hits %d, apart %d, threads %d\n", all, apart, own["threads"]
+				exit 1
+			}
+		}' /tmp/hits /tmp/own && return
+	diff /tmp/hits /tmp/own | sed 's/^/# /'
+	return 1
 }
 
 # Results right, text as in the file, semaphore down.
@@ -112,83 +112,91 @@ list_of_file() {
 	done
 }
 
-list_of_process() {
-	"$counted" 1 100 2 >/tmp/list.out &
+# counted in the background: its number in $pid.
+start() { # ARGUMENT-OF-COUNTED...
+	rm -f "$report" "$out" "$err" $log.* /tmp/own.json
+	COUNTED_LOG=$log "$counted" "$@" >$out &
 	pid=$!
-	"$trace" --list -p $pid >$out 2>$err
+	sleep 0.5
+}
+
+own_hits() {
+	counts sure $out | awk '{ n += $2 } END { print n }'
+}
+
+list_of_process() {
+	start 1 100 3
+	"$trace" --list -p $pid >/tmp/list 2>$err
 	status=$?
 	kill $pid
 	wait $pid
-	[ $status = 0 ] && [ "$(grep -c 'counted\.c:[0-9]' $out)" = 13 ]
+	[ "$status" = 0 ] && [ "$(grep -c 'counted\.c:[0-9]' /tmp/list)" = 13 ]
 }
 
 # Where tracing cannot work: status 1, one line that says why, the program untouched.
 refused() { # TEXT
-	"$counted" 2 200 2 >$out &
-	pid=$!
-	sleep 0.3
+	start 2 200 2
 	"$trace" -q -p $pid -d 1 --format=json -o $report 2>$err
 	status=$?
 	wait $pid
-	[ $status = 1 ] && [ ! -s $report ] && unhurt || { echo "# status $status"; return 1; }
-	[ "$(wc -l <$err)" = 1 ] && grep -q "^bscope-trace: .*$1" $err &&
-		[ "$(counts sure $out | awk '{ n += $2 } END { print n }')" = 0 ]
+	echo "# status $status"
+	[ "$status" = 1 ] && [ ! -s $report ] && unhurt && [ "$(wc -l <$err)" = 1 ] &&
+		grep -q "^bscope-trace: .*$1" $err && [ "$(own_hits)" = 0 ]
 }
 
 from_first_to_last() { # LINES ARGUMENT-OF-COUNTED...
 	lines=$1
 	shift
 	"$trace" -q --format=json -o $report -- "$counted" "$@" >$out 2>$err || return 1
-	complete && exact && right "$lines"
+	adds_up && exact && right "$lines"
+}
+
+# Attached for a second while the program works, and let go before its end.  The machine may stand
+# still for seconds when its host is busy: a program that has ended meanwhile is no answer.
+for_a_second() { # OPTION...
+	for _ in 1 2 3; do
+		start 2 500 5
+		"$trace" -q -p $pid -d 1 "$@" --format=json -o $report 2>$err
+		status=$?
+		maps=$(cat "/proc/$pid/maps" 2>/dev/null)
+		wait $pid
+		[ -z "$maps" ] || break
+		echo "# the program ended before the tool: again"
+	done
+	[ "$status" = 0 ] && adds_up && unhurt
 }
 
 in_the_middle() { # ROUNDS
 	for round in $(seq "$1"); do
-		"$counted" 2 500 4 >$out &
-		pid=$!
-		sleep 0.5
-		"$trace" -q -p $pid -d 1 --format=json -o $report 2>$err
-		status=$?
-		wait $pid
-		if ! { [ $status = 0 ] && complete && close_to 2 && unhurt; }; then
-			echo "# round $round, status $status"
-			return 1
-		fi
+		echo "# round $round"
+		for_a_second || return 1
+		close_to_log || return 1
 	done
+}
+
+filtered() {
+	for_a_second -f kind=new,drop && close_to_log || return 1
+	# No breakpoint was ever seen on the others.
+	! { counts by_kind $report; counts sure $out; counts unsure $out; } |
+		grep -Ev '^(new|drop) | 0$' &&
+		[ "$(counts by_kind $report | grep -E '^(new|drop) ' | grep -vc ' 0$')" = 2 ]
 }
 
 # Attached in the middle, and there until the last process has gone.
 to_the_end() { # LINES ARGUMENT-OF-COUNTED...
 	lines=$1
 	shift
-	"$counted" "$@" >$out &
-	pid=$!
-	sleep 0.5
+	start "$@"
 	"$trace" -q -p $pid --format=json -o $report 2>$err
 	status=$?
 	wait $pid
-	[ $status = 0 ] && complete && close_to "$1" && right "$lines" || { echo "# status $status"; return 1; }
-	tr -d ' \n' <$report | grep -q '"exited":true'
-}
-
-filtered() {
-	"$counted" 2 500 4 >$out &
-	pid=$!
-	sleep 0.5
-	"$trace" -q -p $pid -d 1 -f kind=new,drop --format=json -o $report 2>$err
-	status=$?
-	wait $pid
-	[ $status = 0 ] && complete && unhurt || return 1
-	# No breakpoint was ever seen on the others.
-	! { counts by_kind $report; counts sure $out; counts unsure $out; } | grep -Ev '^(new|drop) | 0$' &&
-		[ "$(counts by_kind $report | grep -E '^(new|drop) ' | grep -vc ' 0$')" = 2 ]
+	[ "$status" = 0 ] && adds_up && close_to_log && right "$lines" &&
+		tr -d ' \n' <$report | grep -q '"exited":true'
 }
 
 killed() {
-	"$counted" 2 500 5 >$out &
-	pid=$!
-	sleep 0.5
-	"$trace" -p $pid >/tmp/killed.out 2>$err &
+	start 2 500 6
+	"$trace" -p $pid >/dev/null 2>$err &
 	tool=$!
 	for _ in $(seq 100); do
 		grep -q attached $err && break
@@ -198,7 +206,7 @@ killed() {
 	kill -KILL $tool
 	wait $tool 2>/dev/null
 	wait $pid
-	unhurt && [ "$(counts sure $out | awk '{ n += $2 } END { print n }')" -gt 0 ]
+	unhurt && [ "$(own_hits)" -gt 0 ]
 }
 
 check 'list of a file' list_of_file
@@ -212,7 +220,7 @@ else
 	check 'a command that forks, counts exact' from_first_to_last 3 2 500 1 fork
 	check 'a command that execs, counts exact' from_first_to_last 2 2 500 2 exec
 	check 'attached in the middle, 5 times' in_the_middle 5
-	check 'attached before a fork, until both have gone' to_the_end 3 2 500 5 fork
+	check 'attached before a fork, until both have gone' to_the_end 3 2 500 12 fork
 	check 'a dead main thread' to_the_end 1 2 500 3 headless
 	check 'filtered sites stay no-ops' filtered
 	check 'killed by SIGKILL' killed
