@@ -355,11 +355,28 @@ static void life_event(struct bs_session *s, const struct bs_event *ev)
 	}
 }
 
+static int model_take(void *ctx, const struct bs_event *ev)
+{
+	struct bs_session *s = ctx;
+
+	return bs_model_event(s->model, ev);
+}
+
+static int release(struct bs_session *s, uint64_t watermark)
+{
+	int ret = bs_order_release(s->order, watermark, model_take, s);
+
+	if (!ret && watermark != UINT64_MAX && watermark > s->watermark_ns)
+		s->watermark_ns = watermark;
+	return ret < 0 ? ret : 0;
+}
+
 /* One raw record: decoded and put in line.  What cannot be decoded is counted by the decoder. */
 static int record_take(void *ctx, const void *data, size_t size)
 {
 	struct bs_session *s = ctx;
 	struct bs_event ev;
+	int ret;
 
 	if (bs_decode(&s->decoder, data, size, &ev))
 		return 0;
@@ -367,14 +384,11 @@ static int record_take(void *ctx, const void *data, size_t size)
 		s->marks++;
 	else
 		life_event(s, &ev);
-	return bs_order_push(s->order, &ev);
-}
-
-static int model_take(void *ctx, const struct bs_event *ev)
-{
-	struct bs_session *s = ctx;
-
-	return bs_model_event(s->model, ev);
+	ret = bs_order_push(s->order, &ev);
+	/* One poll can bring more than is to be held: the oldest go on. */
+	if (!ret && bs_order_full(s->order))
+		ret = release(s, s->watermark_ns);
+	return ret;
 }
 
 static int loss_check(struct bs_session *s, uint64_t now)
@@ -391,15 +405,6 @@ static int loss_check(struct bs_session *s, uint64_t now)
 		s->lost = lost;
 	}
 	return 0;
-}
-
-static int release(struct bs_session *s, uint64_t watermark)
-{
-	int ret = bs_order_release(s->order, watermark, model_take, s);
-
-	if (!ret && watermark != UINT64_MAX && watermark > s->watermark_ns)
-		s->watermark_ns = watermark;
-	return ret < 0 ? ret : 0;
 }
 
 /* Looks for libraries that were loaded since and for processes whose exit was not seen. */
