@@ -177,6 +177,7 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	r->clock = "precise";
 	r->sample = 1 + random_count() / 2;
 	r->start_ns = random_u64();
+	r->start_monotonic_ns = random_u64();
 	r->duration_ns = random_u64();
 	r->received = random_count() / 2;
 	r->nprocesses = random_u64() % (ROWS + 1);
@@ -478,6 +479,7 @@ static void same_report(json_t *doc, const struct bs_report *r)
 	assert_string_equal(json_string_value(member(doc, "mode")), r->mode);
 	same_count(doc, "sample", r->sample);
 	same_u64_str(member(doc, "start_ns"), r->start_ns, 10);
+	same_u64_str(member(doc, "start_monotonic_ns"), r->start_monotonic_ns, 10);
 	same_u64_str(member(doc, "duration_ns"), r->duration_ns, 10);
 	assert_true(json_is_null(member(doc, "verdicts")));
 

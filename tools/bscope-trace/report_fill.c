@@ -337,6 +337,7 @@ static int fill_exits(struct fill *f, struct bs_report *r)
 			.pid = rows[i].pid,
 			.klass = class_name(f, rows[i].klass_id),
 			.site = place_name(f, rows[i].place),
+			.function = place_function(f, rows[i].place),
 			.caller = code_name(f, rows[i].code),
 			.count = rows[i].count,
 			.bytes = rows[i].bytes,
