@@ -183,6 +183,10 @@ __attribute__((__weak__, __visibility__("hidden"),
 /*
  * The note of systemtap's <sys/sdt.h>, version 3, which perf, gdb, bpftrace and libbpf read:
  * https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation
+ *
+ * Not SHF_LINK_ORDER ("o"), for notes, records or stubs: bfd and lld would then let --gc-sections
+ * drop an uncalled function with its sites, but gold stops with "relocation refers to local
+ * symbol, which is defined in a discarded section", and each site would get sections of its own.
  */
 #define BSCOPE_ASM_NOTE(spelling, args)                                           \
 	"\t.pushsection .note.stapsdt,\"?\",\"note\"\n"                           \
