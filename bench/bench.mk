@@ -18,9 +18,19 @@ $B/bench/hit_cost $B/bench/attach: $B/bench/%: bench/%.c $(TOOLS_A)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -I$B/bench -MT $@ -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lm
 
-# What a hit costs against an empty program on the same uprobe; lighting 2,000 sites.
-bench-hit-cost: $B/bench/hit_cost
-	$<
-bench-attach: $B/bench/attach
-	$<
-.PHONY: bench-hit-cost bench-attach
+$B/bench/detached $B/bench/pair: $B/bench/%: bench/%.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP -O2 -falign-loops=64 -o $@ $< $(LIBBSCOPE_A)
+
+bench-detached: $B/bench/detached ## a loop with a site nobody looks at, and without
+	$(Q)$<
+bench-preload: $B/bench/pair $(PRELOAD_SO) ## malloc and free under the idle preload library
+	$(Q)sh bench/preload.sh $B/bench/pair $(abspath $(PRELOAD_SO))
+bench-hit-cost: $B/bench/hit_cost ## a hit against an empty program on the same uprobe
+	$(Q)$<
+bench-attach: $B/bench/attach ## lighting and darkening 2,000 sites
+	$(Q)$<
+
+bench: bench-detached bench-preload bench-hit-cost bench-attach bench-model ## all of them
+.PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach
