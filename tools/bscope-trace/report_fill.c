@@ -199,10 +199,6 @@ static void fill_events(struct fill *f, struct bs_report *r)
 	r->live = t.live;
 	r->live_bytes = t.live_bytes;
 	r->unknown = t.unknown;
-	if (t.lost)
-		note(f, "events were lost: objects whose drop was among them are still listed as "
-			"live, "
-			"and growth is an upper bound");
 	if (r->received > r->written || known > r->lost)
 		note(f,
 		     "the counts contradict each other (%llu written, %llu received, %llu lost): a "
