@@ -11,7 +11,7 @@ packages() {
 	case $1 in
 	build)
 		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev zlib1g-dev \
-			uthash-dev systemtap-sdt-dev ;;
+			uthash-dev ;;
 	demo) packages build; echo redis-server redis-tools ;;
 	check)
 		packages demo

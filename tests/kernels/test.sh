@@ -155,7 +155,7 @@ from_first_to_last() { # LINES ARGUMENT-OF-COUNTED...
 # still for seconds when its host is busy: a program that has ended meanwhile is no answer.
 for_a_second() { # OPTION...
 	for _ in 1 2 3; do
-		start 2 500 5
+		start 2 500 3
 		"$trace" -q -p $pid -d 1 "$@" --format=json -o $report 2>$err
 		status=$?
 		maps=$(cat "/proc/$pid/maps" 2>/dev/null)
@@ -195,7 +195,7 @@ to_the_end() { # LINES ARGUMENT-OF-COUNTED...
 }
 
 killed() {
-	start 2 500 6
+	start 2 500 4
 	"$trace" -p $pid >/dev/null 2>$err &
 	tool=$!
 	for _ in $(seq 100); do
@@ -220,7 +220,7 @@ else
 	check 'a command that forks, counts exact' from_first_to_last 3 2 500 1 fork
 	check 'a command that execs, counts exact' from_first_to_last 2 2 500 2 exec
 	check 'attached in the middle, 5 times' in_the_middle 5
-	check 'attached before a fork, until both have gone' to_the_end 3 2 500 12 fork
+	check 'attached before a fork, until both have gone' to_the_end 3 2 500 10 fork
 	check 'a dead main thread' to_the_end 1 2 500 3 headless
 	check 'filtered sites stay no-ops' filtered
 	check 'killed by SIGKILL' killed

@@ -13,8 +13,8 @@
  *
  *   counted count START END FILE...
  *
- * (CLOCK_MONOTONIC ns) prints how many marks of each kind were over within the interval, and how many
- * threads made any: at most one mark per thread and end can have been on either side.  That is
+ * (CLOCK_MONOTONIC ns) prints how many marks of each kind were over within the interval, and how
+ * many threads made any: at most one mark per thread and end can have been on either side.  That is
  * knowledge of its own, independent of any tool.
  *
  *   fork      a child goes on with the same work, then the parent waits for it
@@ -267,7 +267,7 @@ static void log_write(void)
 static int count_interval(int argc, char **argv)
 {
 	uint64_t start = strtoull(argv[2], NULL, 10), end = strtoull(argv[3], NULL, 10);
-	uint64_t in[BSCOPE_KIND_END] = { 0 }, n, entry, threads = 0;
+	uint64_t in[BSCOPE_KIND_END] = {0}, n, entry, threads = 0;
 
 	for (int i = 4; i < argc; i++) {
 		FILE *f = fopen(argv[i], "r");
@@ -323,8 +323,9 @@ static void work_all(void)
 	for (unsigned i = 0; i < nworkers; i++) {
 		workers[i].number = workers[i].sum = i + 1;
 		if (log_prefix)
-			workers[i].log = mmap(NULL, LOG_MAX * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			workers[i].log =
+				mmap(NULL, LOG_MAX * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (workers[i].log == MAP_FAILED)
 			abort();
 		if (pthread_create(&workers[i].thread, NULL, run, &workers[i]))

@@ -89,7 +89,8 @@ static void fits_every_width(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N(reports); i++) {
-		/* Below 80 and above 400 all are the same; where columns come and go, every width. */
+		/* Below 80 and above 400 all are the same; where columns come and go, every width.
+		 */
 		for (unsigned width = 78; width <= 500; width += width < 130 ? 1 : 13) {
 			size_t limit = width < 80 ? 80 : width > 400 ? 400 : width;
 			struct capture c;

@@ -292,8 +292,8 @@ static void forked(void **state)
 	assert_string_equal(bs_code_name(c, orphan, false), "[process gone]");
 	/* Nor of an address in no file, of one that lives: but that one stays what it is. */
 	snprintf(want, sizeof(want), "0x%llx", 0x4242ull);
-	assert_string_equal(
-		bs_code_name(c, bs_code_intern(c, (uint32_t)p.pid, 0x4242), false), want);
+	assert_string_equal(bs_code_name(c, bs_code_intern(c, (uint32_t)p.pid, 0x4242), false),
+			    want);
 	stop(&p);
 	bs_code_free(c);
 }
