@@ -44,6 +44,16 @@
  */
 #define MAX_REF_CTR 30000
 
+/*
+ * With perf events one site alone raises it.  While such a probe leaves, the kernel has threads
+ * that hit it take the breakpoint out themselves, and two that do so at once both lower the
+ * semaphore.  It is 0 then before the last site has gone; the kernel refuses to lower it further
+ * ("ref_ctr going negative") and leaves that site's breakpoint in the program for good: on Linux
+ * 6.1, with two threads, one time in three.  Where one site holds the semaphore, the second thread
+ * is refused and the first does all there is to do.
+ */
+#define MAX_REF_CTR_PERF 1
+
 /* The pid namespace that the kernel starts with: PROC_PID_INIT_INO. */
 #define INIT_PID_NS 0xeffffffcu
 
@@ -616,11 +626,12 @@ static struct holder *holder_find(struct bs_collect *c, const struct stat *file,
 }
 
 static int make_probes(struct bs_collect *c, const struct stat *file, const struct bs_light *sites,
-		       size_t n, struct bs_probe *probes)
+		       size_t n, size_t max_ref_ctr, struct bs_probe *probes)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct holder *holder;
 
+		probes[i].ref_ctr = 0;
 		probes[i].offset = sites[i].probe_offset;
 		probes[i].cookie = sites[i].index;
 		if (!sites[i].semaphore_offset)
@@ -628,7 +639,7 @@ static int make_probes(struct bs_collect *c, const struct stat *file, const stru
 		holder = holder_find(c, file, sites[i].semaphore_offset);
 		if (!holder)
 			return -ENOMEM;
-		if (holder->sites >= MAX_REF_CTR)
+		if (holder->sites >= max_ref_ctr)
 			continue;
 		holder->sites++;
 		probes[i].ref_ctr = sites[i].semaphore_offset;
@@ -674,9 +685,19 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struc
 		}
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	ret = make_probes(c, &file, sites, n, probes);
+	ret = make_probes(c, &file, sites, n, c->multi ? MAX_REF_CTR : MAX_REF_CTR_PERF, probes);
 	if (!ret)
 		ret = attach(c, self, probes, n);
+	if (ret == -EINVAL && !c->multi) {
+		/*
+		 * The kernel wants every tracer of a site to name the same semaphore or none, and
+		 * others name it at each site.
+		 */
+		release_probes(c, &file, probes, n);
+		ret = make_probes(c, &file, sites, n, MAX_REF_CTR, probes);
+		if (!ret)
+			ret = attach(c, self, probes, n);
+	}
 	if (!ret)
 		goto out;
 	release_probes(c, &file, probes, n);
