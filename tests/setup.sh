@@ -16,7 +16,7 @@ packages() {
 	check)
 		packages demo
 		echo g++ lld binutils perl bats libcmocka-dev libjansson-dev valgrind bpftrace \
-			linux-perf jq python3-jsonschema mandoc sqlite3 git procps \
+			linux-perf jq python3-jsonschema mandoc bsdextrautils sqlite3 git procps \
 			libclang-rt-14-dev ;;
 	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;
 	kernels) packages build; echo qemu-system-x86 busybox-static ;;
