@@ -156,7 +156,7 @@ demo: setup-demo ## install what is missing, build, trace redis-server and a lea
 check: setup-check ## install what is missing, build, run all tests
 	$(Q)$(MAKE) --no-print-directory check-run
 
-PROVE = prove --merge --timer -e ''
+PROVE = prove --merge --timer --failures --comments -e ''
 TEST_ENV = BUILD=$B CMOCKA_MESSAGE_OUTPUT=TAP CC='$(CC)' CLANG='$(CLANG)'
 E2E := $(wildcard tests/e2e/*.bats)
 
