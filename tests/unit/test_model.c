@@ -242,10 +242,10 @@ static void drop_of_the_unknown(void **state)
 
 static void other_kinds(void **state)
 {
-	static const uint8_t kinds[] = {
-		BSCOPE_KIND_MOVE,   BSCOPE_KIND_BORROW,	      BSCOPE_KIND_BORROW_MUT,
-		BSCOPE_KIND_RETAIN, BSCOPE_KIND_RELEASE,      BSCOPE_KIND_UNBORROW,
-		BSCOPE_KIND_USE,    BSCOPE_KIND_REGION_ENTER, BSCOPE_KIND_REGION_EXIT};
+	static const uint8_t kinds[] = {BSCOPE_KIND_MOVE,	BSCOPE_KIND_BORROW,
+					BSCOPE_KIND_BORROW_MUT, BSCOPE_KIND_RETAIN,
+					BSCOPE_KIND_RELEASE,	BSCOPE_KIND_UNBORROW,
+					BSCOPE_KIND_USE};
 	struct bs_model_totals t;
 
 	(void)state;
@@ -259,6 +259,16 @@ static void other_kinds(void **state)
 		assert_int_equal(t.marks[kinds[i]], 3);
 		assert_int_equal(bs_model_hits(m, kinds[i] * 10u), 3);
 	}
+}
+
+/* Nothing of a region was missed when nothing but its enter and exit is there. */
+static void regions(void **state)
+{
+	(void)state;
+	mark(BSCOPE_KIND_REGION_ENTER, 7);
+	mark(BSCOPE_KIND_REGION_EXIT, 7);
+	totals(0, 0, 0, 0, 0);
+	assert_int_equal(bs_model_hits(m, BSCOPE_KIND_REGION_EXIT * 10u), 1);
 }
 
 static void late_drop(void **state)
@@ -823,6 +833,7 @@ int main(void)
 		T(second_new_on_a_living_id),
 		T(drop_of_the_unknown),
 		T(other_kinds),
+		T(regions),
 		T(late_drop),
 		T(resize),
 		T(resize_that_failed),

@@ -188,6 +188,9 @@ static void reference(const struct bs_event *e)
 			add(ALIVE, e)->adopted = true;
 		}
 		break;
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		break;
 	default:
 		if (!alive(e))
 			unknown[e->klass_id]++;

@@ -357,6 +357,10 @@ static int mark(struct bs_model *m, const struct bs_event *ev)
 		return resize_begin(m, p, ev);
 	case BSCOPE_KIND_RESIZE_END:
 		return resize_end(m, p, ev);
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		/* A region need not be an object: entering it is its beginning. */
+		return 0;
 	default:
 		if (!bs_objects_find(&p->objects, ev->klass_id, ev->id))
 			mark_unknown(m, ev->klass_id);

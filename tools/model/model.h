@@ -15,6 +15,7 @@
  *   - A resize of an unknown object makes it known (once in `unknown` for the pair): it lives from
  *     then on, under the place and caller of the resize_end.  The bytes it had are alive but no
  *     growth, and its lifetime is nobody's knowledge and not in the histograms.
+ *   - region_enter and region_exit make no object and need none: they are never unknown.
  *   - fork: the child starts with nothing; what it inherited is unknown in it.
  *   - exec and exit: what the process owned leaves live and becomes rows of at_exit.
  *
