@@ -299,6 +299,9 @@ static void losses_are_loud(void **state)
 
 static void growth_is_said_plainly(void **state)
 {
+	static const struct bs_report_process gone = {7, "sh", "/bin/sh", true};
+	static const struct bs_report_exit left = {
+		.pid = 7, .klass = "x", .site = "a.c:1", .count = 1};
 	struct bs_report_growth rows[3];
 	struct bs_report r = sample_leak;
 	struct capture c;
@@ -329,6 +332,19 @@ static void growth_is_said_plainly(void **state)
 	rows[0].objects_error = 0.5;
 	assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
 	assert_non_null(strstr(capture_end(&c), "nothing grows for sure; these may"));
+	free(c.s);
+
+	/* Whether it grew until it exited, the slopes cannot say. */
+	r.processes = &gone;
+	r.nprocesses = 1;
+	r.ngrowth = 0;
+	r.at_exit = &left;
+	r.nat_exit = 1;
+	r.unknown = 1;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
+	assert_null(strstr(capture_end(&c), "nothing grows"));
+	assert_non_null(strstr(c.s, "no process is left to grow"));
+	assert_non_null(strstr(c.s, "; 1 mark on objects"));
 	free(c.s);
 }
 

@@ -278,8 +278,8 @@ static int head_objects(struct bs_out *o, const struct bs_report *r)
 	if (r->live_bytes)
 		bs_str_addf(&s, " (%s)", bs_fmt_bytes(buf, (double)r->live_bytes));
 	if (r->unknown)
-		bs_str_addf(&s, "; %s marks on objects of which the beginning or end was not seen",
-			    bs_fmt_count(buf, r->unknown));
+		bs_str_addf(&s, "; %s mark%s on objects of which the beginning or end was not seen",
+			    bs_fmt_count(buf, r->unknown), r->unknown == 1 ? "" : "s");
 	return head_line(o, BS_PLAIN, "objects", &s);
 }
 
@@ -501,6 +501,14 @@ static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, 
 	return err;
 }
 
+static bool all_exited(const struct bs_report *r)
+{
+	for (size_t i = 0; i < r->nprocesses; i++)
+		if (!r->processes[i].exited)
+			return false;
+	return r->nprocesses > 0;
+}
+
 static int growth(struct bs_out *o, const struct bs_report *r)
 {
 	size_t sure = 0, unsure = 0;
@@ -515,6 +523,9 @@ static int growth(struct bs_out *o, const struct bs_report *r)
 			: "± is a 95 % interval");
 	if (sure)
 		err = growth_table(o, r, true, TOP_ROWS);
+	else if (!r->ngrowth && r->nat_exit && all_exited(r))
+		/* What grew until then went with the process. */
+		bs_out_str(o, "  no process is left to grow: see what was live at exit\n");
 	else
 		bs_out_str(o,
 			   unsure ? "  nothing grows for sure; these may, within their error (~):\n"
