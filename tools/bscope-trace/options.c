@@ -69,13 +69,15 @@ const char *argp_program_version = "bscope-trace " BSCOPE_VERSION;
 static _Noreturn void usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static _Noreturn void usage_error(const char *fmt, ...)
 {
+	char text[2048], clean[4 * sizeof(text)];
 	va_list ap;
 
-	fputs("bscope-trace: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	/* What was typed may be a file's name, and that anything. */
+	bs_text_clean(clean, sizeof(clean), text);
+	fprintf(stderr, "bscope-trace: %s\n", clean);
 	exit(BS_EXIT_USAGE);
 }
 
