@@ -49,9 +49,23 @@ static unsigned terminal_width(FILE *f)
 	return isatty(fileno(f)) && !ioctl(fileno(f), TIOCGWINSZ, &ws) ? ws.ws_col : 0;
 }
 
+/*
+ * A standard stream that the caller has closed would be the number of the next file that is opened,
+ * and messages would go into the report.  A COMMAND still gets it closed.
+ */
+static void streams_fill(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* Closed for output means that writing the report fails, and says so. */
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", (fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC) !=
+			    fd)
+			_exit(BS_EXIT_FAILED);
+	}
+}
+
 struct live_line {
 	bool on;
-	unsigned width;
 	uint64_t last_ns, last_marks;
 };
 
@@ -61,6 +75,7 @@ static void live_tick(void *ctx, const struct bs_session *s)
 	struct bs_model_totals t;
 	struct bs_live live = {0};
 	uint64_t now = s->watermark_ns;
+	unsigned width;
 	char text[512];
 
 	if (!line->on)
@@ -75,7 +90,9 @@ static void live_tick(void *ctx, const struct bs_session *s)
 	live.lost = s->lost;
 	line->last_ns = now;
 	line->last_marks = s->marks;
-	bs_render_live(text, sizeof(text), &live, line->width);
+	/* The terminal may have been resized.  Its last column is left to the cursor. */
+	width = terminal_width(stderr);
+	bs_render_live(text, sizeof(text), &live, width > 1 ? width - 1 : width);
 	fprintf(stderr, "\r%s\033[K", text);
 }
 
@@ -199,8 +216,7 @@ out:
 
 static int trace(const struct bs_options *o)
 {
-	struct live_line line = {.on = !o->quiet && isatty(STDERR_FILENO),
-				 .width = terminal_width(stderr)};
+	struct live_line line = {.on = !o->quiet && isatty(STDERR_FILENO)};
 	struct bs_command command = {.gate = -1, .result = -1};
 	struct bs_session *session = NULL;
 	struct bs_filled filled = {0};
@@ -259,6 +275,7 @@ int main(int argc, char **argv)
 	struct bs_options options;
 	int status;
 
+	streams_fill();
 	bs_preload_leave(argv);
 	bs_options_parse(&options, argc, argv);
 	status = options.list ? list(&options) : trace(&options);
