@@ -99,7 +99,55 @@ fails() {
 	STARTED="$STARTED $!"
 	perl -e 'select undef, undef, undef, 0.5'
 	zombie=$(cat "$BATS_TEST_TMPDIR/zombie" || true)
-	[ -z "$zombie" ] || fails 1 'ended|zombie' "$TRACE" -p "$zombie"
+	fails 1 'zombie' "$TRACE" -p "$zombie"
+}
+
+@test "one process without sites among several is named, whichever comes first" {
+	need_bpf
+	start sleep 60
+	without=$PID
+	start "$PROGRAMS/counted" 1 100 60
+	with=$PID
+	start "$PROGRAMS/counted" 1 100 60
+	fails 1 "pid $without: no sites in .*sleep" "$TRACE" -q -p "$without,$with" -d 0.3
+	fails 1 "pid $without: no sites in .*sleep" "$TRACE" -q -p "$with,$without" -d 0.3
+	# A file that two processes share is in both.
+	"$TRACE" -q -p "$with,$PID" -d 0.3 --format=json >"$BATS_TEST_TMPDIR/report.json"
+	json '.processes | length == 2'
+}
+
+@test "closed standard streams: no message gets into the report" {
+	need_bpf
+	start "$PROGRAMS/counted" 1 100 60
+	"$TRACE" -v -p "$PID" -d 0.3 --format=json -o "$BATS_TEST_TMPDIR/report.json" <&- >&- 2>&-
+	json '.events.received > 0'
+	status=0
+	"$TRACE" -q -p "$PID" -d 0.3 2>"$BATS_TEST_TMPDIR/stderr" >&- || status=$?
+	cat "$BATS_TEST_TMPDIR/stderr"
+	[ "$status" = 1 ]
+	grep -q 'cannot write the report to standard output: Bad file descriptor' "$BATS_TEST_TMPDIR/stderr"
+}
+
+@test "what was typed cannot write escape sequences to the terminal" {
+	for option in -p -d --format= -m --buffer=; do
+		"$TRACE" "$option"$'\e[2J\nx' 2>"$BATS_TEST_TMPDIR/stderr" || [ "$?" = 64 ]
+		cat -v "$BATS_TEST_TMPDIR/stderr"
+		[ "$(wc -l <"$BATS_TEST_TMPDIR/stderr")" = 1 ]
+		if grep -q $'\e' "$BATS_TEST_TMPDIR/stderr"; then return 1; fi
+	done
+}
+
+@test "a COMMAND that is a script: its interpreter is traced from the start" {
+	need_bpf
+	printf '#! %s 1\n' "$PROGRAMS/counted" >"$BATS_TEST_TMPDIR/1"
+	# The script's own path comes as a rate: not a number, and counted says so after no mark.
+	printf '#!/bin/sh\nexec %s 1 1000 0.5\n' "$PROGRAMS/counted" >"$BATS_TEST_TMPDIR/late"
+	chmod +x "$BATS_TEST_TMPDIR/1" "$BATS_TEST_TMPDIR/late"
+	"$TRACE" -q --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$BATS_TEST_TMPDIR/1" 2>/dev/null
+	json '(.sites | length > 10) and all(.notes[]; test("already ran") | not)'
+	# What another program executes is not known beforehand: that is said.
+	"$TRACE" -q --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$BATS_TEST_TMPDIR/late"
+	json 'any(.notes[]; test("counted was noticed when it already ran, 0\\.[0-9]+ s after"))'
 }
 
 @test "a process of another architecture" {
@@ -195,8 +243,10 @@ report.json" ]
 	need_bpf
 	start "$PROGRAMS/counted" 1 1000 2
 	sleep 0.2
-	status=0
-	{ "$TRACE" -q -v -p "$PID" -d 0.3 || echo "$?" >"$BATS_TEST_TMPDIR/status"; } 2>/dev/null | true || true
+	{ "$TRACE" -q -p "$PID" -d 0.3 2>"$BATS_TEST_TMPDIR/stderr" || echo "$?" >"$BATS_TEST_TMPDIR/status"; } | true
+	cat "$BATS_TEST_TMPDIR/stderr"
+	[ "$(cat "$BATS_TEST_TMPDIR/status")" = 1 ]
+	grep -q 'standard output: Broken pipe' "$BATS_TEST_TMPDIR/stderr"
 	wait "$PID"
 	unhurt
 }

@@ -381,6 +381,17 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		if (s->modules[i]->nskipped)
 			note(f, "%zu sites of %s are not understood: %s", s->modules[i]->nskipped,
 			     s->modules[i]->path, s->modules[i]->skipped);
+	if (s->nlate == 1)
+		note(f,
+		     "%s was noticed when it already ran, %.3f s after the start: what its sites "
+		     "did before is not in these numbers",
+		     s->late_path, (double)(s->late_ns - s->start_ns) / 1e9);
+	else if (s->nlate)
+		note(f,
+		     "%s and %zu other file%s were noticed when they already ran, the first %.3f s "
+		     "after the start: what their sites did before is not in these numbers",
+		     s->late_path, s->nlate - 1, s->nlate == 2 ? "" : "s",
+		     (double)(s->late_ns - s->start_ns) / 1e9);
 	if (s->trouble)
 		note(f, "%s", s->trouble->text);
 	if (!r->written)

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,11 +130,42 @@ static void process_scan(struct bs_session *s, pid_t pid)
 	if (ret)
 		return;
 	for (size_t i = 0; i < n; i++) {
+		const char *path = added[i]->path;
+		size_t known = s->nmodules;
+
 		memset(&err, 0, sizeof(err));
 		if (module_light(s, added[i], &err))
 			trouble_note(s, &err);
+		if (s->nmodules == known || s->nlate++)
+			continue;
+		s->late_path = path;
+		s->late_ns = clock_ns(CLOCK_MONOTONIC);
 	}
 	free(added);
+}
+
+/*
+ * The interpreter that the kernel will run for a script: #!, blanks, its path (binfmt_script.c).
+ * False if path is no script.
+ */
+static bool script_interpreter(const char *path, char *interpreter, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char line[256];
+	ssize_t n;
+	char *s;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	if (n < 3 || line[0] != '#' || line[1] != '!')
+		return false;
+	line[n] = '\0';
+	s = line + 2;
+	s += strspn(s, " \t");
+	s[strcspn(s, " \t\n")] = '\0';
+	return *s && (size_t)snprintf(interpreter, size, "%s", s) < size;
 }
 
 /* The file of a COMMAND, or the preload library, before anything runs it. */
@@ -163,6 +195,19 @@ static int file_light(struct bs_session *s, const char *path, bool must, struct 
 	return module_light(s, m, err);
 }
 
+/* The COMMAND's file, or if it is a script the program that interprets it. */
+static int command_light(struct bs_session *s, const char *path, struct bs_error *err)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s", path);
+	/* An interpreter may be a script too; the kernel goes four deep. */
+	for (int depth = 0; depth < 5; depth++)
+		if (!script_interpreter(file, file, sizeof(file)))
+			break;
+	return file_light(s, file, false, err);
+}
+
 static int processes_read(struct bs_session *s, struct bs_error *err)
 {
 	const struct bs_options *o = s->options;
@@ -174,6 +219,15 @@ static int processes_read(struct bs_session *s, struct bs_error *err)
 			return ret;
 	}
 	return 0;
+}
+
+/* Has pid mapped a module that another process brought in? */
+static bool process_maps_known(const struct bs_session *s, pid_t pid, size_t known)
+{
+	for (size_t i = 0; i < known; i++)
+		if (bs_module_mapped(s->modules[i], pid))
+			return true;
+	return false;
 }
 
 /* Reads and lights all modules of the given processes; unlike process_scan, errors end it. */
@@ -192,7 +246,7 @@ static int processes_light(struct bs_session *s, struct bs_error *err)
 			return ret;
 		if (err->text[0])
 			trouble_note(s, err);
-		if (!n && !known) {
+		if (!n && !process_maps_known(s, o->pids[i], known)) {
 			if (err->text[0])
 				return err->code = -ENOENT;
 			bs_process_name(o->pids[i], comm, sizeof(comm), exe, sizeof(exe));
@@ -299,7 +353,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	if (preload)
 		ret = file_light(s, preload, true, err);
 	if (!ret && command)
-		ret = file_light(s, command->path, false, err);
+		ret = command_light(s, command->path, err);
 	if (!ret)
 		ret = processes_light(s, err);
 	if (!ret && s->nmodules && !any_chosen(s))

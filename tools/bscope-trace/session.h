@@ -49,6 +49,9 @@ struct bs_session {
 	uint64_t next_scan_ns;	/* when to look for new modules and for processes that have gone */
 	uint64_t scan_often_ns; /* until then a fresh program may be mapping its libraries */
 	size_t scan_at;		/* where the last look stopped */
+	size_t nlate;		/* files lit while a process already ran them */
+	const char *late_path;	/* the first of them, a module's */
+	uint64_t late_ns;	/* when it was lit */
 	size_t bystanders;	/* other processes that map a lit file */
 	struct bs_collect_counts counts; /* final, after end */
 	struct bs_error *trouble; /* the first thing that went wrong without stopping the run */

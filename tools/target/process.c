@@ -433,28 +433,27 @@ out:
  * Device and inode as maps files show them, which is not always what stat(2) says: one page of
  * the file is mapped, not touched, and looked up in our own maps.
  */
-static bool shown_identity(const struct bs_module *m, dev_t *dev, ino_t *ino)
+static void shown_identity(const struct bs_module *m, dev_t *dev, ino_t *ino)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	const struct bs_mapping *map;
 	struct bs_maps maps;
-	bool found = false;
 	void *p;
 
+	*dev = m->dev;
+	*ino = m->ino;
 	p = mmap(NULL, page, PROT_NONE, MAP_PRIVATE, m->fd, 0);
 	if (p == MAP_FAILED)
-		return false;
+		return;
 	if (!bs_maps_read(getpid(), &maps, NULL)) {
 		map = bs_maps_find(&maps, (uint64_t)(uintptr_t)p);
 		if (map) {
 			*dev = map->dev;
 			*ino = map->ino;
-			found = true;
 		}
 		bs_maps_fini(&maps);
 	}
 	munmap(p, page);
-	return found;
 }
 
 static bool maps_it(pid_t pid, dev_t dev, ino_t ino)
@@ -470,18 +469,24 @@ static bool maps_it(pid_t pid, dev_t dev, ino_t ino)
 	return found;
 }
 
+bool bs_module_mapped(const struct bs_module *m, pid_t pid)
+{
+	dev_t dev;
+	ino_t ino;
+
+	shown_identity(m, &dev, &ino);
+	return maps_it(pid, dev, ino);
+}
+
 size_t bs_module_bystanders(const struct bs_module *m, const pid_t *pids, size_t npids)
 {
-	dev_t dev = m->dev;
-	ino_t ino = m->ino;
 	struct dirent *d;
+	dev_t dev;
+	ino_t ino;
 	size_t n = 0;
 	DIR *dir;
 
-	if (!shown_identity(m, &dev, &ino)) {
-		dev = m->dev;
-		ino = m->ino;
-	}
+	shown_identity(m, &dev, &ino);
 	dir = opendir("/proc");
 	if (!dir)
 		return 0;

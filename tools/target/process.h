@@ -72,6 +72,9 @@ bool bs_process_alive(pid_t pid);
 int bs_process_modules(pid_t pid, struct bs_module *const *known, size_t nknown,
 		       struct bs_module ***added, size_t *nadded, struct bs_error *err);
 
+/* True if the process has the module's file mapped executable. */
+bool bs_module_mapped(const struct bs_module *m, pid_t pid);
+
 /* How many other processes (not in pids[]) have the module's file mapped: they are slowed too. */
 size_t bs_module_bystanders(const struct bs_module *m, const pid_t *pids, size_t npids);
 
