@@ -157,7 +157,8 @@ check: setup-check ## install what is missing, build, run all tests
 	$(Q)$(MAKE) --no-print-directory check-run
 
 PROVE = prove --merge --timer --failures --comments -e ''
-TEST_ENV = BUILD=$B CMOCKA_MESSAGE_OUTPUT=TAP CC='$(CC)' CLANG='$(CLANG)'
+# What perf events need of the kernel is looked at once: see the script.
+TEST_ENV = BSCOPE_TRACE_EVENTS=$$(sh tests/trace-events.sh) BUILD=$B CMOCKA_MESSAGE_OUTPUT=TAP CC='$(CC)' CLANG='$(CLANG)'
 E2E := $(wildcard tests/e2e/*.bats)
 
 check-run: all static unit programs $(FUZZ_REPLAY)

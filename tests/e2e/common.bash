@@ -18,6 +18,13 @@ need_bpf() {
 	skip "needs root and a kernel with BTF"
 }
 
+# perf, bpftrace and perf events hang for ever where a task died in the kernel's trace events; no
+# test can do anything about that.
+need_trace_events() {
+	: "${BSCOPE_TRACE_EVENTS:=$(sh "$ROOT/tests/trace-events.sh")}"
+	[ "$BSCOPE_TRACE_EVENTS" = yes ] || skip "the kernel's trace events are stuck (see dmesg): reboot"
+}
+
 N_STARTED=0
 # start PROGRAM...: runs it in the background, output to $OUT, pid in $PID.
 start() {

@@ -172,6 +172,7 @@ as_valgrind() {
 }
 
 @test "bpftrace counts the same marks and blocks" {
+	need_trace_events
 	need_bpf
 	# A copy of its own, so that no other process is counted.
 	cp "$LIB" lib.so

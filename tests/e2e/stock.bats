@@ -27,6 +27,7 @@ own() { grep '^{' "$OUT" | jq -s "[.[].total.$1] | add"; }
 }
 
 @test "bpftrace -e counts new and reads its arguments" {
+	need_trace_events
 	OUT=$BATS_TEST_TMPDIR/out
 	bpftrace -e "usdt:$APP:bscope:new { @n = count(); @bytes = sum(arg1) }
 		     usdt:$APP:bscope:drop { @drops = count() }" -c "$APP 2 1000 1" >"$OUT" 2>"$BATS_TEST_TMPDIR/err"
@@ -39,6 +40,7 @@ own() { grep '^{' "$OUT" | jq -s "[.[].total.$1] | add"; }
 }
 
 @test "bpftrace raises the semaphore: marks behind BSCOPE_ENABLED() are seen" {
+	need_trace_events
 	cat >"$BATS_TEST_TMPDIR/guarded.c" <<-'END'
 		#include <bscope/bscope.h>
 		int main(void)
@@ -61,6 +63,7 @@ own() { grep '^{' "$OUT" | jq -s "[.[].total.$1] | add"; }
 }
 
 @test "perf lists the sites and counts them" {
+	need_trace_events
 	if [ ! -e /sys/kernel/tracing/uprobe_events ]; then
 		mount -t tracefs tracefs /sys/kernel/tracing
 		touch "$BATS_TEST_TMPDIR/mounted"
@@ -77,6 +80,7 @@ own() { grep '^{' "$OUT" | jq -s "[.[].total.$1] | add"; }
 }
 
 @test "bscope-trace and bpftrace on the same sites at the same time" {
+	need_trace_events
 	counted 2 2000 3
 	bpftrace -e "usdt:$APP:bscope:new { @n = count() }" -p "$PID" >"$BATS_TEST_TMPDIR/bt" 2>&1 &
 	STARTED="$STARTED $!"

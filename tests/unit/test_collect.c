@@ -734,6 +734,11 @@ static void test_log(void **state)
 	assert_true(logged > 0);
 	bs_collect_free(c);
 	bs_collect_free(NULL);
+}
+
+static void test_leaves_no_definitions(void **state)
+{
+	bs_collect_free(collect_new(no_multi(state), 0));
 	assert_int_equal(definitions_of(getpid()), 0);
 }
 
@@ -753,33 +758,55 @@ static int tool(const char *method, pid_t pid)
 
 static bool multi_state = false, perf_state = true;
 
-#define both(test)                                                    \
-	{#test " (uprobe_multi)", test, NULL, NULL, &multi_state},    \
+#define MULTI(test)                                                     \
+	{                                                               \
+#test " (uprobe_multi)", test, NULL, NULL, &multi_state \
+	}
+#define PERF(test)                                                    \
 	{                                                             \
 #test " (perf events)", test, NULL, NULL, &perf_state \
 	}
 
+/*
+ * Perf events are for kernels without uprobe_multi, and go through the kernel's trace events: they
+ * are tried by "test_collect perf", which tests/e2e/collect.bats runs.
+ */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		both(test_nothing_yet),
-		both(test_threads_exact),
-		both(test_tiny_ring_loses_exactly),
-		both(test_registers_and_constants),
-		both(test_fork_followed),
-		both(test_exec_followed),
-		both(test_dead_first_thread),
-		both(test_tool_killed),
-		both(test_poll_stops),
-		both(test_refuses),
+		MULTI(test_nothing_yet),
+		MULTI(test_threads_exact),
+		MULTI(test_tiny_ring_loses_exactly),
+		MULTI(test_registers_and_constants),
+		MULTI(test_fork_followed),
+		MULTI(test_exec_followed),
+		MULTI(test_dead_first_thread),
+		MULTI(test_tool_killed),
+		MULTI(test_poll_stops),
+		MULTI(test_refuses),
 		cmocka_unit_test(test_many_sites_one_semaphore),
 		cmocka_unit_test(test_says_what_is_missing),
 		cmocka_unit_test(test_log),
+	};
+	const struct CMUnitTest perf_tests[] = {
+		PERF(test_nothing_yet),
+		PERF(test_threads_exact),
+		PERF(test_tiny_ring_loses_exactly),
+		PERF(test_registers_and_constants),
+		PERF(test_fork_followed),
+		PERF(test_exec_followed),
+		PERF(test_dead_first_thread),
+		PERF(test_tool_killed),
+		PERF(test_poll_stops),
+		PERF(test_refuses),
+		PERF(test_leaves_no_definitions),
 	};
 
 	if (argc == 4 && !strcmp(argv[1], "--target"))
 		return target(argv[2], strtoul(argv[3], NULL, 10));
 	if (argc == 4 && !strcmp(argv[1], "--tool"))
 		return tool(argv[2], (pid_t)strtoul(argv[3], NULL, 10));
+	if (argc == 2 && !strcmp(argv[1], "perf"))
+		return cmocka_run_group_tests_name("collect perf", perf_tests, NULL, NULL);
 	return cmocka_run_group_tests_name("collect", tests, NULL, NULL);
 }
