@@ -154,3 +154,14 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	json '.processes[0].exited'
 	counts_agree
 }
+
+@test "--older-than lists what is old enough, and no more of it" {
+	need_bpf
+	start "$PROGRAMS/leaky" 60
+	"$TRACE" -q -p "$PID" -d 3 --older-than=1.5 --format=json >"$BATS_TEST_TMPDIR/report.json"
+	# Requests live for a third of a second; half of the peers are younger.
+	json '([.origins[].class] | contains(["peer", "request"]))
+		and ([.older_than.origins[].class] | contains(["peer"]) and (contains(["request"]) | not))
+		and (([.origins[], .older_than.origins[] | select(.class == "peer") | .live]) as [$all, $old]
+			| $old > 0.2 * $all and $old < 0.8 * $all)'
+}
