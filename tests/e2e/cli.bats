@@ -147,6 +147,7 @@ fails() {
 	json '(.sites | length > 10) and all(.notes[]; test("already ran") | not)'
 	# What another program executes is not known beforehand: that is said.
 	"$TRACE" -q --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$BATS_TEST_TMPDIR/late"
+	json '.events.received > 100'
 	json 'any(.notes[]; test("counted was noticed when it already ran, 0\\.[0-9]+ s after"))'
 }
 

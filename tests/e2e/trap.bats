@@ -121,6 +121,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	unhurt
 	json '.events.by_kind | to_entries | all(.[]; (.key == "new" or .key == "drop") == (.value > 0))'
 	json '.sites | all(.[]; .lit == (.kind == "new" or .kind == "drop")) and all(.[]; .lit or .hits == 0)'
+	json 'any(.notes[]; test("^[0-9]+ of [0-9]+ sites were left as no-ops by -f"))'
 	jq -e -s '.[0] | all(.sure, .unsure; to_entries | all(.[]; .key == "new" or .key == "drop" or .value == 0))' "$OUT"
 }
 
