@@ -269,6 +269,7 @@ static void compare_site(const struct bs_site_row *row, uint64_t now, uint64_t m
 static void compare(struct bs_model *m, uint64_t now)
 {
 	uint64_t live = 0, bytes = 0, dropped = 0, created = 0, lost = 0, exited = 0, sum = 0;
+	uint64_t adopted = 0;
 	struct bs_class_row *classes;
 	struct bs_site_row *sites;
 	struct bs_exit_row *exits;
@@ -280,6 +281,7 @@ static void compare(struct bs_model *m, uint64_t now)
 		bytes += is_live(&things[i]) ? things[i].bytes : 0;
 		dropped += things[i].state == DROPPED;
 		exited += things[i].state == EXITED;
+		adopted += things[i].adopted;
 	}
 	for (unsigned p = 0; p < 256; p++) {
 		for (unsigned c = 0; c < 8; c++)
@@ -294,6 +296,10 @@ static void compare(struct bs_model *m, uint64_t now)
 	assert_int_equal(t.dropped, dropped);
 	assert_int_equal(t.created, created);
 	assert_int_equal(t.unknown, lost);
+	assert_int_equal(t.adopted, adopted);
+	assert_int_equal(t.exited, exited);
+	/* Every object is somewhere. */
+	assert_int_equal(t.created + t.adopted, t.dropped + t.vanished + t.live + t.exited);
 
 	for (unsigned older = 0; older < 2; older++) {
 		uint64_t age = older ? 20000 : 0;

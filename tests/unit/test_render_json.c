@@ -227,6 +227,9 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	r->sites = rows->sites;
 	r->nsites = random_u64() % (ROWS + 1);
 	r->created = random_count();
+	r->adopted = random_count();
+	r->vanished = random_count();
+	r->exited = random_count();
 	r->dropped = random_count();
 	r->live = random_count();
 	r->live_bytes = random_count();
@@ -498,6 +501,9 @@ static void same_report(json_t *doc, const struct bs_report *r)
 
 	v = member(doc, "objects");
 	same_count(v, "created", r->created);
+	same_count(v, "adopted", r->adopted);
+	same_count(v, "vanished", r->vanished);
+	same_count(v, "exited", r->exited);
 	same_count(v, "dropped", r->dropped);
 	same_count(v, "live", r->live);
 	same_count(v, "live_bytes", r->live_bytes);

@@ -216,7 +216,7 @@ out:
 
 static int trace(const struct bs_options *o)
 {
-	struct live_line line = {.on = !o->quiet && isatty(STDERR_FILENO)};
+	struct live_line line = {.on = !o->quiet && !o->command && isatty(STDERR_FILENO)};
 	struct bs_command command = {.gate = -1, .result = -1};
 	struct bs_session *session = NULL;
 	struct bs_filled filled = {0};

@@ -198,6 +198,9 @@ static void fill_events(struct fill *f, struct bs_report *r)
 	r->dropped = t.dropped;
 	r->live = t.live;
 	r->live_bytes = t.live_bytes;
+	r->adopted = t.adopted;
+	r->vanished = t.vanished;
+	r->exited = t.exited;
 	r->unknown = t.unknown;
 	if (r->received > r->written || known > r->lost)
 		note(f,

@@ -110,6 +110,7 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 		return obj;
 	if (live_change(m, obj, -1, ev->ts_ns))
 		return NULL;
+	m->totals.vanished++;
 	mark_unknown(m, ev->klass_id);
 	return obj;
 }
@@ -222,6 +223,7 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	pending_remove(p, 0);
 	if (!e.known)
 		return 0;
+	m->totals.vanished++;
 	mark_unknown(m, e.obj.klass);
 	return live_change(m, &e.obj, -1, ts_ns);
 }
@@ -285,6 +287,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 	g = &m->origins.v[origin];
 	g->live++;
 	g->live_bytes += obj->bytes;
+	m->totals.adopted++;
 	m->totals.live++;
 	m->totals.live_bytes += obj->bytes;
 	return 0;

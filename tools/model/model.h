@@ -58,11 +58,17 @@ int bs_model_tick(struct bs_model *m, uint64_t now_ns);
  */
 void bs_model_loss(struct bs_model *m, uint64_t ts_ns, uint64_t count);
 
+/*
+ * Every object is somewhere: created + adopted = dropped + vanished + live + exited.
+ */
 struct bs_model_totals {
 	uint64_t created; /* new marks */
 	uint64_t dropped; /* drops of objects whose new was seen (or which a resize made known) */
 	uint64_t live;	  /* known objects alive now */
 	uint64_t live_bytes;
+	uint64_t adopted;   /* from before the attach, made known by a resize */
+	uint64_t vanished;  /* known, but their end was not seen */
+	uint64_t exited;    /* alive when their process exited or executed another program */
 	uint64_t unknown;   /* marks on objects that were not known when the mark came, plus
 			       objects whose end was not seen (a second new on the same id) */
 	uint64_t marks[16]; /* by enum bscope_kind */

@@ -189,6 +189,7 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 		g->live -= g->going_count;
 		g->live_bytes -= g->going_bytes;
 		m->totals.live -= g->going_count;
+		m->totals.exited += g->going_count;
 		m->totals.live_bytes -= g->going_bytes;
 		g->going_count = 0;
 		g->going_bytes = 0;

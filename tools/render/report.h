@@ -103,7 +103,8 @@ struct bs_report {
 	const struct bs_report_site *sites;
 	size_t nsites;
 
-	uint64_t created, dropped, live, live_bytes, unknown;
+	/* created + adopted = dropped + vanished + live + exited */
+	uint64_t created, dropped, live, live_bytes, adopted, vanished, exited, unknown;
 	const struct bs_report_class *classes;
 	size_t nclasses;
 	const struct bs_report_origin *origins; /* by site */

@@ -117,6 +117,9 @@ static void json_objects(struct bs_json *j, const struct bs_report *r)
 	bs_json_u64(j, "dropped", r->dropped);
 	bs_json_u64(j, "live", r->live);
 	bs_json_u64(j, "live_bytes", r->live_bytes);
+	bs_json_u64(j, "adopted", r->adopted);
+	bs_json_u64(j, "vanished", r->vanished);
+	bs_json_u64(j, "exited", r->exited);
 	bs_json_u64(j, "unknown", r->unknown);
 	bs_json_object_end(j);
 }
