@@ -46,6 +46,12 @@ int bs_perf_attach(int prog_fd, int places_fd, const char *path, const struct bs
 /* Closes links of either kind. */
 void bs_links_close(const struct bs_link *links, size_t n);
 
+/*
+ * Calls fn(ctx), which makes system calls and little else, in a way that nothing but its own end
+ * ends: not SIGKILL to the tool.  What it opens is open here afterwards.  Returns what fn returns.
+ */
+int bs_shielded(int (*fn)(void *ctx), void *ctx);
+
 /* The tool's own site: a probe that it can light and hit by itself. */
 struct bs_own_site {
 	char path[32];

@@ -30,6 +30,13 @@ struct multi_attr {
 	__u32 pad;
 };
 
+static int link_create(void *ctx)
+{
+	long fd = syscall(SYS_bpf, BPF_LINK_CREATE, ctx, sizeof(struct multi_attr));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
 int bs_multi_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n, int *fd)
 {
 	struct multi_attr attr = {0};
@@ -61,9 +68,11 @@ int bs_multi_attach(int prog_fd, const char *path, const struct bs_probe *probes
 	 * pid stays 0, every process: the kernel's own filter compares the wrong task up to 6.9
 	 * and delivers nothing for a process whose first thread is dead.
 	 */
-	*fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
-	if (*fd < 0)
-		ret = -errno;
+	ret = bs_shielded(link_create, &attr);
+	if (ret >= 0) {
+		*fd = ret;
+		ret = 0;
+	}
 out:
 	free(offsets);
 	free(refs);

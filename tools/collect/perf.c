@@ -319,12 +319,28 @@ int bs_perf_attach(int prog_fd, int places_fd, const char *path, const struct bs
 	return ret;
 }
 
+struct close_call {
+	const struct bs_link *links;
+	size_t n;
+};
+
+static int close_all(void *ctx)
+{
+	const struct close_call *call = ctx;
+
+	for (size_t i = 0; i < call->n; i++)
+		close(call->links[i].fd);
+	return 0;
+}
+
 void bs_links_close(const struct bs_link *links, size_t n)
 {
+	struct close_call call = {links, n};
 	int root = -1, events = -1;
 
-	for (size_t i = 0; i < n; i++)
-		close(links[i].fd);
+	if (!n)
+		return;
+	bs_shielded(close_all, &call);
 	for (size_t i = 0; i < n; i++) {
 		if (links[i].group < 0)
 			continue;
