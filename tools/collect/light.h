@@ -29,7 +29,9 @@ struct bs_probe {
 int bs_multi_attach(int prog_fd, const char *path, const struct bs_probe *probes, size_t n,
 		    int *fd);
 
-/* What keeps probes lit; group is the number of a tracefs event, or -1. */
+/* What keeps probes lit; group is the number of a tracefs event, or one of these. */
+#define BS_GROUP_MULTI	-1 /* none: a uprobe_multi link */
+#define BS_GROUP_SINGLE -2 /* none: a perf event for one site */
 struct bs_link {
 	int fd;
 	int group;

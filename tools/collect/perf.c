@@ -294,7 +294,7 @@ static int attach_single(int prog_fd, const char *path, const struct bs_probe *p
 		if (fd < 0)
 			ret = fd;
 		else
-			links[(*n_links)++] = (struct bs_link){.fd = fd, .group = -1};
+			links[(*n_links)++] = (struct bs_link){.fd = fd, .group = BS_GROUP_SINGLE};
 	}
 	if (ret) {
 		bs_links_close(links, *n_links);
@@ -340,7 +340,11 @@ void bs_links_close(const struct bs_link *links, size_t n)
 
 	if (!n)
 		return;
-	bs_shielded(close_all, &call);
+	/* Links of one call are of one kind. */
+	if (links[0].group == BS_GROUP_MULTI)
+		bs_shielded(close_all, &call);
+	else
+		close_all(&call);
 	for (size_t i = 0; i < n; i++) {
 		if (links[i].group < 0)
 			continue;

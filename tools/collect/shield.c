@@ -14,8 +14,8 @@
  * that takes the files, too.  Whoever kills the tool does not kill it: it ends the call and then
  * itself, and with it goes the last user of the open files, which puts the sites out.
  *
- * Not so the perf events of older kernels while they are being opened: there only the closing is
- * shielded.
+ * For uprobe_multi links only: what a kill does to perf events of many probes is not known well
+ * enough.
  */
 #define _GNU_SOURCE
 #include <errno.h>
