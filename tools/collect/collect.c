@@ -383,7 +383,7 @@ static int try_out(struct bs_collect *c)
 	size_t room = c->ring_bytes / RECORD_BYTES / 2;
 	unsigned int hits = room < 500 ? (unsigned int)room : 500;
 	struct bs_counters before, after;
-	struct bs_own_site own;
+	struct bs_own_site own = {0};
 	struct bs_probe probe = {0};
 	double lit;
 	int ret;
@@ -650,9 +650,13 @@ static int make_probes(struct bs_collect *c, const struct stat *file, const stru
 static void release_probes(struct bs_collect *c, const struct stat *file,
 			   const struct bs_probe *probes, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (probes[i].ref_ctr)
-			holder_find(c, file, probes[i].ref_ctr)->sites--;
+	for (size_t i = 0; i < n; i++) {
+		struct holder *holder =
+			probes[i].ref_ctr ? holder_find(c, file, probes[i].ref_ctr) : NULL;
+
+		if (holder)
+			holder->sites--;
+	}
 }
 
 int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struct bs_light *sites,
