@@ -137,6 +137,12 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	jq -e -s '[.[0].sure[]] | add > 0' "$OUT"
 }
 
+@test "a child whose fork did not fit into the buffer is followed to its end" {
+	"$TRACE" -q --buffer=64K --format=json -o "$(report)" -- "$PROGRAMS/orphan"
+	json '.events.written == 5100 and .events.lost > 0 and .events.written == .events.received + .events.lost'
+	json '.processes | length == 2 and all(.[]; .exited)'
+}
+
 @test "Ctrl-C prints the report" {
 	counted 2 5000 5
 	sleep 0.3

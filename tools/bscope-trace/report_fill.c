@@ -214,10 +214,13 @@ static void fill_events(struct fill *f, struct bs_report *r)
 	if (bs_order_late(f->s->order))
 		note(f, "%llu events came too late to be put in order between threads",
 		     (unsigned long long)bs_order_late(f->s->order));
+	if (c->sum.traced_full)
+		note(f, "%llu children were not traced: at most %u processes at a time are",
+		     (unsigned long long)c->sum.traced_full, BS_TRACED_MAX);
 	if (c->sum.life_lost)
 		note(f,
-		     "%llu records of forks, execs or exits were lost: children may be missing "
-		     "above",
+		     "%llu records of forks, execs or exits were lost: children that came and went "
+		     "meanwhile may be missing above",
 		     (unsigned long long)c->sum.life_lost);
 }
 

@@ -125,7 +125,8 @@ static void process_scan(struct bs_session *s, pid_t pid)
 	size_t n = 0;
 	int ret = bs_process_modules(pid, s->modules, s->nmodules, &added, &n, &err);
 
-	if (err.text[0] && ret != -ESRCH)
+	/* What cannot be read of a process that is just ending is no trouble. */
+	if (err.text[0] && ret != -ESRCH && bs_process_alive(pid))
 		trouble_note(s, &err);
 	if (ret)
 		return;
@@ -445,6 +446,29 @@ static int record_take(void *ctx, const void *data, size_t size)
 	return ret;
 }
 
+/*
+ * Children whose fork record did not fit into the ring: the kernel's programs trace them all the
+ * same, so they are asked for.
+ */
+static int find_lost_children(struct bs_session *s)
+{
+	pid_t *pids = calloc(BS_TRACED_MAX, sizeof(*pids));
+	size_t n;
+	int ret = 0;
+
+	if (!pids)
+		return -ENOMEM;
+	n = bs_collect_traced(s->collect, pids, BS_TRACED_MAX);
+	for (size_t i = 0; i < n && !ret; i++) {
+		const struct bs_process *p = bs_followed_find(&s->followed, pids[i]);
+
+		if ((!p || !p->alive) && !bs_followed_add(&s->followed, pids[i], NULL))
+			ret = -ENOMEM;
+	}
+	free(pids);
+	return ret;
+}
+
 static int loss_check(struct bs_session *s, uint64_t now)
 {
 	struct bs_collect_counts c;
@@ -453,6 +477,12 @@ static int loss_check(struct bs_session *s, uint64_t now)
 
 	if (ret)
 		return ret;
+	if (c.sum.life_lost > s->life_lost) {
+		s->life_lost = c.sum.life_lost;
+		ret = find_lost_children(s);
+		if (ret)
+			return ret;
+	}
 	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed;
 	if (lost > s->lost) {
 		bs_model_loss(s->model, now, lost - s->lost);
@@ -474,7 +504,8 @@ static void scan(struct bs_session *s, uint64_t now)
 		if (!p->alive)
 			continue;
 		looked++;
-		if (!bs_process_alive(p->pid)) {
+		/* The pid may have come round; the kernel's programs know whom they trace. */
+		if (!bs_collect_traces(s->collect, p->pid) || !bs_process_alive(p->pid)) {
 			bs_followed_exit(&s->followed, p);
 			continue;
 		}
@@ -519,7 +550,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		if (ret)
 			break;
 		now = clock_ns(CLOCK_MONOTONIC);
-		if (now >= next_model) {
+		if (now >= next_model || !s->followed.nalive) {
 			ret = loss_check(s, now);
 			if (!ret)
 				ret = bs_model_tick(s->model, s->watermark_ns);

@@ -44,6 +44,7 @@ struct bs_session {
 	uint64_t start_ns, end_ns, start_real_ns;
 	uint64_t tool_cpu_ns;	/* CPU time of the tool itself in the interval */
 	uint64_t watermark_ns;	/* the model has everything up to here */
+	uint64_t life_lost;	/* likewise: records of forks, execs and exits */
 	uint64_t lost;		/* as of the last look at the counters */
 	uint64_t marks;		/* received so far, for the live line */
 	uint64_t next_scan_ns;	/* when to look for new modules and for processes that have gone */

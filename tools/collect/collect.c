@@ -578,6 +578,21 @@ bool bs_collect_traces(const struct bs_collect *c, pid_t pid)
 	return !bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.traced), &key, &value);
 }
 
+size_t bs_collect_traced(const struct bs_collect *c, pid_t *pids, size_t max)
+{
+	int map = bpf_map__fd(c->skel->maps.traced);
+	__u32 key, next;
+	size_t n = 0;
+
+	/* A key that goes meanwhile makes the walk start anew; the caller can tell doubles. */
+	for (int ret = bpf_map_get_next_key(map, NULL, &next); !ret && n < max;
+	     ret = bpf_map_get_next_key(map, &key, &next)) {
+		pids[n++] = (pid_t)next;
+		key = next;
+	}
+	return n;
+}
+
 /* --- sites ------------------------------------------------------------------------------------ */
 
 static bool register_known(uint16_t offset)

@@ -47,6 +47,9 @@ int bs_collect_trace(struct bs_collect *c, pid_t pid, struct bs_error *err);
 /* Is it in the set of traced processes now (told to, or a followed child)? */
 bool bs_collect_traces(const struct bs_collect *c, pid_t pid);
 
+/* The processes that are traced now: at most max of them into pids; returns how many it wrote. */
+size_t bs_collect_traced(const struct bs_collect *c, pid_t *pids, size_t max);
+
 /* One site to be lit. */
 struct bs_light {
 	uint32_t index; /* 1 to max_sites */
