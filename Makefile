@@ -37,6 +37,10 @@ EXTRA ?=
 ALL_CFLAGS = -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) $(EXTRA)
 
 .DELETE_ON_ERROR:
+# `make -j clean all` must not remove what it is just building.
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 .SUFFIXES:
 .SECONDARY:
 
@@ -83,7 +87,13 @@ $(PRELOAD_SO): $(PRELOAD_OBJ) $(RUNTIME_OBJ) runtime/preload/libbscope-preload.m
 		-Wl,--version-script=runtime/preload/libbscope-preload.map -Wl,-z,defs -Wl,-z,now \
 		-o $@ $(PRELOAD_OBJ) $(RUNTIME_OBJ) -ldl
 
-$B/bscope.pc: runtime/bscope.pc.in Makefile
+# What is written into files: another prefix for `make install` than for `make` makes them again.
+$B/paths: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(prefix) $(includedir) $(libdir)' | cmp -s - $@ || \
+		echo '$(VERSION) $(prefix) $(includedir) $(libdir)' > $@
+
+$B/bscope.pc: runtime/bscope.pc.in Makefile $B/paths
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@prefix@|$(prefix)|; s|@includedir@|$(includedir)|; s|@libdir@|$(libdir)|' \
 		-e 's|@VERSION@|$(VERSION)|' $< > $@
@@ -120,6 +130,8 @@ tools: $(BINS)
 $B/tools/collect/%.o: ALL_CFLAGS += -I$B/bpf
 $(filter $B/tools/collect/%,$(TOOLS_OBJ)): $(BPF_SKEL)
 
+$(filter $B/tools/bscope-trace/%,$(TOOLS_OBJ)): $B/paths
+
 $B/tools/%.o: tools/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
@@ -150,7 +162,7 @@ setup-%: ## install what is missing for build, demo, check or lint
 # A second make, because what setup installs changes what the first one found (pkg-config, the
 # compiler's name of the machine).
 demo: setup-demo ## install what is missing, build, trace redis-server and a leaking daemon
-	$(Q)$(MAKE) --no-print-directory all $B/tests/programs/leaky
+	$(Q)$(MAKE) --no-print-directory all $B/tests/programs/leaky $B/tests/programs/leaky-plain
 	$(Q)BUILD=$B sh tests/demo.sh
 
 check: setup-check ## install what is missing, build, run all tests
@@ -165,7 +177,7 @@ check-run: all static unit programs $(FUZZ_REPLAY)
 	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN) $(FUZZ_REPLAY) $(E2E)
 
 check-bpf: all unit programs ## the tests that need BPF
-	$(Q)$(TEST_ENV) BSCOPE_REQUIRE_BPF=1 $(PROVE) $(wildcard $B/tests/unit/test_collect*) \
+	$(Q)$(TEST_ENV) BSCOPE_REQUIRE_BPF=1 $(PROVE) $(filter $B/tests/unit/test_collect%,$(UNIT_BIN)) \
 		$(filter-out tests/e2e/proof.bats tests/e2e/schema.bats,$(E2E))
 
 check-kernels: setup-kernels ## the same binary on other kernels, under emulation
@@ -187,11 +199,14 @@ unit-run: unit
 	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN)
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^tests/proof/')
+# Not what wants memcpy_s for memcpy, nor what takes every va_list for uninitialised.
+TIDY := -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-clang-analyzer-valist.Uninitialized
 lint: setup-lint bpf-skeletons ## clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
-	$(Q)clang-tidy --quiet $(filter-out %.bpf.c,$(filter %.c,$(filter tools/% runtime/%,$(C_FILES)))) -- \
-		-std=gnu11 -D_GNU_SOURCE $(INC) -I$B/bpf -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""'
+	$(Q)clang-tidy --quiet --checks='$(TIDY)' $(filter-out %.bpf.c,$(filter %.c,$(filter tools/% runtime/%,$(C_FILES)))) -- \
+		-std=gnu11 $(INC) -I$B/bpf -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""'
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem $(INC) -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""' tools runtime
+		--suppress=missingIncludeSystem -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 \
+		-D__ORDER_BIG_ENDIAN__=4321 -D__SIZEOF_POINTER__=8 -D__x86_64__ $(INC) -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""' tools runtime
 	$(Q)$(MAKE) --no-print-directory B=$B/analyzer CC=gcc WERROR=1 EXTRA=-fanalyzer $B/analyzer/libbscope-tools.a
 	$(Q)shellcheck $$(git ls-files '*.sh' .ci/run)
 	$(Q)mandoc -T lint -W warning $(MAN)
@@ -201,7 +216,7 @@ bpf-skeletons: $(BPF_SKEL)
 format: ## clang-format everything
 	$(Q)clang-format -i $(C_FILES)
 
-format-check:
+format-check: ## whether clang-format would change anything
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
 # --- manuals, installation -----------------------------------------------------------------------
@@ -229,10 +244,13 @@ INSTALL = \
 	644:tools/render/bscope-sites-1.schema.json:$(datadir)/bscope-sites-1.schema.json \
 	644:tools/bscope-trace/bscope-trace.1:$(mandir)/man1/bscope-trace.1 \
 	644:include/bscope/bscope.3:$(mandir)/man3/bscope.3 \
+	644:LICENSE:$(docdir)/LICENSE \
+	644:LICENSES/MIT.txt:$(docdir)/LICENSES/MIT.txt \
+	644:LICENSES/GPL-2.0-only.txt:$(docdir)/LICENSES/GPL-2.0-only.txt \
 	644:README.md:$(docdir)/README.md \
 	644:CHANGELOG.md:$(docdir)/CHANGELOG.md
 
-install: all
+install: all ## to DESTDIR, prefix, libdir, ...
 	$(Q)for i in $(INSTALL); do \
 		mode=$${i%%:*}; rest=$${i#*:}; from=$${rest%%:*}; to=$(DESTDIR)$${rest#*:}; \
 		mkdir -p "$${to%/*}" || exit 1; \
@@ -240,18 +258,19 @@ install: all
 		else install -m $$mode "$$from" "$$to"; fi || exit 1; \
 	done
 
-uninstall:
+uninstall: ## what install put there
 	$(Q)for i in $(INSTALL); do rm -f "$(DESTDIR)$${i##*:}"; done
-	$(Q)rmdir "$(DESTDIR)$(includedir)/bscope" "$(DESTDIR)$(datadir)" "$(DESTDIR)$(docdir)" \
+	$(Q)rmdir "$(DESTDIR)$(includedir)/bscope" "$(DESTDIR)$(datadir)" \
+		"$(DESTDIR)$(docdir)/LICENSES" "$(DESTDIR)$(docdir)" \
 		2>/dev/null || true
 
-clean:
+clean: ## remove the build folder
 	$(Q)rm -rf $B
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile $(wildcard bench/*.mk tests/fuzz/*.mk)
 
-.PHONY: all runtime tools static demo check check-run check-bpf check-kernels check-bare-root asan tsan unit-run lint \
+.PHONY: all runtime tools static demo FORCE check check-run check-bpf check-kernels check-bare-root asan tsan unit-run lint \
 	bpf-skeletons format format-check man install uninstall clean help
 # Not of the foreign machines that tests keep there.
 -include $(shell find $B \( -name bare-root -o -path $B/kernels \) -prune -o -type f -name '*.d' -print \
