@@ -24,7 +24,7 @@ say() { printf '\n\033[1m%s\033[0m\n\n' "$*"; }
 
 say "1. redis-server, unmodified, under the preload library, while redis-benchmark works on it"
 echo "\$ LD_PRELOAD=$build/libbscope-preload.so redis-server --port $port &"
-LD_PRELOAD=$PWD/$build/libbscope-preload.so redis-server --port "$port" --bind 127.0.0.1 --save '' \
+LD_PRELOAD=$(cd "$build" && pwd)/libbscope-preload.so redis-server --port "$port" --bind 127.0.0.1 --save '' \
 	--appendonly no --dir "$dir" --logfile "$dir/redis.log" &
 redis=$!
 pids="$pids $redis"
