@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # SPDX-License-Identifier: GPL-2.0-only
 # init.sh - process 1 of the machines that run.sh boots: mounts, runs the tests, says how they
 # ended on the serial line, switches off.

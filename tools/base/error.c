@@ -80,7 +80,7 @@ void bs_text_clean(char *dst, size_t size, const char *src)
 
 int bs_error_set(struct bs_error *err, int code, const char *fmt, ...)
 {
-	char raw[sizeof(err->text)];
+	char raw[BS_ERROR_TEXT];
 	va_list ap;
 
 	if (!err)

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#define BS_ERROR_TEXT 1024
+
 /*
  * Filled by the stage that knows the name the user typed and the remedy; printed once, by
  * main.  text has no program name, no trailing newline and no full stop:
@@ -12,7 +14,7 @@
  */
 struct bs_error {
 	int code; /* -errno; 0 if nothing failed */
-	char text[1024];
+	char text[BS_ERROR_TEXT];
 };
 
 /*

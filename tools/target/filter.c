@@ -87,7 +87,7 @@ static int parse(struct clause *c, const char *expr, struct bs_error *err)
 		if (eq && strlen(key_names[c->key]) == (size_t)(eq - expr) &&
 		    !strncmp(expr, key_names[c->key], (size_t)(eq - expr)))
 			break;
-	if (c->key == KEY_COUNT)
+	if (!eq || c->key == KEY_COUNT)
 		return bs_error_set(err, -EINVAL,
 				    "filter '%s': give kind=KIND, class=GLOB, file=GLOB or "
 				    "name=GLOB (several values: separate them by commas)",
