@@ -34,6 +34,9 @@ start() {
 	STARTED="${STARTED:-} $PID"
 }
 
+# enough PID...: the counted programs end now, and say what they did.
+enough() { kill -TERM "$@" && wait "$@"; }
+
 stop_all() {
 	local p
 	for p in ${STARTED:-}; do kill "$p" 2>/dev/null || true; done

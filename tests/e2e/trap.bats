@@ -9,10 +9,10 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 
 @test "attach in the middle, let go before the end, 20 times: counts exact, program unhurt" {
 	for round in $(seq 20); do
-		counted 4 20000 2
+		counted 4 20000 60
 		sleep 0.4
 		"$TRACE" -q -p "$PID" -d 0.8 --format=json -o "$(report)"
-		wait "$PID"
+		enough "$PID"
 		counts_agree || { echo "round $round"; false; }
 		unhurt
 		json '.mode == "trap" and (.events.received > 20000)'
@@ -20,11 +20,11 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "at a rate that trap mode cannot take, losses are exact" {
-	counted 4 0 3
+	counted 4 0 60
 	sleep 0.3
 	# A small buffer and a tool that sleeps most of the time: it must lose.
 	"$TRACE" -q -p "$PID" -d 1.5 --buffer=64K --format=json -o "$(report)"
-	wait "$PID"
+	enough "$PID"
 	unhurt
 	json '.events.lost > 0'
 	json '.events.written == .events.received + .events.lost'
@@ -38,7 +38,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "the hits by site are the marks by kind" {
-	counted 2 5000 1.5
+	counted 2 5000 60
 	sleep 0.3
 	"$TRACE" -q -p "$PID" -d 0.5 --format=json -o "$(report)"
 	json '([.sites[].hits] | add) == .events.received'
@@ -46,23 +46,23 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "a dead main thread: counts exact" {
-	counted 4 10000 2 headless
+	counted 4 10000 60 headless
 	sleep 0.4
 	"$TRACE" -q -p "$PID" -d 0.8 --format=json -o "$(report)"
-	wait "$PID"
+	enough "$PID"
 	counts_agree
 	unhurt
 }
 
 @test "several processes in one run: counts exact, others are not counted" {
-	counted 2 10000 2.5
+	counted 2 10000 60
 	one=$PID
-	counted 2 10000 2.5
+	counted 2 10000 60
 	two=$PID
-	counted 2 10000 2.5
+	counted 2 10000 60
 	sleep 0.5
 	"$TRACE" -q -p "$one,$two" -d 1 --format=json -o "$(report)"
-	wait
+	enough "$one" "$two" "$PID"
 	counts_agree "$BATS_TEST_TMPDIR/log.$one $BATS_TEST_TMPDIR/log.$two"
 	unhurt
 	json '.processes | length == 2'
@@ -98,7 +98,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "sites that the filter leaves out stay no-ops: no hits, bytes unchanged while attached" {
-	counted 2 10000 2
+	counted 2 10000 60
 	sleep 0.3
 	"$TRACE" -q -p "$PID" -d 1 -f kind=new,drop --format=json -o "$(report)" &
 	tool=$!
@@ -117,7 +117,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 		esac
 	done <"$BATS_TEST_TMPDIR/probes"
 	wait "$tool"
-	wait "$PID"
+	enough "$PID"
 	unhurt
 	json '.events.by_kind | to_entries | all(.[]; (.key == "new" or .key == "drop") == (.value > 0))'
 	json '.sites | all(.[]; .lit == (.kind == "new" or .kind == "drop")) and all(.[]; .lit or .hits == 0)'
@@ -126,13 +126,14 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "killed by SIGKILL: the kernel takes the breakpoints away, the program goes on" {
-	counted 2 10000 2
+	counted 2 10000 60
 	sleep 0.3
 	"$TRACE" -q -p "$PID" &
 	tool=$!
 	sleep 0.7
 	kill -KILL "$tool"
-	wait "$PID"
+	sleep 0.5
+	enough "$PID"
 	unhurt
 	jq -e -s '[.[0].sure[]] | add > 0' "$OUT"
 }
@@ -144,7 +145,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "Ctrl-C prints the report" {
-	counted 2 5000 5
+	counted 2 5000 60
 	sleep 0.3
 	"$TRACE" -q -p "$PID" --format=json -o "$(report)" &
 	tool=$!
