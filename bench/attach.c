@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +23,7 @@
 
 #include "base/error.h"
 #include "collect/collect.h"
+#include "collect/light.h"
 
 #define MAX_SITES 20000
 
@@ -40,37 +40,6 @@ __asm__(".text\n"
 	"	ret\n");
 
 static volatile unsigned short semaphore __attribute__((section(".probes"), used));
-
-struct place {
-	uintptr_t address;
-	uint64_t offset;
-};
-
-static int find_offset(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct place *place = arg;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + phdr->p_vaddr;
-
-		if (phdr->p_type == PT_LOAD && place->address >= start &&
-		    place->address - start < phdr->p_filesz) {
-			place->offset = place->address - start + phdr->p_offset;
-			return 1;
-		}
-	}
-	return 0;
-}
-
-static uint64_t file_offset(uintptr_t address)
-{
-	struct place place = {.address = address};
-
-	dl_iterate_phdr(find_offset, &place);
-	return place.offset;
-}
 
 static double now_s(void)
 {
@@ -93,9 +62,10 @@ static int measure(bool no_multi, bool with_semaphore, size_t n)
 		goto out;
 	for (size_t i = 0; i < n; i++) {
 		sites[i].index = (uint32_t)i + 1;
-		sites[i].probe_offset = file_offset((uintptr_t)bench_sites) + 32 * i;
+		sites[i].probe_offset =
+			bs_own_offset((const void *)(uintptr_t)bench_sites) + 32 * i;
 		if (with_semaphore)
-			sites[i].semaphore_offset = file_offset((uintptr_t)&semaphore);
+			sites[i].semaphore_offset = bs_own_offset(&semaphore);
 	}
 	ret = bs_collect_new(&opts, &c, &err);
 	if (ret)

@@ -80,35 +80,12 @@ __asm__(".globl test_registers, test_registers_probe\n"
 
 static volatile unsigned short semaphore __attribute__((section(".probes"), used));
 
-struct place {
-	uintptr_t address;
-	uint64_t offset;
-};
-
-static int find_offset(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct place *place = arg;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + phdr->p_vaddr;
-
-		if (phdr->p_type == PT_LOAD && place->address >= start &&
-		    place->address - start < phdr->p_filesz) {
-			place->offset = place->address - start + phdr->p_offset;
-			return 1;
-		}
-	}
-	return 0;
-}
-
 static uint64_t file_offset(uintptr_t address)
 {
-	struct place place = {.address = address};
+	uint64_t offset = bs_own_offset((const void *)address);
 
-	assert_int_equal(dl_iterate_phdr(find_offset, &place), 1);
-	return place.offset;
+	assert_int_not_equal(offset, 0);
+	return offset;
 }
 
 /* --- the traced side ------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -32,6 +31,7 @@
 
 #include "base/error.h"
 #include "collect/collect.h"
+#include "collect/light.h"
 #include "collect_target.h"
 
 /* --- the tracing side ------------------------------------------------------------------------ */

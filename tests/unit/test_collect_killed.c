@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <link.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 
 #include "base/error.h"
 #include "collect/collect.h"
+#include "collect/light.h"
 
 #define SITES  2000
 #define ROUNDS 24
@@ -38,37 +38,6 @@ __asm__(".text\n"
 	"	ret\n");
 
 static volatile unsigned short semaphore __attribute__((section(".probes"), used));
-
-struct place {
-	uintptr_t address;
-	uint64_t offset;
-};
-
-static int find_offset(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct place *place = arg;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
-		uintptr_t start = info->dlpi_addr + phdr->p_vaddr;
-
-		if (phdr->p_type == PT_LOAD && place->address >= start &&
-		    place->address - start < phdr->p_filesz) {
-			place->offset = place->address - start + phdr->p_offset;
-			return 1;
-		}
-	}
-	return 0;
-}
-
-static uint64_t file_offset(uintptr_t address)
-{
-	struct place place = {.address = address};
-
-	dl_iterate_phdr(find_offset, &place);
-	return place.offset;
-}
 
 static void sleep_ns(uint64_t ns)
 {
@@ -107,8 +76,8 @@ static void tool(int to)
 
 	for (uint32_t i = 0; i < SITES; i++) {
 		sites[i].index = i + 1;
-		sites[i].probe_offset = file_offset((uintptr_t)test_sites) + i;
-		sites[i].semaphore_offset = file_offset((uintptr_t)&semaphore);
+		sites[i].probe_offset = bs_own_offset((const void *)(uintptr_t)test_sites) + i;
+		sites[i].semaphore_offset = bs_own_offset(&semaphore);
 	}
 	if (fd < 0 || bs_collect_new(&opts, &c, &err) || write(to, "l", 1) != 1 ||
 	    bs_collect_light(c, fd, "this test", sites, SITES, &err) || write(to, "d", 1) != 1)

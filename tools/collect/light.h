@@ -54,6 +54,9 @@ void bs_links_close(const struct bs_link *links, size_t n);
  */
 int bs_shielded(int (*fn)(void *ctx), void *ctx);
 
+/* Where something of this program is in its file; 0 (the ELF header's place) if nowhere. */
+uint64_t bs_own_offset(const volatile void *address);
+
 /* The tool's own site: a probe that it can light and hit by itself. */
 struct bs_own_site {
 	char path[32];

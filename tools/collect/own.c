@@ -21,27 +21,40 @@ __asm__(".pushsection .text\n"
 	".size bs_own_site_hit, . - bs_own_site_hit\n"
 	".popsection\n");
 
+struct place {
+	uintptr_t address;
+	uint64_t offset;
+};
+
 static int look(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	uintptr_t address = (uintptr_t)bs_own_site_hit;
-	struct bs_own_site *own = arg;
+	struct place *place = arg;
 
 	(void)size;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
 		uintptr_t start = info->dlpi_addr + phdr->p_vaddr;
 
-		if (phdr->p_type != PT_LOAD || address < start || address - start >= phdr->p_filesz)
+		if (phdr->p_type != PT_LOAD || place->address < start ||
+		    place->address - start >= phdr->p_filesz)
 			continue;
-		own->offset = address - start + phdr->p_offset;
+		place->offset = place->address - start + phdr->p_offset;
 		return 1;
 	}
 	return 0;
+}
+
+uint64_t bs_own_offset(const volatile void *address)
+{
+	struct place place = {.address = (uintptr_t)address};
+
+	return dl_iterate_phdr(look, &place) == 1 ? place.offset : 0;
 }
 
 int bs_own_site_find(struct bs_own_site *own)
 {
 	/* collect is linked into programs statically, never into a shared object. */
 	snprintf(own->path, sizeof(own->path), "/proc/self/exe");
-	return dl_iterate_phdr(look, own) == 1 ? 0 : -ENOENT;
+	own->offset = bs_own_offset((const void *)(uintptr_t)bs_own_site_hit);
+	return own->offset ? 0 : -ENOENT;
 }
