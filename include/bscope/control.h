@@ -2,24 +2,33 @@
 /*
  * control.h - the control block of libbscope: what the library tells the outside about itself.
  *
- * Exported as `bscope_control`; a program or a tool may read it at any time.  Members are only
- * ever added at the end: `size` says how many there are.
+ * Exported as `bscope_control`; a program or a tool may read it at any time.  A tool finds it
+ * without symbols: it is where the note of the probe bscope:batch says that its semaphore is.
+ * Members are only ever added at the end: `size` says how many there are.
  */
 #ifndef BSCOPE_CONTROL_H
 #define BSCOPE_CONTROL_H
 
 #include <stdint.h>
 
-#define BSCOPE_CONTROL_ABI 1
+#define BSCOPE_CONTROL_ABI 2
 
 struct bscope_control {
-	uint32_t abi;  /* BSCOPE_CONTROL_ABI */
+	/* Raised by the kernel while somebody listens to bscope:batch and bscope:buffer. */
+	volatile uint16_t semaphore;
+	uint16_t abi;  /* BSCOPE_CONTROL_ABI */
 	uint32_t size; /* sizeof(struct bscope_control) of the library */
 	/*
 	 * Marks that reached the library by a stub while nobody was there to take them: dropped.
 	 * Added to without a lock: exact within one thread, low by what threads overwrote.
 	 */
 	uint64_t unrecorded;
+	/* The pool (buffer.h), 0 if there is none: the memory was refused.  Bytes and buffers. */
+	uint64_t pool;
+	uint64_t pool_bytes;
+	uint64_t buffers;
+	/* What stubs must call, by number of operands: one that calls elsewhere is not lit. */
+	uint64_t entries[3];
 };
 
 #ifdef __cplusplus

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * buffer.h - the buffers in which a program's threads record their events, as they lie in its
+ * memory: the contract between the runtime, which writes them, and the BPF programs and tools,
+ * which read them from outside while they are being written.
+ *
+ * Plain constants and structs only, so that it can be included from C, C++ and BPF code.
+ *
+ * A buffer belongs to one thread and is a ring of slots in two halves.  Slots are numbered by a
+ * count that only grows; slot N lies at place N % BSCOPE_BUFFER_SLOTS.  A slot is reserved by
+ * adding to the count, in one instruction, so that signal handlers nest, and committed by writing
+ * its head last, in one store.  The head says in which lap it was written: one that is not of the
+ * lap in question was reserved and not written yet, or never will be.  Who commits the last slot
+ * of a half fires the probe bscope:batch; meanwhile the other half takes what signal handlers
+ * add.
+ *
+ * An event takes one slot, or two neighbours of the same half where its kind has more than an id
+ * (abi.h).  So events written = next - extra, whatever was read of them.
+ */
+#ifndef BSCOPE_BUFFER_H
+#define BSCOPE_BUFFER_H
+
+#ifndef __bpf__
+#include <stdint.h>
+#else
+typedef unsigned long long uint64_t;
+typedef unsigned int uint32_t;
+#endif
+
+#define BSCOPE_BUFFER_SLOTS 2048u
+#define BSCOPE_BATCH_SLOTS  1024u /* a half */
+
+/*
+ * struct bscope_slot.head of the slot of an event:
+ *
+ *   bits 0 to 19    index of the site (struct bscope_site.index); 0: the slot is left empty
+ *   bit  20         0
+ *   bits 21 to 23   lap: the slot's number / BSCOPE_BUFFER_SLOTS, its low bits
+ *   bits 24 to 63   time: the low 40 bits of the time stamp counter (six minutes at 3 GHz), which
+ *                   whoever reads knows to be in the past
+ *
+ * and value is the id.  The slot of further operands:
+ *
+ *   bit  20         1
+ *   bits 21 to 23   lap
+ *   bits 24 to 63   operand 2, its low 40 bits
+ *   bits  0 to 19   operand 2, the next 20 bits: it is an address of code, at most 57 bits wide
+ *
+ * and value is operand 1.  The second slot is committed before the first.
+ */
+#define BSCOPE_SLOT_INDEX_BITS	20
+#define BSCOPE_SLOT_INDEX_MASK	((1u << BSCOPE_SLOT_INDEX_BITS) - 1)
+#define BSCOPE_SLOT_EXTRA	(1u << 20)
+#define BSCOPE_SLOT_LAP_SHIFT	21
+#define BSCOPE_SLOT_LAP_MASK	(7u << BSCOPE_SLOT_LAP_SHIFT)
+#define BSCOPE_SLOT_TIME_SHIFT	24
+#define BSCOPE_SLOT_TIME_BITS	40
+/* slot number / BSCOPE_BUFFER_SLOTS, in place */
+#define BSCOPE_SLOT_LAP(number) ((uint32_t)((number) << 10) & BSCOPE_SLOT_LAP_MASK)
+
+struct bscope_slot {
+	uint64_t head;
+	uint64_t value;
+};
+
+/*
+ * Numbers start at BSCOPE_BUFFER_SLOTS, in lap 1: memory that was never written, or that fork has
+ * wiped, holds no slot of the first laps.
+ */
+#define BSCOPE_BUFFER_FIRST ((uint64_t)BSCOPE_BUFFER_SLOTS)
+
+struct bscope_buffer {
+	/*
+	 * The thread that has it: its thread pointer (x86-64: %fs:0).  0: free.  Taken by the
+	 * thread itself, freed by a tool when the thread has ended and its slots were read.
+	 */
+	uint64_t owner;
+	uint64_t next;	/* slots reserved so far, of all owners; only grows */
+	uint64_t extra; /* of these, slots that are no event of their own; only grows */
+	uint64_t reserved[5];
+	struct bscope_slot slots[BSCOPE_BUFFER_SLOTS];
+};
+
+#define BSCOPE_BUFFER_HEAD_BYTES 64u
+
+/*
+ * The pool: anonymous memory that the library maps at start and touches when lit.  Wiped in a
+ * forked child (MADV_WIPEONFORK), which so begins without its parent's events.  buffers[] lie
+ * behind it, control.buffers of them.
+ */
+struct bscope_pool {
+	uint64_t no_buffer; /* events lost because all buffers were taken; exact */
+	uint64_t full_at;   /* time stamp counter when that was found last */
+	uint32_t hint;	    /* where the next search begins */
+	uint32_t used;	    /* buffers with a number below this have been taken once */
+	uint64_t reserved[5];
+	struct bscope_buffer buffers[];
+};
+
+#endif /* BSCOPE_BUFFER_H */
