@@ -137,7 +137,8 @@ $B/tools/%.o: tools/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -DBSCOPE_VERSION='"$(VERSION)"' -DBSCOPE_LIBDIR='"$(libdir)"' -c -o $@ $<
 
-$(TOOLS_A): $(TOOLS_OBJ)
+# With a runtime of its own: the tool measures on itself what an event costs.
+$(TOOLS_A): $(TOOLS_OBJ) $(RUNTIME_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 

@@ -12,17 +12,23 @@
 #include <linux/types.h>
 #endif
 
+#include <bscope/buffer.h>
+
 /* struct bs_ring_event.type */
 enum bs_ring_type {
 	BS_RING_MARK = 1, /* a site was hit */
 	BS_RING_FORK =
-		2, /* args[0]: pid of the child, which is traced from its first instruction */
+		2, /* args[0]: pid of the child, which is traced from its first instruction;
+		      args[1]: 1 if it shares its parent's memory (vfork) */
 	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
+	BS_RING_BATCH = 5,  /* struct bs_ring_batch: half a buffer */
+	BS_RING_BUFFER = 6, /* a thread has taken a buffer; args[0]: its address */
+	BS_RING_UNREAD = 7, /* instead of a batch: memory could not be read; args[0]: the buffer */
 };
 
 /*
- * One record in the ring buffer; all types have this size.
+ * One record in the ring buffer; all types but BS_RING_BATCH have this size.
  * ts_ns is CLOCK_MONOTONIC, read in the traced thread when the site was hit.
  */
 struct bs_ring_event {
@@ -34,6 +40,26 @@ struct bs_ring_event {
 	__u64 args[3]; /* operands of the site; those it has not are 0 */
 };
 _Static_assert(sizeof(struct bs_ring_event) == 48, "ring record");
+
+/* struct bs_ring_batch.flags, and struct bs_ring_event.site of BS_RING_UNREAD */
+#define BS_BATCH_LAST 1u /* the thread has ended, or executes another program */
+
+/*
+ * The half of a buffer that ends at or after slot `end`, as it was found in the thread's memory.
+ * Begins as bs_ring_event does.  Nothing in it is trusted: the program wrote it.
+ */
+struct bs_ring_batch {
+	__u64 ts_ns;
+	__u32 pid;
+	__u32 tid;
+	__u32 type; /* BS_RING_BATCH */
+	__u32 flags;
+	__u64 buffer; /* address of the struct bscope_buffer */
+	__u64 end;    /* number of the slot behind the last one meant */
+	__u64 owner, next, extra; /* of the buffer, read before the slots */
+	struct bscope_slot slots[BSCOPE_BATCH_SLOTS];
+};
+_Static_assert(sizeof(struct bs_ring_batch) == 64 + 16 * BSCOPE_BATCH_SLOTS, "ring batch");
 
 /* Where one operand of a site is found when its probe fires.  Taken from the stapsdt note. */
 enum bs_arg_where {
@@ -47,14 +73,15 @@ struct bs_site_spec {
 	__u64 value[3]; /* BS_ARG_CONST */
 	__u16 reg[3];	/* BS_ARG_REG: offset in struct pt_regs, a multiple of 8 */
 	__u8 where[3];	/* enum bs_arg_where */
-	__u8 pad[7];
+	__u8 always;	/* counts in processes whose sites are lit by jumps as well */
+	__u8 pad[6];
 };
 _Static_assert(sizeof(struct bs_site_spec) == 40, "site spec");
 
 /*
  * Counters, per CPU, only growing; user space adds the CPUs up.
- * written counts every hit of a site by a traced process, before anything can fail, so
- * written = received + lost_ring + lost_spec.
+ * written counts every trap of a site by a traced process, before anything can fail, so
+ * written = received + lost_ring + lost_spec.  Events in buffers are counted there.
  */
 struct bs_counters {
 	__u64 written;
@@ -62,12 +89,14 @@ struct bs_counters {
 	__u64 lost_spec;   /* no such site index: a defect of the tool, never of the program */
 	__u64 life_lost;   /* fork, exec and exit records that did not fit; not marks */
 	__u64 traced_full; /* forked children not followed: too many processes at once */
+	__u64 batch_lost;  /* batches that did not fit; their events may have been read elsewhere */
+	__u64 last_lost;    /* of threads that have ended: did not fit, or could not be read */
 };
 
 /* A set of counters fills a cache line. */
 struct bs_counter_line {
 	struct bs_counters c;
-	__u64 pad[3];
+	__u64 pad[1];
 };
 _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
 
@@ -77,6 +106,17 @@ _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
  */
 #define BS_COOKIE_SITE (1ull << 32)
 #define BS_PLACES      4096u
+
+/*
+ * Value of the map `traced`: how the sites of the process are lit.  0: by traps, all hits count.
+ * Else by jumps, and the number is that of the plan (target/guardian.h) that its text follows;
+ * traps count for sites that are `always`.  Forked children inherit it with the text; exec makes
+ * it 0.
+ */
+#define BS_TRACED_TRAP 0u
+
+/* Threads that have a buffer, at once, in all traced processes. */
+#define BS_THREADS_MAX 65536
 
 /* Processes traced at once; forked children count. */
 #define BS_TRACED_MAX 16384

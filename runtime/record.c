@@ -1,69 +1,273 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * record.c - the entries that the stubs of lit sites call, in the middle of any function of the
- * program and of its signal handlers.
+ * program and of its signal handlers: an event goes into the buffer of its thread
+ * (include/bscope/buffer.h).
  *
- * Contract of all three: they preserve every register, those of vectors too, but the flags and
- * the registers of their own arguments, which the stub has saved; they assume nothing about the
- * alignment of the stack; they call nothing, lock nothing and make no system call.  Compiled with
- * -mgeneral-regs-only and without LTO, so that the attribute below can keep that promise.
+ * Contract of the three entries: they preserve every register, those of vectors too, but the
+ * flags and the registers of their own arguments, which the stub has saved; they assume nothing
+ * about the alignment of the stack; they lock nothing, allocate nothing, make no system call and
+ * call nothing of the C library.  Compiled with -mgeneral-regs-only and without LTO, so that the
+ * attribute can keep that promise.
  *
- * Version 0.1 has no buffers yet: the marks of lit sites travel by their USDT probe (trap mode),
- * and what comes here anyway is counted and dropped.
+ * Signal handlers.  A handler may come between any two instructions here, record events of its
+ * own, and return or jump away for good.  Therefore nothing is ever unlocked, counted back or left
+ * set: a slot is reserved by one instruction and is then nobody else's, whoever is interrupted.
+ * What is jumped away from stays uncommitted, which readers see.
+ *
+ * Threads.  Nobody but the owner adds to a buffer, so additions need no lock prefix.  A buffer is
+ * taken with one, once in the life of a thread.
  *
  * On arm64 compilers ignore the attribute, and no stub refers to these functions there; an
  * assembly shim that saves x0-x18, x30 and the flags belongs in front of them.
  */
-#include <bscope/abi.h>
-#include <bscope/control.h>
+#include <bscope/bscope.h>
 
-#define BS_PUBLIC __attribute__((visibility("default")))
-
-#if defined(__x86_64__)
-#define BS_ENTRY BS_PUBLIC __attribute__((no_caller_saved_registers))
-#else
-#define BS_ENTRY BS_PUBLIC
-#endif
-
-BS_ENTRY void bscope_record(const struct bscope_site *site, uint64_t id);
-BS_ENTRY void bscope_record2(const struct bscope_site *site, uint64_t id, uint64_t a1);
-BS_ENTRY void bscope_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2);
-
-BS_PUBLIC struct bscope_control bscope_control = {
-	.abi = BSCOPE_CONTROL_ABI,
-	.size = sizeof(struct bscope_control),
-};
+#include "runtime/runtime.h"
 
 /* One instruction, so that a signal handler on the same thread loses nothing. */
-static inline void count_unrecorded(void)
+static inline void add(uint64_t *to, uint64_t n)
 {
 #if defined(__x86_64__)
-	__asm__ __volatile__("addq $1,%0" : "+m"(bscope_control.unrecorded) : : "cc");
+	__asm__ __volatile__("addq %1,%0" : "+m"(*to) : "er"(n) : "cc");
 #else
-	bscope_control.unrecorded++;
+	*to += n;
 #endif
 }
+
+#if defined(__x86_64__)
+
+/* A search that found every buffer taken is not repeated for so many ticks: about a millisecond. */
+#define FULL_TICKS (1u << 22)
+
+/* The buffer of a thread that has none: owned by nobody.  Never written. */
+static const uint64_t nobody[BSCOPE_BUFFER_HEAD_BYTES / sizeof(uint64_t)];
+
+/*
+ * One pointer of static TLS: an array there would keep the library from being dlopened.  After
+ * fork it points to memory that was wiped, whose owner is nobody too.
+ */
+static __thread struct bscope_buffer *current
+	__attribute__((tls_model("initial-exec"))) = (struct bscope_buffer *)(uintptr_t)nobody;
+
+/* System V psABI, x86-64: the thread pointer, at the address to which it points. */
+static inline uint64_t thread_pointer(void)
+{
+	uint64_t tp;
+
+	__asm__("movq %%fs:0,%0" : "=r"(tp));
+	return tp;
+}
+
+static inline uint64_t now(void)
+{
+	uint32_t low, high;
+
+	__asm__ __volatile__("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+/*
+ * The probes of the library itself, with their operands in fixed registers.  They are fired
+ * only while somebody listens.
+ */
+#define FIRE(spelling, buffer, end)                                                        \
+	__asm__ __volatile__("990:\tnop\n" BSCOPE_ASM_NOTE(spelling, "8@%%rdi 8@%%rsi")   \
+			     :                                                             \
+			     : "D"(buffer), "S"(end), [bscope_sem] "i"(&bs_control.semaphore) \
+			     : "memory")
+
+/* All slots up to the end are reserved, and committed but for those of interrupted events. */
+static BS_ANYWHERE __attribute__((noinline)) void batch(struct bscope_buffer *b, uint64_t end)
+{
+	/* Nobody there: the slots are written over when their turn comes. */
+	if (bs_control.semaphore)
+		FIRE("batch", b, end);
+}
+
+static inline uint64_t reserve(struct bscope_buffer *b, uint64_t n)
+{
+	__asm__ __volatile__("xaddq %0,%1" : "+r"(n), "+m"(b->next) : : "memory", "cc");
+	return n;
+}
+
+/* Head of a slot that is left empty: a time, so that it is not 0 in any lap, and no site. */
+#define EMPTY (1ull << BSCOPE_SLOT_TIME_SHIFT)
+
+static inline struct bscope_slot *slot_at(struct bscope_buffer *b, uint64_t number)
+{
+	return &b->slots[number % BSCOPE_BUFFER_SLOTS];
+}
+
+/* x86 makes the two stores visible in this order; the compiler must not change it. */
+static inline void commit(struct bscope_buffer *b, uint64_t number, uint64_t head, uint64_t value)
+{
+	struct bscope_slot *slot = slot_at(b, number);
+
+	slot->value = value;
+	__asm__ __volatile__("" : : : "memory");
+	*(volatile uint64_t *)&slot->head = head | BSCOPE_SLOT_LAP(number);
+}
+
+static inline int ends_half(uint64_t end)
+{
+	return end % BSCOPE_BATCH_SLOTS == 0;
+}
+
+/*
+ * The thread has no buffer yet, or has been forked: takes a free one.  NULL where nobody would
+ * read it, or none is free; the event is counted then.  Or it has one, and a new tool wants to know.
+ */
+static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t tp)
+{
+	struct bscope_pool *pool = (struct bscope_pool *)(uintptr_t)bs_control.pool;
+	uint64_t mask = bs_control.buffers - 1; /* a power of two */
+	struct bscope_buffer *had = current;
+	uint32_t at;
+
+	if (had->owner == (tp | BSCOPE_OWNER_RENEW)) {
+		had->owner = tp;
+		if (bs_control.semaphore)
+			FIRE("buffer", had, had->next);
+		return had;
+	}
+	if (!pool || !bs_control.semaphore) {
+		add(&bs_control.unrecorded, 1);
+		return 0;
+	}
+	if (now() - pool->full_at < FULL_TICKS)
+		goto full;
+	at = __atomic_fetch_add(&pool->hint, 1, __ATOMIC_RELAXED);
+	for (uint64_t i = 0; i <= mask; i++, at++) {
+		struct bscope_buffer *b = &pool->buffers[at & mask];
+		uint64_t free = 0;
+		uint32_t used;
+
+		if (b->owner || !__atomic_compare_exchange_n(&b->owner, &free, tp, 0,
+							     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			continue;
+		if (b->next < BSCOPE_BUFFER_FIRST)
+			b->next = BSCOPE_BUFFER_FIRST;
+		used = pool->used;
+		while (used <= (at & mask) &&
+		       !__atomic_compare_exchange_n(&pool->used, &used, (at & mask) + 1, 0,
+						    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			;
+		/* A handler that took one meanwhile loses it again; it stays ours until we end. */
+		current = b;
+		if (bs_control.semaphore)
+			FIRE("buffer", b, b->next);
+		return b;
+	}
+	pool->full_at = now();
+full:
+	__atomic_fetch_add(&pool->no_buffer, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static inline struct bscope_buffer *mine(void)
+{
+	struct bscope_buffer *b = current;
+	uint64_t tp = thread_pointer();
+
+	return likely(b->owner == tp) ? b : take(tp);
+}
+
+/*
+ * The two slots of an event are neighbours: where the first is the last of a half, both are left
+ * empty and others taken.  Handlers may use up the next half meanwhile, so once more may not do.
+ */
+static BS_ANYWHERE __attribute__((noinline)) uint64_t reserve_pair(struct bscope_buffer *b,
+								   uint64_t number)
+{
+	do {
+		add(&b->extra, 2);
+		commit(b, number, EMPTY, 0);
+		commit(b, number + 1, EMPTY, 0);
+		batch(b, number + 1);
+		number = reserve(b, 2);
+	} while (ends_half(number + 1));
+	return number;
+}
+
+void bscope_record(const struct bscope_site *site, uint64_t id)
+{
+	struct bscope_buffer *b = mine();
+	uint64_t number;
+
+	if (unlikely(!b))
+		return;
+	/* Here goes the test whether the life of this object is followed (sampling). */
+	number = reserve(b, 1);
+	commit(b, number, now() << BSCOPE_SLOT_TIME_SHIFT | site->index, id);
+	if (unlikely(ends_half(number + 1)))
+		batch(b, number + 1);
+}
+
+static inline void record_pair(const struct bscope_site *site, uint64_t id, uint64_t a1,
+			       uint64_t a2)
+{
+	struct bscope_buffer *b = mine();
+	uint64_t number;
+
+	if (unlikely(!b))
+		return;
+	number = reserve(b, 2);
+	if (unlikely(ends_half(number + 1)))
+		number = reserve_pair(b, number);
+	add(&b->extra, 1);
+	commit(b, number + 1,
+	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
+		       (a2 >> BSCOPE_SLOT_TIME_BITS & BSCOPE_SLOT_INDEX_MASK),
+	       a1);
+	commit(b, number, now() << BSCOPE_SLOT_TIME_SHIFT | site->index, id);
+	if (unlikely(ends_half(number + 2)))
+		batch(b, number + 2);
+}
+
+void bscope_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
+{
+	record_pair(site, id, a1, 0);
+}
+
+void bscope_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+{
+	record_pair(site, id, a1, a2);
+}
+
+BS_PUBLIC void bscope_flush(void)
+{
+	struct bscope_buffer *b = current;
+
+	/* At the end of a half it has been sent. */
+	if (b->owner == thread_pointer() && !ends_half(b->next))
+		batch(b, b->next);
+}
+
+#else /* no stub calls these */
 
 void bscope_record(const struct bscope_site *site, uint64_t id)
 {
 	(void)site;
 	(void)id;
-	count_unrecorded();
+	add(&bs_control.unrecorded, 1);
 }
 
 void bscope_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
-	(void)site;
-	(void)id;
 	(void)a1;
-	count_unrecorded();
+	bscope_record(site, id);
 }
 
 void bscope_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	(void)site;
-	(void)id;
 	(void)a1;
 	(void)a2;
-	count_unrecorded();
+	bscope_record(site, id);
 }
+
+BS_PUBLIC void bscope_flush(void)
+{
+}
+
+#endif

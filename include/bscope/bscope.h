@@ -311,4 +311,22 @@ struct bscope_scope {
 #define BSCOPE_REGION_SCOPED(klass, ...)	BSCOPE_UNUSED((__VA_ARGS__))
 #endif
 
+/*
+ * bscope_flush() - hands what this thread has recorded to whoever is attached, now.  Tools look
+ * some times a second by themselves; this is for a thread that is about to take its memory with
+ * it: before execve, before _exit of the last thread.  Does nothing when nobody is attached.  Safe
+ * in signal handlers, but not a mark: it does not preserve registers.
+ */
+#if BSCOPE_HAS_SITES && !defined(BSCOPE_NO_RUNTIME)
+#ifdef __cplusplus
+extern "C" {
+#endif
+void bscope_flush(void);
+#ifdef __cplusplus
+}
+#endif
+#else
+#define bscope_flush() ((void)0)
+#endif
+
 #endif /* BSCOPE_BSCOPE_H */

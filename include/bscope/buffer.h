@@ -34,6 +34,7 @@ typedef unsigned int uint32_t;
  * struct bscope_slot.head of the slot of an event:
  *
  *   bits 0 to 19    index of the site (struct bscope_site.index); 0: the slot is left empty
+ *                   (its time is anything but 0)
  *   bit  20         0
  *   bits 21 to 23   lap: the slot's number / BSCOPE_BUFFER_SLOTS, its low bits
  *   bits 24 to 63   time: the low 40 bits of the time stamp counter (six minutes at 3 GHz), which
@@ -72,16 +73,20 @@ struct bscope_slot {
 struct bscope_buffer {
 	/*
 	 * The thread that has it: its thread pointer (x86-64: %fs:0).  0: free.  Taken by the
-	 * thread itself, freed by a tool when the thread has ended and its slots were read.
+	 * thread itself, freed by a tool when the thread has ended and its slots were read.  A
+	 * tool that attaches adds BSCOPE_OWNER_RENEW: the thread takes that away before its next
+	 * event, and announces itself by the probe bscope:buffer.
 	 */
 	uint64_t owner;
 	uint64_t next;	/* slots reserved so far, of all owners; only grows */
 	uint64_t extra; /* of these, slots that are no event of their own; only grows */
-	uint64_t reserved[5];
+	uint64_t tid;	/* of the owner, written by the tool, which alone knows it; 0: not known */
+	uint64_t reserved[4];
 	struct bscope_slot slots[BSCOPE_BUFFER_SLOTS];
 };
 
 #define BSCOPE_BUFFER_HEAD_BYTES 64u
+#define BSCOPE_OWNER_RENEW	 1ull
 
 /*
  * The pool: anonymous memory that the library maps at start and touches when lit.  Wiped in a

@@ -2,7 +2,7 @@
 /*
  * control.h - the control block of libbscope: what the library tells the outside about itself.
  *
- * Exported as `bscope_control`; a program or a tool may read it at any time.  A tool finds it
+ * A program may read it at any time; so may a tool, from outside, which finds it
  * without symbols: it is where the note of the probe bscope:batch says that its semaphore is.
  * Members are only ever added at the end: `size` says how many there are.
  */
@@ -23,6 +23,8 @@ struct bscope_control {
 	 * Added to without a lock: exact within one thread, low by what threads overwrote.
 	 */
 	uint64_t unrecorded;
+	/* Not 0 when the library has been set up, by its constructor. */
+	uint64_t started;
 	/* The pool (buffer.h), 0 if there is none: the memory was refused.  Bytes and buffers. */
 	uint64_t pool;
 	uint64_t pool_bytes;
@@ -34,7 +36,8 @@ struct bscope_control {
 #ifdef __cplusplus
 extern "C" {
 #endif
-extern struct bscope_control bscope_control;
+/* Of the copy of the library that the caller is linked with; valid as long as that is loaded. */
+const struct bscope_control *bscope_control(void);
 #ifdef __cplusplus
 }
 #endif

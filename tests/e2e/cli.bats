@@ -32,7 +32,7 @@ fails() {
 	fails 64 'not a duration' "$TRACE" -p 1 -d -1
 	fails 64 'not an age' "$TRACE" -p 1 --older-than=soon
 	fails 64 'not a size' "$TRACE" -p 1 --buffer=12Q
-	fails 64 'not in version' "$TRACE" -p 1 -m jump
+	fails 64 'not in version' "$TRACE" -p 1 -m self
 	fails 64 'no such mode' "$TRACE" -p 1 -m turbo
 	fails 64 'no such format' "$TRACE" -p 1 --format=xml
 	fails 64 'knows malloc alone' "$TRACE" --preload=socks -- true

@@ -275,9 +275,10 @@ lit()
 	lit clang -O2 -fPIC -flto -fuse-ld=lld
 }
 
-@test "runtime: exports its entries and the control block only, and uses no vector registers" {
+@test "runtime: exports its entries, the control block and bscope_flush only, and uses no vector registers" {
 	run sh -c "nm -D --defined-only $B/libbscope.so.0 | awk '\$2 != \"A\" { print \$3 }' | sort"
 	[ "$output" = "bscope_control@@BSCOPE_0.1
+bscope_flush@@BSCOPE_0.1
 bscope_record2@@BSCOPE_0.1
 bscope_record3@@BSCOPE_0.1
 bscope_record@@BSCOPE_0.1" ]

@@ -11,7 +11,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	for round in $(seq 20); do
 		counted 4 20000 60
 		sleep 0.4
-		"$TRACE" -q -p "$PID" -d 0.8 --format=json -o "$(report)"
+		"$TRACE" -q -m trap -p "$PID" -d 0.8 --format=json -o "$(report)"
 		enough "$PID"
 		counts_agree || { echo "round $round"; false; }
 		unhurt
@@ -23,7 +23,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	counted 4 0 60
 	sleep 0.3
 	# A small buffer and a tool that sleeps most of the time: it must lose.
-	"$TRACE" -q -p "$PID" -d 1.5 --buffer=64K --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$PID" -d 1.5 --buffer=64K --format=json -o "$(report)"
 	enough "$PID"
 	unhurt
 	json '.events.lost > 0'
@@ -40,7 +40,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "the hits by site are the marks by kind" {
 	counted 2 5000 60
 	sleep 0.3
-	"$TRACE" -q -p "$PID" -d 0.5 --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$PID" -d 0.5 --format=json -o "$(report)"
 	json '([.sites[].hits] | add) == .events.received'
 	json '.sites | length == 13 and all(.[]; .lit and .class == "thing" and (.file | endswith("counted.c")) and .function == "site_" + .kind)'
 }
@@ -48,7 +48,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "a dead main thread: counts exact" {
 	counted 4 10000 60 headless
 	sleep 0.4
-	"$TRACE" -q -p "$PID" -d 0.8 --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$PID" -d 0.8 --format=json -o "$(report)"
 	enough "$PID"
 	counts_agree
 	unhurt
@@ -61,7 +61,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	two=$PID
 	counted 2 10000 60
 	sleep 0.5
-	"$TRACE" -q -p "$one,$two" -d 1 --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$one,$two" -d 1 --format=json -o "$(report)"
 	enough "$one" "$two" "$PID"
 	counts_agree "$BATS_TEST_TMPDIR/log.$one $BATS_TEST_TMPDIR/log.$two"
 	unhurt
@@ -72,7 +72,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "fork while attached: the child's marks are exact too" {
 	counted 2 5000 2 fork
 	sleep 0.2
-	"$TRACE" -q -p "$PID" --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$PID" --format=json -o "$(report)"
 	wait "$PID" || true
 	# Attached until both have ended: what was sure is what was hit, but for the attach itself.
 	counts_agree
@@ -83,7 +83,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "exec while attached: counts exact over both lives" {
 	counted 2 5000 2 exec
 	sleep 0.2
-	"$TRACE" -q -p "$PID" --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$PID" --format=json -o "$(report)"
 	wait "$PID" || true
 	counts_agree
 	jq -e -s 'length == 2' "$OUT"
@@ -91,7 +91,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 
 @test "-- COMMAND: every mark from the first to the last" {
 	OUT=$BATS_TEST_TMPDIR/out
-	"$TRACE" -q --format=json -o "$(report)" -- "$PROGRAMS/counted" 4 5000 1 >"$OUT"
+	"$TRACE" -q -m trap --format=json -o "$(report)" -- "$PROGRAMS/counted" 4 5000 1 >"$OUT"
 	jq -e -s --slurpfile r "$(report)" '.[0].total == $r[0].events.by_kind' "$OUT"
 	json '.events.lost == 0 and .events.written == .events.received'
 	json '.processes | length == 1 and .[0].exited and .[0].comm == "counted"'
@@ -100,12 +100,13 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "sites that the filter leaves out stay no-ops: no hits, bytes unchanged while attached" {
 	counted 2 10000 60
 	sleep 0.3
-	"$TRACE" -q -p "$PID" -d 1 -f kind=new,drop --format=json -o "$(report)" &
+	"$TRACE" -q -m trap -p "$PID" -d 1 -f kind=new,drop --format=json -o "$(report)" &
 	tool=$!
 	sleep 0.7
 	# The bytes of every probe in the live process, by the addresses of readelf and /proc.
 	base=$(awk -v exe="$PROGRAMS/counted" '$6 == exe { split($1, a, "-"); print a[1]; exit }' "/proc/$PID/maps")
 	readelf -nW "$PROGRAMS/counted" | awk '/Name:/ { name = $2 } /Location:/ { sub(",", "", $2); print name, $2 }' |
+		grep -Ev '^(batch|buffer) ' |
 		sort -u >"$BATS_TEST_TMPDIR/probes"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/probes")" -eq 13 ]
 	while read -r name at; do
@@ -128,7 +129,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "killed by SIGKILL: the kernel takes the breakpoints away, the program goes on" {
 	counted 2 10000 60
 	sleep 0.3
-	"$TRACE" -q -p "$PID" &
+	"$TRACE" -q -m trap -p "$PID" &
 	tool=$!
 	sleep 0.7
 	kill -KILL "$tool"
@@ -139,7 +140,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "a child whose fork did not fit into the buffer is followed to its end" {
-	"$TRACE" -q --buffer=64K --format=json -o "$(report)" -- "$PROGRAMS/orphan"
+	"$TRACE" -q -m trap --buffer=64K --format=json -o "$(report)" -- "$PROGRAMS/orphan"
 	json '.events.written == 5100 and .events.lost > 0 and .events.written == .events.received + .events.lost'
 	json '.processes | length == 2 and all(.[]; .exited)'
 }
@@ -147,7 +148,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "Ctrl-C prints the report" {
 	counted 2 5000 60
 	sleep 0.3
-	"$TRACE" -q -p "$PID" --format=json -o "$(report)" &
+	"$TRACE" -q -m trap -p "$PID" --format=json -o "$(report)" &
 	tool=$!
 	sleep 0.8
 	kill -INT "$tool"
@@ -158,7 +159,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "the process ends while attached: the report comes by itself" {
 	counted 2 5000 1
 	sleep 0.3
-	"$TRACE" -q -p "$PID" --format=json -o "$(report)"
+	"$TRACE" -q -m trap -p "$PID" --format=json -o "$(report)"
 	json '.processes[0].exited'
 	counts_agree
 }
@@ -166,7 +167,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 @test "--older-than lists what is old enough, and no more of it" {
 	need_bpf
 	start "$PROGRAMS/leaky" 60
-	"$TRACE" -q -p "$PID" -d 3 --older-than=1.5 --format=json >"$BATS_TEST_TMPDIR/report.json"
+	"$TRACE" -q -m trap -p "$PID" -d 3 --older-than=1.5 --format=json >"$BATS_TEST_TMPDIR/report.json"
 	# Requests live for a third of a second; half of the peers are younger.
 	json '([.origins[].class] | contains(["peer", "request"]))
 		and ([.older_than.origins[].class] | contains(["peer"]) and (contains(["request"]) | not))

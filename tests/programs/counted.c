@@ -4,12 +4,13 @@
  *
  * usage: counted THREADS MARKS_PER_SECOND_AND_THREAD SECONDS [fork|exec|headless]
  *
- * A rate of 0 is full speed.  Each thread goes round all kinds of marks.  Before and after each
- * mark it reads the byte of the site's probe in its own text: a breakpoint (0xcc) both times
- * means that the mark was hit (sure), one of the two that nobody can tell (unsure).
+ * A rate of 0 is full speed; a thread that had to wait for a CPU does not catch up.  Each thread goes round all kinds of marks.  Before and after each
+ * mark it reads two bytes of the site in its own text, the probe's and the first of the switch: a
+ * breakpoint (0xcc) or a jump (0xe9) both times means that the mark was hit (sure), one of the two
+ * that nobody can tell (unsure).
  *
  * With COUNTED_LOG=PREFIX in its environment it also writes to PREFIX.PID the time after each mark
- * that found a breakpoint.  Afterwards
+ * that found a breakpoint or a jump.  Afterwards
  *
  *   counted count START END FILE...
  *
@@ -34,6 +35,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -145,17 +147,22 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+static bool is_lit(unsigned kind)
+{
+	return probes[kind][0] == 0xcc || probes[kind][1] == 0xe9;
+}
+
 static void mark(struct worker *w, unsigned kind, uint64_t id, uint64_t arg)
 {
-	unsigned char before = *probes[kind], after;
+	bool before = is_lit(kind), after;
 	struct counts *c = &w->counts;
 
 	sites[kind](id, arg);
-	after = *probes[kind];
+	after = is_lit(kind);
 	c->total[kind]++;
-	if ((before == 0xcc || after == 0xcc) && w->log && w->nlog < LOG_MAX)
+	if ((before || after) && w->log && w->nlog < LOG_MAX)
 		w->log[w->nlog++] = now_ns() * 16 + kind;
-	if (before == 0xcc && after == 0xcc)
+	if (before && after)
 		c->sure[kind]++;
 	else if (before != after)
 		c->unsure[kind]++;
@@ -199,6 +206,8 @@ static void *run(void *arg)
 				struct timespec ts = {(time_t)(due / 1000000000ull),
 						      (long)(due % 1000000000ull)};
 
+				if (due + 10000000ull < now)
+					start += now - due;
 				if (due > now)
 					clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 			}

@@ -100,16 +100,17 @@ static int light_all(void)
 int main(void)
 {
 	const struct itimerval every = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+	const struct bscope_control *control = bscope_control();
 	uint64_t marks = 0, dark, lit, counted, sent;
 
-	if (bscope_control.abi != BSCOPE_CONTROL_ABI ||
-	    bscope_control.size != sizeof(bscope_control) || bscope_control.unrecorded) {
+	if (control->abi != BSCOPE_CONTROL_ABI || control->size != sizeof(*control) ||
+	    control->unrecorded) {
 		fprintf(stderr, "control block\n");
 		return 1;
 	}
 	dark = compute(200000, &marks);
 	printf("dark %016" PRIx64 "\n", dark);
-	if (bscope_control.unrecorded) {
+	if (control->unrecorded) {
 		fprintf(stderr, "dark sites reached the library\n");
 		return 1;
 	}
@@ -125,7 +126,7 @@ int main(void)
 		compute(1000, &marks);
 	setitimer(ITIMER_REAL, &never, NULL);
 	printf("lit  %016" PRIx64 "\n", lit);
-	counted = *(volatile uint64_t *)&bscope_control.unrecorded;
+	counted = *(const volatile uint64_t *)&control->unrecorded;
 	sent = marks + (uint64_t)signals;
 	printf("counted %" PRIu64 " of %" PRIu64 "\n", counted, sent);
 	return dark != lit || counted != sent;

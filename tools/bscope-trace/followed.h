@@ -9,6 +9,14 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+/* How the sites of a process are lit; see lighting.h. */
+enum bs_lit {
+	BS_LIT_NONE = 0,
+	BS_LIT_TRAP = 1,
+	BS_LIT_JUMP = 2,
+	BS_LIT_SHARES = 3, /* a vfork child: it runs in its parent's memory */
+};
+
 struct bs_process {
 	pid_t pid;
 	bool alive;
@@ -16,6 +24,15 @@ struct bs_process {
 	uint64_t cpu_last_ns;  /* at the last look */
 	char comm[32];
 	char exe[256];
+	/* of lighting.c */
+	enum bs_lit how;
+	bool no_jumps;	      /* for good; why says the reason */
+	unsigned tries;	      /* that failed */
+	uint64_t next_try_ns; /* CLOCK_MONOTONIC */
+	uint32_t plan;	      /* of its switches; 0: none */
+	uint64_t mapped;      /* what code it had mapped when it was lit */
+	uint64_t lit_ns;      /* since when by jumps */
+	char why[1024];
 	UT_hash_handle hh;
 };
 

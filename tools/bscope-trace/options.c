@@ -35,11 +35,12 @@ static const struct argp_option options[] = {
 	 "narrows; the other sites stay no-ops",
 	 1},
 	{NULL, 0, NULL, 0, "How:", 2},
-	{"mode", 'm', "auto|trap", 0, "How to light sites (default: auto, which is trap)", 2},
+	{"mode", 'm', "auto|jump|trap", 0,
+	 "How to light sites (default: auto, which is jump where possible, else trap)", 2},
 	{"duration", 'd', "SECONDS", 0,
 	 "Stop after this long (default: until Ctrl-C or until the processes end)", 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
-	 "Size of the ring buffer, with K, M or G (default: 32M); raise it when events are lost",
+	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
 	 2},
 	{NULL, 0, NULL, 0, "What to print:", 3},
 	{"list", 'l', NULL, 0, "Print the sites of the process or of --binary and exit", 3},
@@ -118,11 +119,18 @@ static void pids_add(struct bs_options *o, const char *list)
 
 static void mode_set(struct bs_options *o, const char *mode)
 {
-	if (!strcmp(mode, "jump") || !strcmp(mode, "self"))
-		usage_error("-m %s: not in version %s: use -m trap", mode, BSCOPE_VERSION);
-	if (strcmp(mode, "auto") && strcmp(mode, "trap"))
-		usage_error("-m %s: no such mode: use auto or trap", mode);
-	o->mode = mode;
+	static const char *const names[] = {
+		[BS_MODE_AUTO] = "auto", [BS_MODE_JUMP] = "jump", [BS_MODE_TRAP] = "trap"};
+
+	if (!strcmp(mode, "self"))
+		usage_error("-m %s: not in version %s: use -m auto", mode, BSCOPE_VERSION);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(mode, names[i])) {
+			o->mode = (enum bs_mode)i;
+			return;
+		}
+	}
+	usage_error("-m %s: no such mode: use auto, jump or trap", mode);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -234,7 +242,6 @@ void bs_options_parse(struct bs_options *o, int argc, char **argv)
 	int err;
 
 	memset(o, 0, sizeof(*o));
-	o->mode = "auto";
 	argp_err_exit_status = BS_EXIT_USAGE;
 	err = argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, o);
 	if (err)

@@ -10,6 +10,12 @@
 
 struct bs_filter;
 
+enum bs_mode {
+	BS_MODE_AUTO = 0, /* jumps where possible, else traps */
+	BS_MODE_JUMP = 1,
+	BS_MODE_TRAP = 2,
+};
+
 #define BS_EXIT_FAILED 1
 #define BS_EXIT_USAGE  64
 
@@ -18,7 +24,7 @@ struct bs_options {
 	size_t npids;
 	char **command; /* NULL-terminated, points into argv; NULL without COMMAND */
 	bool preload;
-	const char *mode;     /* "auto" or "trap" */
+	enum bs_mode mode;
 	uint64_t duration_ns; /* 0: until stopped */
 	struct bs_filter *filter;
 	bool list;

@@ -159,26 +159,49 @@ static void fill_processes(struct fill *f, struct bs_report *r)
 	r->processes = rows;
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 static void fill_events(struct fill *f, struct bs_report *r)
 {
 	static const char ring_text[] =
 		"ring buffer full: raise --buffer or light fewer sites with -f";
 	const struct bs_collect_counts *c = &f->s->counts;
-	struct bs_report_reason *reasons = keep(f, 4, sizeof(*reasons));
+	const struct bs_buffers_counts *j = &f->s->jumps;
+	struct bs_report_reason *reasons = keep(f, 6, sizeof(*reasons));
 	struct bs_model_totals t;
-	uint64_t known;
+	uint64_t traps, jumps, ring, no_buffer, abandoned, unaccounted, at_most;
 
 	bs_model_totals(f->s->model, &t);
-	r->written = c->sum.written + c->missed;
-	r->received = c->received;
+	r->written = c->sum.written + c->missed + j->written;
+	r->received = c->received + j->received;
+	at_most = j->at_most;
+	/* Of children that nobody knew of; of all others it is known what was not seen. */
+	if (c->sum.life_lost)
+		at_most += c->sum.last_lost * BSCOPE_BATCH_SLOTS;
+	r->written_at_most = at_most ? r->written + at_most : 0;
 	/*
 	 * written is counted before anything can fail, received here, lost where it was lost.  A
 	 * difference between them would be a defect of this tool: it is shown, not hidden.
 	 */
-	known = c->sum.lost_ring + c->sum.lost_spec + c->missed;
 	r->lost = r->written > r->received ? r->written - r->received : 0;
+	traps = less(c->sum.written + c->missed, c->received);
+	ring = c->sum.lost_ring;
+	unaccounted = less(traps, ring + c->sum.lost_spec + c->missed);
+	/*
+	 * Of buffers the program itself counts what it writes.  What did not come, though nobody
+	 * abandoned it, was jumped over: it had been written over before it was read.
+	 */
+	jumps = less(j->written, j->received);
+	no_buffer = jumps < j->no_buffer ? jumps : j->no_buffer;
+	jumps -= no_buffer;
+	abandoned = jumps < j->abandoned ? jumps : j->abandoned;
+	jumps -= abandoned;
+	*(j->skipped ? &ring : &unaccounted) += jumps;
 	if (reasons) {
-		reasons[0] = (struct bs_report_reason){"ring_full", ring_text, c->sum.lost_ring};
+		reasons[0] = (struct bs_report_reason){"ring_full", ring_text, ring};
 		reasons[1] = (struct bs_report_reason){
 			"not_run",
 			"the kernel did not run the probe's program (it was busy with another)",
@@ -187,10 +210,17 @@ static void fill_events(struct fill *f, struct bs_report *r)
 			"no_site", "a site that the table does not know: a defect of bscope-trace",
 			c->sum.lost_spec};
 		reasons[3] = (struct bs_report_reason){
+			"no_buffer", "more threads at once than the program has buffers for",
+			no_buffer};
+		reasons[4] = (struct bs_report_reason){
+			"abandoned",
+			"the thread ended, or jumped out of a signal handler, in the middle of it",
+			abandoned};
+		reasons[5] = (struct bs_report_reason){
 			"unaccounted", "nobody knows where: a defect of bscope-trace",
-			r->lost - known};
+			unaccounted};
 		r->reasons = reasons;
-		r->nreasons = 4;
+		r->nreasons = 6;
 	}
 	for (size_t k = 0; k < 16; k++)
 		r->by_kind[k] = t.marks[k];
@@ -202,12 +232,11 @@ static void fill_events(struct fill *f, struct bs_report *r)
 	r->vanished = t.vanished;
 	r->exited = t.exited;
 	r->unknown = t.unknown;
-	if (r->received > r->written || known > r->lost)
+	if (r->received > r->written || j->received > j->written || c->received > c->sum.written)
 		note(f,
-		     "the counts contradict each other (%llu written, %llu received, %llu lost): a "
-		     "defect of bscope-trace",
-		     (unsigned long long)r->written, (unsigned long long)r->received,
-		     (unsigned long long)known);
+		     "the counts contradict each other (%llu written, %llu received): a defect of "
+		     "bscope-trace",
+		     (unsigned long long)r->written, (unsigned long long)r->received);
 	if (f->s->decoder.bad)
 		note(f, "%llu records could not be decoded: a defect of bscope-trace",
 		     (unsigned long long)f->s->decoder.bad);
@@ -355,14 +384,53 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	const struct bs_session *s = f->s;
 	uint64_t cpu = bs_followed_cpu_ns(&s->followed);
 
-	r->ns_per_event = bs_collect_ns_per_hit(s->collect);
-	r->cpu_percent = cpu ? 100.0 * r->ns_per_event * (double)r->written / (double)cpu : -1;
+	double traps = (double)less(r->written, s->jumps.written);
+	double jumps = (double)s->jumps.written, pairs = (double)s->jumps.extra, ns;
+
+	if (pairs > jumps)
+		pairs = jumps;
+	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
+	r->ns_per_event = jumps > 0 && s->lighting.jumped ? ns / jumps :
+							    bs_collect_ns_per_hit(s->collect);
+	ns += bs_collect_ns_per_hit(s->collect) * traps;
+	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
 	/* Processes that came and went between two looks leave too little CPU time behind. */
 	if (r->cpu_percent > 100)
 		r->cpu_percent = -1;
 	r->tool_cpu_percent =
 		r->duration_ns ? 100.0 * (double)s->tool_cpu_ns / (double)r->duration_ns : 0;
-	r->pause_us = 0; /* trap mode stops nobody */
+	r->pause_us = (double)s->lighting.pause_ns / 1e3;
+}
+
+/* Which sites and processes are not lit as the mode says, and why. */
+static void fill_lighting_notes(struct fill *f)
+{
+	const struct bs_session *s = f->s;
+	const struct bs_lighting *l = &s->lighting;
+	size_t by_why[BS_JUMP_WHYS] = {0};
+
+	if (l->no_jumps)
+		note(f, "sites are lit by traps: %s", l->no_jumps);
+	for (size_t i = 0; i < s->followed.n; i++)
+		if (s->followed.v[i]->no_jumps && s->followed.v[i]->why[0])
+			note(f, "lit by traps: %s", s->followed.v[i]->why);
+	if (!l->jumped)
+		return;
+	for (size_t i = 0; i < l->nmodules; i++)
+		for (size_t k = BS_JUMP_OK + 1; k < BS_JUMP_WHYS; k++)
+			by_why[k] += l->modules[i].why[k];
+	for (size_t k = BS_JUMP_OK + 1; k < BS_JUMP_WHYS; k++)
+		if (by_why[k])
+			note(f, "%zu site%s lit by traps: %s", by_why[k],
+			     by_why[k] == 1 ? " is" : "s are", bs_jump_why((enum bs_jump_why)k));
+	if (l->foreign)
+		note(f,
+		     "%zu sites were not lit: somebody else has changed their code (another tool's "
+		     "breakpoint?)",
+		     l->foreign);
+	if (l->elsewhere)
+		note(f, "%zu sites were not lit: they do not call a libbscope that we know",
+		     l->elsewhere);
 }
 
 static void fill_notes(struct fill *f, struct bs_report *r)
@@ -377,7 +445,13 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "%zu of %zu sites were left as no-ops by -f: what they would have said is not "
 		     "in these numbers",
 		     dark, r->nsites);
-	if (s->bystanders)
+	fill_lighting_notes(f);
+	if (r->written_at_most)
+		note(f,
+		     "processes went before their last events could be read: at most %llu more were "
+		     "written",
+		     (unsigned long long)(r->written_at_most - r->written));
+	if (s->bystanders && !s->lighting.jumped)
 		note(f,
 		     "%zu other process%s the same files mapped: trap mode slows %s too, without "
 		     "recording",
@@ -419,8 +493,8 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	if (f.failed)
 		goto out;
 	r->version = BSCOPE_VERSION;
-	r->mode = "trap";
-	r->method = bs_collect_method(s->collect);
+	r->mode = s->lighting.jumped ? "jump" : "trap";
+	r->method = s->lighting.jumped ? NULL : bs_collect_method(s->collect);
 	r->clock = "precise";
 	r->sample = 1;
 	r->start_ns = s->start_real_ns;

@@ -33,11 +33,22 @@
 /* 48 MB of held events at most. */
 #define ORDER_MAX_HELD (1u << 20)
 
+/*
+ * Buffers are looked at this often: an event of a thread that makes few is no older when it is
+ * seen.  One that is on its way for longer than this holds nothing up any more.
+ */
+#define DRAIN_NS    (100 * NS_PER_MS)
+#define HOLD_MAX_NS (500 * NS_PER_MS)
+/* After the last site is dark, events on their way are waited for so long. */
+#define LAST_NS (200 * NS_PER_MS)
+
 #define POLL_MS	      50
 #define TICK_NS	      (250 * NS_PER_MS)
 #define MODEL_TICK_NS (50 * NS_PER_MS)
 /* New libraries (dlopen) and processes that went without a record are noticed this often. */
 #define SCAN_NS (NS_PER_S / 2)
+/* Who is lit by traps may turn out to be better lit by jumps. */
+#define SCAN_TRAP_NS (50 * NS_PER_MS)
 /* After an exec the dynamic linker maps libraries: look more often for a while. */
 #define SCAN_EXEC_NS  (5 * NS_PER_MS)
 #define SCAN_OFTEN_NS (NS_PER_S / 2)
@@ -76,73 +87,51 @@ static bool module_known(const struct bs_session *s, const struct bs_module *m)
 	return false;
 }
 
-/* Takes the module over, numbers its sites and lights the chosen ones (if collect is there). */
-static int module_light(struct bs_session *s, struct bs_module *m, struct bs_error *err)
+/* Takes the module over and numbers its sites. */
+static int module_take(struct bs_session *s, struct bs_module *m, struct bs_error *err)
 {
-	uint32_t first, n, chosen = 0;
-	struct bs_module **grown;
-	struct bs_light *light;
-	int ret;
+	struct bs_module **grown = reallocarray(s->modules, s->nmodules + 1, sizeof(*grown));
 
-	grown = reallocarray(s->modules, s->nmodules + 1, sizeof(*grown));
 	if (!grown) {
 		bs_module_free(m);
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	}
 	s->modules = grown;
 	s->modules[s->nmodules++] = m;
-	ret = bs_sites_add(s->sites, m, s->options->filter, &first, &n);
-	if (ret)
-		return bs_error_set(err, ret, "out of memory for the sites of %s", m->path);
-	light = calloc(n ? n : 1, sizeof(*light));
-	if (!light)
-		return bs_error_set(err, -ENOMEM, "out of memory for the sites of %s", m->path);
-	for (uint32_t i = first; i < first + n; i++) {
-		const struct bs_expansion *e = bs_sites_get(s->sites, i);
-
-		if (!e->chosen)
-			continue;
-		light[chosen].index = i;
-		light[chosen].probe_offset = e->site->probe_offset;
-		light[chosen].semaphore_offset = e->site->semaphore_offset;
-		light[chosen].spec = e->site->spec;
-		chosen++;
-	}
-	if (chosen)
-		ret = bs_collect_light(s->collect, m->fd, m->path, light, chosen, err);
-	free(light);
-	if (!ret && s->options->verbose)
-		fprintf(stderr, "bscope-trace: %s: %u of %u sites lit (%s)\n", m->path, chosen, n,
-			bs_collect_method(s->collect));
-	return ret;
+	return bs_lighting_add(&s->lighting, m, err);
 }
 
-/* Lights whatever pid has mapped that is not known yet.  Errors are notes: the rest goes on. */
-static void process_scan(struct bs_session *s, pid_t pid)
+/* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
+static void process_scan(struct bs_session *s, struct bs_process *p)
 {
 	struct bs_module **added = NULL;
 	struct bs_error err = {0};
 	size_t n = 0;
-	int ret = bs_process_modules(pid, s->modules, s->nmodules, &added, &n, &err);
+	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
 
 	/* What cannot be read of a process that is just ending is no trouble. */
-	if (err.text[0] && ret != -ESRCH && bs_process_alive(pid))
+	if (err.text[0] && ret != -ESRCH && bs_process_alive(p->pid))
 		trouble_note(s, &err);
 	if (ret)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		const char *path = added[i]->path;
+		bool sites = added[i]->nsites;
 		size_t known = s->nmodules;
 
 		memset(&err, 0, sizeof(err));
-		if (module_light(s, added[i], &err))
+		if (module_take(s, added[i], &err))
 			trouble_note(s, &err);
-		if (s->nmodules == known || s->nlate++)
+		if (!sites || s->nmodules == known || s->nlate++)
 			continue;
 		s->late_path = path;
 		s->late_ns = clock_ns(CLOCK_MONOTONIC);
 	}
 	free(added);
+	memset(&err, 0, sizeof(err));
+	ret = bs_lighting_process(&s->lighting, p, false, &err);
+	if (ret && ret != -ESRCH && bs_process_alive(p->pid))
+		trouble_note(s, &err);
 }
 
 /*
@@ -170,7 +159,7 @@ static bool script_interpreter(const char *path, char *interpreter, size_t size)
 }
 
 /* The file of a COMMAND, or the preload library, before anything runs it. */
-static int file_light(struct bs_session *s, const char *path, bool must, struct bs_error *err)
+static int file_take(struct bs_session *s, const char *path, bool must, struct bs_error *err)
 {
 	struct bs_module *m = NULL;
 	struct bs_error why = {0};
@@ -193,11 +182,11 @@ static int file_light(struct bs_session *s, const char *path, bool must, struct 
 					      "%s: no sites in it: is it our library?", path)
 			       : 0;
 	}
-	return module_light(s, m, err);
+	return module_take(s, m, err);
 }
 
 /* The COMMAND's file, or if it is a script the program that interprets it. */
-static int command_light(struct bs_session *s, const char *path, struct bs_error *err)
+static int command_take(struct bs_session *s, const char *path, struct bs_error *err)
 {
 	char file[PATH_MAX];
 
@@ -206,7 +195,7 @@ static int command_light(struct bs_session *s, const char *path, struct bs_error
 	for (int depth = 0; depth < 5; depth++)
 		if (!script_interpreter(file, file, sizeof(file)))
 			break;
-	return file_light(s, file, false, err);
+	return file_take(s, file, false, err);
 }
 
 static int processes_read(struct bs_session *s, struct bs_error *err)
@@ -231,8 +220,8 @@ static bool process_maps_known(const struct bs_session *s, pid_t pid, size_t kno
 	return false;
 }
 
-/* Reads and lights all modules of the given processes; unlike process_scan, errors end it. */
-static int processes_light(struct bs_session *s, struct bs_error *err)
+/* Reads all modules of the given processes; unlike process_scan, errors end it. */
+static int processes_take(struct bs_session *s, struct bs_error *err)
 {
 	const struct bs_options *o = s->options;
 
@@ -264,9 +253,24 @@ static int processes_light(struct bs_session *s, struct bs_error *err)
 			if (ret)
 				bs_module_free(added[k]); /* after the first error */
 			else
-				ret = module_light(s, added[k], err);
+				ret = module_take(s, added[k], err);
 		}
 		free(added);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Errors end it here, too: nothing is half attached. */
+static int processes_light(struct bs_session *s, struct bs_error *err)
+{
+	/* A COMMAND does not run yet: its files are lit, and it is lit by jumps when it does. */
+	if (s->command)
+		return s->options->mode == BS_MODE_JUMP ? 0 : bs_lighting_traps(&s->lighting, err);
+	for (size_t i = 0; i < s->followed.n; i++) {
+		int ret = bs_lighting_process(&s->lighting, s->followed.v[i], true, err);
+
 		if (ret)
 			return ret;
 	}
@@ -318,65 +322,6 @@ static int trace_all(struct bs_session *s, struct bs_error *err)
 	return 0;
 }
 
-int bs_session_new(const struct bs_options *o, struct bs_command *command, const char *preload,
-		   struct bs_session **out, struct bs_error *err)
-{
-	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
-				     .log = o->verbose ? log_line : NULL};
-	struct bs_session *s = calloc(1, sizeof(*s));
-	struct bs_model_opts mo = {0};
-	int ret = -ENOMEM;
-
-	if (!s)
-		return bs_error_set(err, -ENOMEM, "out of memory");
-	s->options = o;
-	s->command = command;
-	s->sites = bs_sites_new();
-	s->order = bs_order_new(ORDER_MAX_HELD);
-	s->code = bs_code_new();
-	if (!s->sites || !s->order || !s->code) {
-		bs_error_set(err, ret, "out of memory");
-		goto fail;
-	}
-	s->decoder =
-		(struct bs_decoder){.sites = s->sites, .code = bs_code_intern, .code_ctx = s->code};
-	ret = processes_read(s, err);
-	if (ret)
-		goto fail;
-	ret = bs_collect_new(&co, &s->collect, err);
-	if (ret)
-		goto fail;
-	/* First the set of processes, then the sites: from the first hit on every count is exact.
-	 */
-	ret = trace_all(s, err);
-	if (ret)
-		goto fail;
-	if (preload)
-		ret = file_light(s, preload, true, err);
-	if (!ret && command)
-		ret = command_light(s, command->path, err);
-	if (!ret)
-		ret = processes_light(s, err);
-	if (!ret && s->nmodules && !any_chosen(s))
-		ret = bs_error_set(err, -ENOENT, "-f: no site matches: see the sites with --list");
-	if (ret)
-		goto fail;
-	bystanders_count(s);
-	s->start_real_ns = clock_ns(CLOCK_REALTIME);
-	s->start_ns = s->watermark_ns = mo.start_ns = bs_collect_start(s->collect);
-	s->tool_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	s->model = bs_model_new(&mo);
-	if (!s->model) {
-		ret = bs_error_set(err, -ENOMEM, "out of memory");
-		goto fail;
-	}
-	*out = s;
-	return 0;
-fail:
-	bs_session_free(s);
-	return ret;
-}
-
 static void exec_names(struct bs_process *p, const struct bs_event *ev)
 {
 	char comm[16];
@@ -388,24 +333,30 @@ static void exec_names(struct bs_process *p, const struct bs_event *ev)
 
 static void life_event(struct bs_session *s, const struct bs_event *ev)
 {
-	struct bs_process *p = bs_followed_find(&s->followed, (pid_t)ev->pid);
+	struct bs_process *p = bs_followed_find(&s->followed, (pid_t)ev->pid), *child;
 
 	switch (ev->type) {
 	case BS_EVENT_FORK:
-		bs_followed_add(&s->followed, (pid_t)ev->arg, p);
+		child = bs_followed_add(&s->followed, (pid_t)ev->arg, p);
+		if (p && child)
+			bs_lighting_fork(&s->lighting, p, child, ev->id);
 		bs_code_fork(s->code, ev->pid, (uint32_t)ev->arg);
 		break;
 	case BS_EVENT_EXEC:
 		bs_code_invalidate(s->code, ev->pid);
-		if (p)
+		if (p) {
 			exec_names(p, ev);
+			bs_lighting_exec(&s->lighting, p);
+		}
 		/* Its dynamic linker is at work. */
 		s->next_scan_ns = 0;
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
 		break;
 	case BS_EVENT_EXIT:
-		if (p)
+		if (p) {
+			bs_lighting_exit(&s->lighting, p);
 			bs_followed_exit(&s->followed, p);
+		}
 		break;
 	}
 }
@@ -426,24 +377,177 @@ static int release(struct bs_session *s, uint64_t watermark)
 	return ret < 0 ? ret : 0;
 }
 
-/* One raw record: decoded and put in line.  What cannot be decoded is counted by the decoder. */
-static int record_take(void *ctx, const void *data, size_t size)
+/* An event is put in line.  One poll can bring more than is to be held: the oldest go on. */
+static int event_push(void *ctx, const struct bs_event *ev)
 {
 	struct bs_session *s = ctx;
-	struct bs_event ev;
-	int ret;
+	int ret = bs_order_push(s->order, ev);
 
-	if (bs_decode(&s->decoder, data, size, &ev))
-		return 0;
-	if (ev.type == BS_EVENT_MARK)
-		s->marks++;
-	else
-		life_event(s, &ev);
-	ret = bs_order_push(s->order, &ev);
-	/* One poll can bring more than is to be held: the oldest go on. */
+	s->marks += ev->type == BS_EVENT_MARK;
 	if (!ret && bs_order_full(s->order))
 		ret = release(s, s->watermark_ns);
 	return ret;
+}
+
+/* One raw record: decoded and put in line.  What cannot be decoded is counted by the decoder. */
+static int record_take(void *ctx, const void *data, size_t size)
+{
+	const struct bs_ring_event *rec = data;
+	struct bs_session *s = ctx;
+	struct bs_event ev;
+
+	if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
+		s->reference_tsc = bs_tsc_now();
+		return bs_buffers_record(s->buffers, data, size);
+	}
+	if (bs_decode(&s->decoder, data, size, &ev))
+		return 0;
+	if (ev.type != BS_EVENT_MARK)
+		life_event(s, &ev);
+	return event_push(s, &ev);
+}
+
+/* Slots of a thread's buffer, from the ring or from its memory. */
+static int slots_take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
+		      size_t n)
+{
+	struct bs_session *s = ctx;
+
+	return bs_decode_slots(&s->decoder, pid, tid, slots, n, &s->tsc, s->reference_tsc,
+			       event_push, s);
+}
+
+static uint32_t buffer_owner(void *ctx, uint32_t pid, uint64_t buffer)
+{
+	struct bs_session *s = ctx;
+
+	return bs_collect_owner(s->collect, pid, buffer);
+}
+
+/*
+ * Looks at all buffers: copies what is in memory, takes what the ring has, which is older, and
+ * then the copies.  Everything up to the moment before has been seen then, but for events whose
+ * threads were interrupted on the way: they hold the watermark back, not for ever.
+ */
+static int drain(struct bs_session *s, bool last, size_t *waiting)
+{
+	uint64_t before, hold, start_ns;
+	int ret;
+
+	bs_tsc_sync(&s->tsc);
+	ret = bs_buffers_read(s->buffers, &hold);
+	if (ret)
+		return ret;
+	start_ns = bs_tsc_ns(&s->tsc, hold);
+	do
+		ret = bs_collect_poll(s->collect, 0, record_take, s, &before);
+	while (ret == -EINTR);
+	if (ret < 0)
+		return ret;
+	s->reference_tsc = bs_tsc_now();
+	ret = bs_buffers_take(s->buffers, last, s->reference_tsc, &hold, waiting);
+	if (ret)
+		return ret;
+	bs_buffers_recycle(s->buffers);
+	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
+	if (s->drained_ns + HOLD_MAX_NS < start_ns)
+		s->drained_ns = start_ns - HOLD_MAX_NS;
+	return 0;
+}
+
+/* While sites are being darkened the program goes on, and so does the ring. */
+static int drain_meanwhile(void *ctx)
+{
+	struct bs_session *s = ctx;
+	size_t waiting;
+
+	return drain(s, false, &waiting);
+}
+
+int bs_session_new(const struct bs_options *o, struct bs_command *command, const char *preload,
+		   struct bs_session **out, struct bs_error *err)
+{
+	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
+				     .log = o->verbose ? log_line : NULL};
+	struct bs_session *s = calloc(1, sizeof(*s));
+	struct bs_model_opts mo = {0};
+	int ret = -ENOMEM;
+
+	if (!s)
+		return bs_error_set(err, -ENOMEM, "out of memory");
+	s->options = o;
+	s->command = command;
+	s->sites = bs_sites_new();
+	s->buffers = bs_buffers_new(slots_take, buffer_owner, s);
+	s->order = bs_order_new(ORDER_MAX_HELD);
+	s->code = bs_code_new();
+	bs_tsc_sync(&s->tsc);
+	if (!s->sites || !s->buffers || !s->order || !s->code) {
+		bs_error_set(err, ret, "out of memory");
+		goto fail;
+	}
+	s->decoder =
+		(struct bs_decoder){.sites = s->sites, .code = bs_code_intern, .code_ctx = s->code};
+	ret = processes_read(s, err);
+	if (ret)
+		goto fail;
+	ret = bs_collect_new(&co, &s->collect, err);
+	if (ret)
+		goto fail;
+	/* First the set of processes, then the sites: from the first hit on every count is exact.
+	 */
+	ret = trace_all(s, err);
+	if (ret)
+		goto fail;
+	ret = bs_lighting_init(&s->lighting, o, s->sites, s->collect, s->buffers, err);
+	if (ret)
+		goto fail;
+	if (preload)
+		ret = file_take(s, preload, true, err);
+	if (!ret && command)
+		ret = command_take(s, command->path, err);
+	if (!ret)
+		ret = processes_take(s, err);
+	if (!ret && s->nmodules && !any_chosen(s))
+		ret = bs_error_set(err, -ENOENT, "-f: no site matches: see the sites with --list");
+	if (!ret)
+		ret = processes_light(s, err);
+	if (ret)
+		goto fail;
+	if (s->lighting.trapped)
+		bystanders_count(s);
+	s->start_real_ns = clock_ns(CLOCK_REALTIME);
+	s->start_ns = bs_collect_start(s->collect);
+	/* Jumps count from the moment they are written. */
+	for (size_t i = 0; i < s->followed.n; i++) {
+		uint64_t lit_ns = s->followed.v[i]->lit_ns;
+
+		if (!lit_ns || lit_ns >= s->start_ns)
+			continue;
+		s->start_real_ns -= s->start_ns - lit_ns;
+		s->start_ns = lit_ns;
+	}
+	s->watermark_ns = mo.start_ns = s->start_ns;
+	s->tool_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	s->model = bs_model_new(&mo);
+	if (!s->model) {
+		ret = bs_error_set(err, -ENOMEM, "out of memory");
+		goto fail;
+	}
+	*out = s;
+	return 0;
+fail:
+	bs_session_free(s);
+	return ret;
+}
+
+static const struct bs_process *followed_by_plan(const struct bs_session *s,
+						 const struct bs_process *but, uint32_t plan)
+{
+	for (size_t i = 0; i < s->followed.n; i++)
+		if (s->followed.v[i] != but && s->followed.v[i]->plan == plan)
+			return s->followed.v[i];
+	return NULL;
 }
 
 /*
@@ -452,7 +556,7 @@ static int record_take(void *ctx, const void *data, size_t size)
  */
 static int find_lost_children(struct bs_session *s)
 {
-	pid_t *pids = calloc(BS_TRACED_MAX, sizeof(*pids));
+	struct bs_traced *pids = calloc(BS_TRACED_MAX, sizeof(*pids));
 	size_t n;
 	int ret = 0;
 
@@ -460,10 +564,18 @@ static int find_lost_children(struct bs_session *s)
 		return -ENOMEM;
 	n = bs_collect_traced(s->collect, pids, BS_TRACED_MAX);
 	for (size_t i = 0; i < n && !ret; i++) {
-		const struct bs_process *p = bs_followed_find(&s->followed, pids[i]);
+		const struct bs_process *p = bs_followed_find(&s->followed, pids[i].pid), *parent;
+		struct bs_process *child;
 
-		if ((!p || !p->alive) && !bs_followed_add(&s->followed, pids[i], NULL))
+		if (p && p->alive)
+			continue;
+		child = bs_followed_add(&s->followed, pids[i].pid, NULL);
+		if (!child)
 			ret = -ENOMEM;
+		/* Whoever has the same plan has the same memory. */
+		parent = child && pids[i].plan ? followed_by_plan(s, child, pids[i].plan) : NULL;
+		if (parent)
+			bs_lighting_fork(&s->lighting, parent, child, false);
 	}
 	free(pids);
 	return ret;
@@ -483,7 +595,9 @@ static int loss_check(struct bs_session *s, uint64_t now)
 		if (ret)
 			return ret;
 	}
-	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed;
+	bs_buffers_counts(s->buffers, &s->jumps);
+	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed + s->jumps.skipped +
+	       s->jumps.abandoned + s->jumps.no_buffer;
 	if (lost > s->lost) {
 		bs_model_loss(s->model, now, lost - s->lost);
 		s->lost = lost;
@@ -496,6 +610,7 @@ static void scan(struct bs_session *s, uint64_t now)
 {
 	size_t looked = 0;
 
+	s->lighting.events = s->marks;
 	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX; i++) {
 		struct bs_process *p;
 
@@ -506,13 +621,16 @@ static void scan(struct bs_session *s, uint64_t now)
 		looked++;
 		/* The pid may have come round; the kernel's programs know whom they trace. */
 		if (!bs_collect_traces(s->collect, p->pid) || !bs_process_alive(p->pid)) {
+			bs_lighting_exit(&s->lighting, p);
 			bs_followed_exit(&s->followed, p);
 			continue;
 		}
 		bs_followed_refresh(p);
-		process_scan(s, p->pid);
+		process_scan(s, p);
 	}
-	s->next_scan_ns = now + (now < s->scan_often_ns ? SCAN_EXEC_NS : SCAN_NS);
+	s->next_scan_ns = now + (now < s->scan_often_ns ? SCAN_EXEC_NS :
+				 s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS :
+									    SCAN_NS);
 }
 
 int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
@@ -520,6 +638,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		   struct bs_error *err)
 {
 	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, now, before;
+	size_t waiting;
 	int ret = 0;
 
 	if (s->command) {
@@ -544,9 +663,18 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		ret = bs_collect_poll(s->collect, timeout, record_take, s, &before);
 		if (ret < 0 && ret != -EINTR)
 			break;
+		now = clock_ns(CLOCK_MONOTONIC);
+		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
+			ret = drain(s, false, &waiting);
+			if (ret)
+				break;
+			s->next_drain_ns = now + DRAIN_NS;
+		}
 		ret = 0;
-		if (before > s->start_ns + ORDER_SLACK_NS)
-			ret = release(s, before - ORDER_SLACK_NS);
+		before = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS :
+								  s->drained_ns;
+		if (before > s->start_ns)
+			ret = release(s, before);
 		if (ret)
 			break;
 		now = clock_ns(CLOCK_MONOTONIC);
@@ -570,18 +698,42 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 	return ret < 0 ? bs_error_set(err, ret, "cannot read events: %s", strerror(-ret)) : 0;
 }
 
+/* What threads had not sent when the last site went dark, and the events that were on their way. */
+static int drain_last(struct bs_session *s)
+{
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + LAST_NS;
+	size_t waiting;
+	int ret;
+
+	for (;;) {
+		ret = drain(s, false, &waiting);
+		if (ret || !waiting || clock_ns(CLOCK_MONOTONIC) >= until)
+			break;
+		usleep(1000);
+	}
+	return ret ? ret : drain(s, true, &waiting);
+}
+
 int bs_session_end(struct bs_session *s, struct bs_error *err)
 {
+	struct bs_error dark = {0};
 	uint64_t before;
 	int ret;
 
 	for (size_t i = 0; i < s->followed.n; i++)
 		if (s->followed.v[i]->alive)
 			bs_followed_refresh(s->followed.v[i]);
+	/* First the switches, then whoever listens to what they say. */
+	if (bs_lighting_dark(&s->lighting, drain_meanwhile, s, &dark))
+		trouble_note(s, &dark);
 	s->end_ns = bs_collect_dark(s->collect);
+	if (s->lighting.dark_ns && s->lighting.jumped)
+		s->end_ns = s->lighting.dark_ns;
 	do
 		ret = bs_collect_poll(s->collect, 0, record_take, s, &before);
 	while (ret > 0 || ret == -EINTR);
+	if (!ret)
+		ret = drain_last(s);
 	if (!ret)
 		ret = release(s, UINT64_MAX);
 	if (!ret)
@@ -600,7 +752,10 @@ void bs_session_free(struct bs_session *s)
 {
 	if (!s)
 		return;
+	/* Switches before probes, here too. */
+	bs_lighting_fini(&s->lighting);
 	bs_collect_free(s->collect);
+	bs_buffers_free(s->buffers);
 	bs_model_free(s->model);
 	bs_order_free(s->order);
 	bs_code_free(s->code);

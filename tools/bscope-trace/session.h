@@ -15,8 +15,11 @@
 #include <sys/types.h>
 
 #include "bscope-trace/followed.h"
+#include "bscope-trace/lighting.h"
 #include "collect/collect.h"
+#include "collect/buffers.h"
 #include "decode/decode.h"
+#include "decode/tsc.h"
 
 struct bs_code;
 struct bs_command;
@@ -32,6 +35,9 @@ struct bs_session {
 	struct bs_command *command; /* NULL without one; borrowed */
 	struct bs_sites *sites;
 	struct bs_collect *collect;
+	struct bs_buffers *buffers;
+	struct bs_lighting lighting;
+	struct bs_tsc tsc;
 	struct bs_decoder decoder;
 	struct bs_order *order;
 	struct bs_model *model;
@@ -44,6 +50,9 @@ struct bs_session {
 	uint64_t start_ns, end_ns, start_real_ns;
 	uint64_t tool_cpu_ns;	/* CPU time of the tool itself in the interval */
 	uint64_t watermark_ns;	/* the model has everything up to here */
+	uint64_t reference_tsc; /* no event of the buffers that are being read is later */
+	uint64_t drained_ns;	/* what buffers hold was read up to here */
+	uint64_t next_drain_ns;
 	uint64_t life_lost;	/* likewise: records of forks, execs and exits */
 	uint64_t lost;		/* as of the last look at the counters */
 	uint64_t marks;		/* received so far, for the live line */
@@ -55,6 +64,7 @@ struct bs_session {
 	uint64_t late_ns;	/* when it was lit */
 	size_t bystanders;	/* other processes that map a lit file */
 	struct bs_collect_counts counts; /* final, after end */
+	struct bs_buffers_counts jumps;	 /* likewise */
 	struct bs_error *trouble; /* the first thing that went wrong without stopping the run */
 };
 

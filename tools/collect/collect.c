@@ -14,14 +14,15 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "base/error.h"
 #include "collect/collect.h"
 #include "collect/light.h"
-#include "trap.skel.h"
+#include "trace.skel.h"
 
-#define DEFAULT_RING  (32u << 20)
+#define DEFAULT_RING  (64u << 20)
 #define MAX_RING      (1u << 31)
 #define DEFAULT_SITES 65536u
 
@@ -34,7 +35,10 @@
  */
 #define LOOK_MS 50
 
-/* At most so many records in one call, so that the caller gets its turn under endless load. */
+/*
+ * At most so many records in one call, and no more bytes than the ring has, so that the caller gets
+ * its turn under endless load.
+ */
 #define MAX_RECORDS 65536
 
 /*
@@ -65,15 +69,20 @@ struct holder {
 	size_t sites;
 };
 
+struct links {
+	struct bs_link *v;
+	size_t n;
+};
+
 struct bs_collect {
-	struct trap_bpf *skel;
+	struct trace_bpf *skel;
 	struct ring_buffer *ring;
 	int wait_fd; /* epoll over the ring */
 	bool multi;
 	uint32_t max_sites;
 	size_t ring_bytes;
-	struct bs_link *links;
-	size_t n_links;
+	struct links traps[BS_TRAPS]; /* keep sites lit by traps */
+	struct links batches; /* keep the probes of the runtime lit */
 	struct holder *holders;
 	size_t n_holders;
 
@@ -89,6 +98,7 @@ struct bs_collect {
 	void *fn_ctx;
 	int fn_ret;
 	int handed;
+	size_t handed_bytes;
 };
 
 /* libbpf has one print function for the whole process. */
@@ -127,6 +137,7 @@ static int on_record(void *ctx, void *data, size_t size)
 	struct bs_collect *c = ctx;
 
 	c->handed++;
+	c->handed_bytes += size;
 	if (!c->fn)
 		return 0;
 	if (size >= sizeof(*event) && event->type == BS_RING_MARK)
@@ -134,7 +145,7 @@ static int on_record(void *ctx, void *data, size_t size)
 	c->fn_ret = c->fn(c->fn_ctx, data, size);
 	if (c->fn_ret < 0)
 		return c->fn_ret;
-	return c->handed < MAX_RECORDS ? 0 : -E2BIG;
+	return c->handed < MAX_RECORDS && c->handed_bytes < c->ring_bytes ? 0 : -E2BIG;
 }
 
 static int consume(struct bs_collect *c, bs_collect_fn fn, void *ctx)
@@ -145,8 +156,9 @@ static int consume(struct bs_collect *c, bs_collect_fn fn, void *ctx)
 	c->fn_ctx = ctx;
 	c->fn_ret = 0;
 	c->handed = 0;
+	c->handed_bytes = 0;
 	ret = ring_buffer__consume(c->ring);
-	c->more = c->fn_ret < 0 || c->handed >= MAX_RECORDS;
+	c->more = c->fn_ret < 0 || c->handed >= MAX_RECORDS || c->handed_bytes >= c->ring_bytes;
 	if (c->fn_ret < 0)
 		return c->fn_ret;
 	return ret < 0 && !c->more ? ret : c->handed;
@@ -195,6 +207,8 @@ static void read_counters(const struct bs_collect *c, struct bs_counters *sum)
 		sum->lost_spec += __atomic_load_n(&line->lost_spec, __ATOMIC_RELAXED);
 		sum->life_lost += __atomic_load_n(&line->life_lost, __ATOMIC_RELAXED);
 		sum->traced_full += __atomic_load_n(&line->traced_full, __ATOMIC_RELAXED);
+		sum->batch_lost += __atomic_load_n(&line->batch_lost, __ATOMIC_RELAXED);
+		sum->last_lost += __atomic_load_n(&line->last_lost, __ATOMIC_RELAXED);
 	}
 }
 
@@ -225,6 +239,8 @@ int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out)
 	out->sum.lost_spec = sum.lost_spec - c->base.lost_spec;
 	out->sum.life_lost = sum.life_lost - c->base.life_lost;
 	out->sum.traced_full = sum.traced_full - c->base.traced_full;
+	out->sum.batch_lost = sum.batch_lost - c->base.batch_lost;
+	out->sum.last_lost = sum.last_lost - c->base.last_lost;
 	out->received = c->received;
 	ret = read_missed(c, &out->missed);
 	out->missed -= c->base_missed;
@@ -250,7 +266,7 @@ static void unload(struct bs_collect *c)
 	if (c->wait_fd >= 0)
 		close(c->wait_fd);
 	c->wait_fd = -1;
-	trap_bpf__destroy(c->skel);
+	trace_bpf__destroy(c->skel);
 	c->skel = NULL;
 }
 
@@ -265,14 +281,36 @@ static uint64_t wake_mask(size_t ring_bytes)
 	return step - 1;
 }
 
+static int set_multi(struct trace_bpf *skel)
+{
+	enum bpf_attach_type type = (enum bpf_attach_type)BS_ATTACH_UPROBE_MULTI;
+	int ret = bpf_program__set_expected_attach_type(skel->progs.trap, type);
+
+	if (!ret)
+		ret = bpf_program__set_expected_attach_type(skel->progs.batch, type);
+	if (!ret)
+		ret = bpf_program__set_expected_attach_type(skel->progs.buffer, type);
+	return ret;
+}
+
+/* A type that the running kernel's BTF names. */
+static bool kernel_has(const char *type)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name(btf, type) > 0;
+
+	btf__free(btf);
+	return has;
+}
+
 static int load(struct bs_collect *c, bool multi)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-	struct trap_bpf *skel;
+	struct trace_bpf *skel;
 	int ret, fd;
 
 	c->multi = multi;
-	skel = c->skel = trap_bpf__open();
+	skel = c->skel = trace_bpf__open();
 	if (!skel)
 		return -errno;
 	skel->rodata->wake_mask = wake_mask(c->ring_bytes);
@@ -284,10 +322,12 @@ static int load(struct bs_collect *c, bool multi)
 	if (!ret && !multi)
 		ret = bpf_map__set_max_entries(skel->maps.places, c->max_sites + 1);
 	if (!ret && multi)
-		ret = bpf_program__set_expected_attach_type(
-			skel->progs.trap, (enum bpf_attach_type)BS_ATTACH_UPROBE_MULTI);
+		ret = set_multi(skel);
+	/* From Linux 6.10 on. */
+	if (!ret && !kernel_has("btf_trace_sched_prepare_exec"))
+		ret = bpf_program__set_autoload(skel->progs.on_prepare_exec, false);
 	if (!ret)
-		ret = trap_bpf__load(skel);
+		ret = trace_bpf__load(skel);
 	if (ret)
 		return ret;
 
@@ -301,17 +341,19 @@ static int load(struct bs_collect *c, bool multi)
 	return 0;
 }
 
-static int attach(struct bs_collect *c, const char *path, const struct bs_probe *probes, size_t n)
+/* Runs the program at the probes, until links_close(). */
+static int attach(struct bs_collect *c, const struct bpf_program *program, struct links *to,
+		  const char *path, const struct bs_probe *probes, size_t n)
 {
-	int prog = bpf_program__fd(c->skel->progs.trap), ret;
+	int prog = bpf_program__fd(program), ret;
 	struct bs_link *links;
 	size_t more = c->multi ? 1 : n;
 
-	links = realloc(c->links, (c->n_links + more) * sizeof(*links));
+	links = realloc(to->v, (to->n + more) * sizeof(*links));
 	if (!links)
 		return -ENOMEM;
-	c->links = links;
-	links += c->n_links;
+	to->v = links;
+	links += to->n;
 	if (c->multi) {
 		links->group = -1;
 		ret = bs_multi_attach(prog, path, probes, n, &links->fd);
@@ -320,8 +362,14 @@ static int attach(struct bs_collect *c, const char *path, const struct bs_probe 
 				     links, &more);
 	}
 	if (!ret)
-		c->n_links += more;
+		to->n += more;
 	return ret;
+}
+
+static void links_close(struct links *links)
+{
+	bs_links_close(links->v, links->n);
+	links->n = 0;
 }
 
 /*
@@ -330,11 +378,13 @@ static int attach(struct bs_collect *c, const char *path, const struct bs_probe 
  */
 static int remember(struct bs_collect *c, pid_t pid)
 {
-	__u32 key = (__u32)pid, one = 1;
+	__u32 key = (__u32)pid, plan = BS_TRACED_TRAP;
 
-	if (!c->skel->bss->favourite)
-		__atomic_store_n(&c->skel->bss->favourite, key, __ATOMIC_RELAXED);
-	if (!bpf_map_update_elem(bpf_map__fd(c->skel->maps.traced), &key, &one, BPF_ANY))
+	if (!c->skel->bss->favourite) {
+		c->skel->bss->favourite_plan = plan;
+		__atomic_store_n(&c->skel->bss->favourite, key, __ATOMIC_RELEASE);
+	}
+	if (!bpf_map_update_elem(bpf_map__fd(c->skel->maps.traced), &key, &plan, BPF_ANY))
 		return 0;
 	return -errno;
 }
@@ -396,7 +446,7 @@ static int try_out(struct bs_collect *c)
 		return ret;
 	read_counters(c, &before);
 	probe.offset = own.offset;
-	ret = attach(c, own.path, &probe, 1);
+	ret = attach(c, c->skel->progs.trap, &c->traps[BS_TRAPS_ALL], own.path, &probe, 1);
 	if (!ret) {
 		bs_collect_start(c);
 		bs_own_site_hit();
@@ -419,7 +469,7 @@ static int try_out(struct bs_collect *c)
 
 static int follow_life(struct bs_collect *c)
 {
-	struct trap_bpf *skel = c->skel;
+	struct trace_bpf *skel = c->skel;
 
 	skel->links.on_fork = bpf_program__attach(skel->progs.on_fork);
 	if (!skel->links.on_fork)
@@ -428,7 +478,15 @@ static int follow_life(struct bs_collect *c)
 	if (!skel->links.on_exec)
 		return -errno;
 	skel->links.on_exit = bpf_program__attach(skel->progs.on_exit);
-	return skel->links.on_exit ? 0 : -errno;
+	if (!skel->links.on_exit)
+		return -errno;
+	skel->links.on_newtask = bpf_program__attach(skel->progs.on_newtask);
+	if (!skel->links.on_newtask)
+		return -errno;
+	if (!bpf_program__autoload(skel->progs.on_prepare_exec))
+		return 0;
+	skel->links.on_prepare_exec = bpf_program__attach(skel->progs.on_prepare_exec);
+	return skel->links.on_prepare_exec ? 0 : -errno;
 }
 
 static int start(struct bs_collect *c, bool no_multi, struct bs_error *err)
@@ -505,7 +563,9 @@ void bs_collect_free(struct bs_collect *c)
 		return;
 	bs_collect_dark(c);
 	unload(c);
-	free(c->links);
+	for (int i = 0; i < BS_TRAPS; i++)
+		free(c->traps[i].v);
+	free(c->batches.v);
 	free(c->holders);
 	free(c);
 }
@@ -571,6 +631,11 @@ int bs_collect_trace(struct bs_collect *c, pid_t pid, struct bs_error *err)
 	return 0;
 }
 
+void bs_collect_untrace(struct bs_collect *c, pid_t pid)
+{
+	forget(c, pid);
+}
+
 bool bs_collect_traces(const struct bs_collect *c, pid_t pid)
 {
 	__u32 key = (__u32)pid, value;
@@ -578,7 +643,7 @@ bool bs_collect_traces(const struct bs_collect *c, pid_t pid)
 	return !bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.traced), &key, &value);
 }
 
-size_t bs_collect_traced(const struct bs_collect *c, pid_t *pids, size_t max)
+size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size_t max)
 {
 	int map = bpf_map__fd(c->skel->maps.traced);
 	__u32 key, next;
@@ -587,8 +652,10 @@ size_t bs_collect_traced(const struct bs_collect *c, pid_t *pids, size_t max)
 	/* A key that goes meanwhile makes the walk start anew; the caller can tell doubles. */
 	for (int ret = bpf_map_get_next_key(map, NULL, &next); !ret && n < max;
 	     ret = bpf_map_get_next_key(map, &key, &next)) {
-		pids[n++] = (pid_t)next;
 		key = next;
+		out[n].pid = (pid_t)next;
+		if (!bpf_map_lookup_elem(map, &key, &out[n].plan))
+			n++;
 	}
 	return n;
 }
@@ -674,10 +741,11 @@ static void release_probes(struct bs_collect *c, const struct stat *file,
 	}
 }
 
-int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struct bs_light *sites,
-		     size_t n, struct bs_error *err)
+int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_traps set,
+		     const struct bs_light *sites, size_t n, struct bs_error *err)
 {
 	int map = bpf_map__fd(c->skel->maps.sites);
+	struct bs_site_spec spec;
 	struct bs_probe *probes;
 	char self[32];
 	struct stat file;
@@ -697,7 +765,9 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struc
 			ret = bs_error_set(err, -EINVAL, "%s: site %u cannot be lit", path, index);
 			goto out;
 		}
-		if (bpf_map_update_elem(map, &index, &sites[i].spec, BPF_ANY)) {
+		spec = sites[i].spec;
+		spec.always = set == BS_TRAPS_ALWAYS;
+		if (bpf_map_update_elem(map, &index, &spec, BPF_ANY)) {
 			ret = bs_error_set(err, -errno, "%s: site %u: %s", path, index,
 					   strerror(errno));
 			goto out;
@@ -706,7 +776,7 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struc
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	ret = make_probes(c, &file, sites, n, c->multi ? MAX_REF_CTR : MAX_REF_CTR_PERF, probes);
 	if (!ret)
-		ret = attach(c, self, probes, n);
+		ret = attach(c, c->skel->progs.trap, &c->traps[set], self, probes, n);
 	if (ret == -EINVAL && !c->multi) {
 		/*
 		 * The kernel wants every tracer of a site to name the same semaphore or none, and
@@ -715,7 +785,7 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struc
 		release_probes(c, &file, probes, n);
 		ret = make_probes(c, &file, sites, n, MAX_REF_CTR, probes);
 		if (!ret)
-			ret = attach(c, self, probes, n);
+			ret = attach(c, c->skel->progs.trap, &c->traps[set], self, probes, n);
 	}
 	if (!ret)
 		goto out;
@@ -747,8 +817,72 @@ uint64_t bs_collect_dark(struct bs_collect *c)
 	if (c->skel)
 		__atomic_store_n(&c->skel->bss->interval_open, 0, __ATOMIC_RELAXED);
 	now = now_ns();
-	bs_links_close(c->links, c->n_links);
-	c->n_links = 0;
+	for (int i = 0; i < BS_TRAPS; i++)
+		links_close(&c->traps[i]);
+	links_close(&c->batches);
 	c->n_holders = 0;
 	return now;
+}
+
+void bs_collect_dark_traps(struct bs_collect *c, enum bs_traps set)
+{
+	links_close(&c->traps[set]);
+	c->n_holders = 0;
+}
+
+/* --- jumps ------------------------------------------------------------------------------------ */
+
+int bs_collect_listen(struct bs_collect *c, int fd, const char *path,
+		      const struct bs_listen *runtime, struct bs_error *err)
+{
+	struct bs_probe batch = {.offset = runtime->batch_offset,
+				 .ref_ctr = runtime->semaphore_offset};
+	/* One holder is enough (MAX_REF_CTR_PERF), and this one goes out first. */
+	struct bs_probe buffer = {.offset = runtime->buffer_offset};
+	char self[32];
+	int ret;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	/* In this order: a thread takes a buffer only while the semaphore is up. */
+	ret = attach(c, c->skel->progs.buffer, &c->batches, self, &buffer, 1);
+	if (!ret)
+		ret = attach(c, c->skel->progs.batch, &c->batches, self, &batch, 1);
+	return ret ? bs_caps_explain(err, ret, path) : 0;
+}
+
+int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan)
+{
+	__u32 key = (__u32)pid;
+
+	if (bpf_map_update_elem(bpf_map__fd(c->skel->maps.traced), &key, &plan, BPF_EXIST))
+		return -errno;
+	if (c->skel->bss->favourite == key)
+		__atomic_store_n(&c->skel->bss->favourite_plan, plan, __ATOMIC_RELAXED);
+	return 0;
+}
+
+uint64_t bs_collect_shares(const struct bs_collect *c)
+{
+	return __atomic_load_n(&c->skel->bss->shares, __ATOMIC_RELAXED);
+}
+
+uint32_t bs_collect_owner(const struct bs_collect *c, uint32_t pid, uint64_t buffer)
+{
+	int map = bpf_map__fd(c->skel->maps.buffers);
+	__u32 key, next;
+
+	for (int ret = bpf_map_get_next_key(map, NULL, &next); !ret;
+	     ret = bpf_map_get_next_key(map, &key, &next)) {
+		char path[64];
+		__u64 value;
+
+		key = next;
+		if (bpf_map_lookup_elem(map, &key, &value) || value != buffer)
+			continue;
+		/* Other processes have buffers at the same address. */
+		snprintf(path, sizeof(path), "/proc/%u/task/%u", pid, key);
+		if (!access(path, F_OK))
+			return key;
+	}
+	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * collect.h - everything that touches BPF: loads the programs, lights sites, reads the ring
- * buffer, counts losses.
+ * collect.h - everything that touches BPF: loads the programs, lights sites by traps, reads the
+ * ring buffer, counts losses.
  *
  * Life: new (loads, attaches fork, exec and exit, measures) -> trace (a process) -> light
  * (sites) -> start -> poll ... -> dark (nothing is lit any more) -> drain -> counters -> free.
@@ -19,6 +19,13 @@
 
 struct bs_collect;
 struct bs_error;
+
+/* Whose hits count.  A site is in one set only. */
+enum bs_traps {
+	BS_TRAPS_ALL = 0,    /* of processes that are lit by traps */
+	BS_TRAPS_ALWAYS = 1, /* of those lit by jumps, too: sites that no jump can light */
+	BS_TRAPS = 2,
+};
 
 struct bs_collect_opts {
 	size_t ring_bytes;  /* power of two and a multiple of the page size; 0: default */
@@ -44,11 +51,50 @@ const char *bs_collect_method(const struct bs_collect *c);
  * first instruction.  Call before light for exact counts.
  */
 int bs_collect_trace(struct bs_collect *c, pid_t pid, struct bs_error *err);
+/* No longer. */
+void bs_collect_untrace(struct bs_collect *c, pid_t pid);
 /* Is it in the set of traced processes now (told to, or a followed child)? */
 bool bs_collect_traces(const struct bs_collect *c, pid_t pid);
 
-/* The processes that are traced now: at most max of them into pids; returns how many it wrote. */
-size_t bs_collect_traced(const struct bs_collect *c, pid_t *pids, size_t max);
+/*
+ * The processes that are traced now: at most max of them into out; returns how many it wrote.  Works
+ * in a child that was forked after new, too, and after the tool's death.
+ */
+struct bs_traced {
+	pid_t pid;
+	uint32_t plan; /* 0: lit by traps; see BS_TRACED_TRAP */
+};
+size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size_t max);
+
+/*
+ * From now on the process counts as lit by jumps, by this plan (not 0), or by traps (0).  Called
+ * while it stands still, by whoever patches it: works in a forked child.  -ENOENT if it has gone.
+ */
+int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan);
+
+/*
+ * How many processes have come to share memory with a traced one, but threads and vfork children:
+ * only grows.  Works in a forked child.
+ */
+uint64_t bs_collect_shares(const struct bs_collect *c);
+
+/* Where the runtime of a file has its probes; offsets in the file. */
+struct bs_listen {
+	uint64_t batch_offset, buffer_offset, semaphore_offset;
+};
+
+/*
+ * Listens to the probes by which the runtime in this file hands over its buffers: what they send
+ * comes by poll.  Before the first site that calls it is lit.  err names path.
+ */
+int bs_collect_listen(struct bs_collect *c, int fd, const char *path,
+		      const struct bs_listen *runtime, struct bs_error *err);
+
+/* The thread of the process whose buffer is at this address, as the kernel's programs know; or 0. */
+uint32_t bs_collect_owner(const struct bs_collect *c, uint32_t pid, uint64_t buffer);
+
+/* Puts out one set of traps. */
+void bs_collect_dark_traps(struct bs_collect *c, enum bs_traps set);
 
 /* One site to be lit. */
 struct bs_light {
@@ -59,11 +105,11 @@ struct bs_light {
 };
 
 /*
- * Lights sites of one file.  fd may be closed afterwards.  All or none: on error no site of this
- * call is lit.  err names path.
+ * Lights sites of one file by traps.  fd may be closed afterwards.  All or none: on error no site
+ * of this call is lit.  err names path.
  */
-int bs_collect_light(struct bs_collect *c, int fd, const char *path, const struct bs_light *sites,
-		     size_t n, struct bs_error *err);
+int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_traps set,
+		     const struct bs_light *sites, size_t n, struct bs_error *err);
 
 /*
  * Opens the traced interval: from now on hits count, at all lit sites at once.  Lighting and

@@ -7,6 +7,8 @@
 
 #include "bpf/event.h"
 #include "bscope/abi.h"
+#include "bscope/buffer.h"
+#include "decode/tsc.h"
 #include "target/module.h"
 #include "target/sites.h"
 
@@ -96,6 +98,7 @@ static int decode_record(const struct bs_decoder *d, const struct bs_ring_event 
 			return -EBADMSG;
 		out->type = BS_EVENT_FORK;
 		out->arg = rec->args[0];
+		out->id = rec->args[1];
 		return 0;
 	case BS_RING_EXEC:
 		out->type = BS_EVENT_EXEC;
@@ -123,4 +126,52 @@ int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_eve
 	if (err)
 		d->bad++;
 	return err;
+}
+
+/* It is spread over the head of the second slot. */
+static uint64_t second_operand(uint64_t head)
+{
+	return head >> BSCOPE_SLOT_TIME_SHIFT |
+	       (head & BSCOPE_SLOT_INDEX_MASK) << BSCOPE_SLOT_TIME_BITS;
+}
+
+int bs_decode_slots(struct bs_decoder *d, uint32_t pid, uint32_t tid,
+		    const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
+		    uint64_t reference, bs_decode_fn fn, void *ctx)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n && ret >= 0; i++) {
+		uint64_t head = slots[i].head, stamp;
+		struct bs_ring_event rec = {
+			.pid = pid,
+			.tid = tid,
+			.type = BS_RING_MARK,
+			.site = head & BSCOPE_SLOT_INDEX_MASK,
+			.args = {slots[i].value},
+		};
+		const struct bs_expansion *e;
+		struct bs_event ev;
+
+		if (head & BSCOPE_SLOT_EXTRA || !rec.site)
+			continue;
+		e = bs_sites_get(d->sites, rec.site);
+		if (e && e->site && e->site->nargs > 1) {
+			if (i + 1 == n || !(slots[i + 1].head & BSCOPE_SLOT_EXTRA)) {
+				d->bad++;
+				continue;
+			}
+			i++;
+			rec.args[1] = slots[i].value;
+			rec.args[2] = second_operand(slots[i].head);
+		}
+		stamp = bs_tsc_widen(head >> BSCOPE_SLOT_TIME_SHIFT, BSCOPE_SLOT_TIME_BITS,
+				     reference);
+		rec.ts_ns = bs_tsc_ns(tsc, stamp);
+		if (decode_record(d, &rec, &ev))
+			d->bad++;
+		else
+			ret = fn(ctx, &ev);
+	}
+	return ret < 0 ? ret : 0;
 }

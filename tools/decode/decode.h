@@ -10,10 +10,12 @@
 #include <stdint.h>
 
 struct bs_sites;
+struct bs_tsc;
+struct bscope_slot;
 
 enum bs_event_type {
 	BS_EVENT_MARK = 1,
-	BS_EVENT_FORK = 2, /* arg: pid of the child */
+	BS_EVENT_FORK = 2, /* arg: pid of the child; id: 1 if it shares its parent's memory */
 	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
 };
@@ -53,5 +55,16 @@ struct bs_decoder {
  * bad, *out undefined.
  */
 int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_event *out);
+
+/*
+ * Slots of a thread's buffer (include/bscope/buffer.h), in order, each committed: hands the event of
+ * each to fn.  Slots of further operands without their event before them are passed over; events
+ * that do not fit their site are counted in bad.  reference: a stamp not before theirs.  A negative
+ * return of fn ends it and is returned, else 0.
+ */
+typedef int (*bs_decode_fn)(void *ctx, const struct bs_event *ev);
+int bs_decode_slots(struct bs_decoder *d, uint32_t pid, uint32_t tid,
+		    const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
+		    uint64_t reference, bs_decode_fn fn, void *ctx);
 
 #endif

@@ -84,8 +84,8 @@ struct bs_report_exit {
 
 struct bs_report {
 	const char *version;	     /* of the tool */
-	const char *mode;	     /* "trap" */
-	const char *method;	     /* "uprobe_multi" */
+	const char *mode;	     /* "jump", "trap" */
+	const char *method;	     /* "uprobe_multi"; NULL */
 	const char *clock;	     /* "precise" */
 	uint64_t sample;	     /* 1: every object */
 	uint64_t start_ns;	     /* CLOCK_REALTIME, when the traced interval began */
@@ -96,6 +96,7 @@ struct bs_report {
 	size_t nprocesses;
 
 	uint64_t written, received, lost;
+	uint64_t written_at_most; /* not 0: written is not known, processes took counts with them */
 	const struct bs_report_reason *reasons; /* sum = lost */
 	size_t nreasons;
 	uint64_t by_kind[16]; /* received, by enum bscope_kind */
@@ -120,7 +121,7 @@ struct bs_report {
 	double ns_per_event;	 /* <= 0: not known */
 	double cpu_percent;	 /* of the traced processes' CPU time; < 0: not known */
 	double tool_cpu_percent; /* of one CPU; < 0: not known */
-	double pause_us;	 /* 0 in trap mode: nothing is stopped */
+	double pause_us;	 /* the longest stop; 0 in trap mode: nothing is stopped */
 
 	bool has_command;   /* a COMMAND was run */
 	int command_status; /* wait(2) status of it */

@@ -296,7 +296,7 @@ static int head_cost(struct bs_out *o, const struct bs_report *r)
 		bs_str_addf(&s, ", %s of the CPU time of what was traced",
 			    bs_fmt_percent(buf, r->cpu_percent));
 	if (r->pause_us > 0)
-		bs_str_addf(&s, ", stopped for %s", bs_fmt_ns(buf, r->pause_us * 1000));
+		bs_str_addf(&s, ", stopped for at most %s", bs_fmt_ns(buf, r->pause_us * 1000));
 	if (r->tool_cpu_percent >= 0)
 		bs_str_addf(&s, "; bscope-trace itself took %s of one CPU",
 			    bs_fmt_percent(buf, r->tool_cpu_percent));

@@ -40,6 +40,11 @@ struct bs_guard_ops {
 	size_t (*traced)(void *ctx, struct bs_guarded *out, size_t max);
 	/* See bs_patch; may be NULL. */
 	uint64_t (*shares)(void *ctx);
+	/*
+	 * Called by the surgeon while the process stands still and its switches have been lit, so
+	 * that others change at that very instant, too.  Must be quick.  May be NULL.
+	 */
+	void (*lit)(void *ctx, pid_t pid, uint32_t plan);
 	void *ctx;
 };
 
@@ -53,10 +58,12 @@ int bs_guard_new(const struct bs_guard_ops *ops, struct bs_guard **out, struct b
  * Adds the n switches of v to the plan and lights them in the process: one try, of about
  * BS_PATCH_STOP_NS.  v[i].state and *result as bs_patch says.  What could not be lit stays in the
  * plan: another try with the same switches does not add them twice.
- * Returns result->code, or -errno of the guardian itself with result->why saying so.
+ * trapped: a trap in front of each switch counts its hits until now.  A thread that stands right at
+ * a switch has been counted; it is moved behind it. Returns result->code, or -errno of the guardian
+ * itself with result->why saying so.
  */
 int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
-		   struct bs_patch_result *result);
+		   bool trapped, struct bs_patch_result *result);
 
 /*
  * Begins to darken everything in all processes: those lit and those that ops.traced names, until
@@ -66,12 +73,12 @@ int bs_guard_dark(struct bs_guard *g);
 int bs_guard_fd(const struct bs_guard *g);
 
 struct bs_dark_result {
-	uint32_t processes;	/* darkened */
-	uint32_t stuck;		/* processes that could not be stopped yet: the guardian goes on */
-	pid_t stuck_pid;	/* one of them */
-	uint64_t pause_ns;	/* the longest pause of a process */
-	uint64_t at_ns;		/* CLOCK_MONOTONIC when the last one was dark */
-	char why[160];		/* about stuck_pid */
+	uint32_t processes; /* darkened */
+	uint32_t stuck;	    /* processes that could not be stopped yet: the guardian goes on */
+	pid_t stuck_pid;    /* one of them */
+	uint64_t pause_ns;  /* the longest pause of a process */
+	uint64_t at_ns;	    /* CLOCK_MONOTONIC when the last one was dark */
+	char why[160];	    /* about stuck_pid */
 };
 /*
  * Takes the answer, waiting for it if need be (at most some seconds: processes that cannot be
@@ -80,7 +87,16 @@ struct bs_dark_result {
  */
 int bs_guard_dark_wait(struct bs_guard *g, struct bs_dark_result *result);
 
-/* Ends the guardian; what is lit is darkened before, with or without bs_guard_dark.  NULL is allowed. */
+/*
+ * To be called when bs_guard_fd is readable though nobody asked for darkness: was the guardian
+ * killed, it is replaced.  0 or -errno.
+ */
+int bs_guard_check(struct bs_guard *g);
+
+/*
+ * Ends the guardian; what is lit is darkened before, with or without bs_guard_dark.  NULL is
+ * allowed.
+ */
 void bs_guard_free(struct bs_guard *g);
 
 #endif

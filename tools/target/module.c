@@ -55,6 +55,8 @@ struct reader {
 	struct priv *priv;
 	struct note *notes;
 	size_t nnotes, notes_room;
+	/* The runtime's own probes: link-time addresses, 0 where there is none. */
+	uint64_t batch, buffer, semaphore;
 	struct record *records;
 	size_t nrecords, records_room;
 };
@@ -98,9 +100,15 @@ static int take_note(void *ctx, const struct bs_stapsdt_note *n)
 	unsigned kind;
 	int ret;
 
-	/* The runtime's own probes have the same provider and other names. */
 	if (strcmp(n->provider, BSCOPE_PROVIDER))
 		return 0;
+	/* The runtime's own probes have the same provider. */
+	if (!strcmp(n->name, "batch")) {
+		r->batch = n->pc;
+		r->semaphore = n->semaphore;
+	} else if (!strcmp(n->name, "buffer")) {
+		r->buffer = n->pc;
+	}
 	kind = bs_kind_find(n->name);
 	if (!kind)
 		return 0;
@@ -373,6 +381,20 @@ static int join_all(struct reader *r)
 	return 0;
 }
 
+/* Only one that is complete, and as we know it, is of any use. */
+static void runtime_set(struct reader *r)
+{
+	const struct bs_elf *e = &r->priv->elf;
+	struct bs_runtime found = {.control_vaddr = r->semaphore};
+
+	if (r->batch && r->buffer && r->semaphore &&
+	    bs_elf_offset_find(e, r->batch, PF_X, &found.batch_offset, NULL) &&
+	    bs_elf_offset_find(e, r->buffer, PF_X, &found.buffer_offset, NULL) &&
+	    bs_elf_offset_find(e, r->semaphore, PF_W, &found.semaphore_offset, NULL) &&
+	    is_probe(e, found.batch_offset) && is_probe(e, found.buffer_offset))
+		r->m->runtime = found;
+}
+
 static int read_sites(struct reader *r)
 {
 	const struct bs_elf *e = &r->priv->elf;
@@ -399,6 +421,7 @@ static int read_sites(struct reader *r)
 	ret = bs_stapsdt_walk(e, take_note, r, &bad);
 	if (ret)
 		return ret;
+	runtime_set(r);
 	/* Damage in notes that have nothing to do with us is not ours to report. */
 	if (bad && (any || r->nnotes))
 		skip(r->m, bad, "damaged .note.stapsdt");
@@ -497,4 +520,21 @@ const char *bs_module_function_find(const struct bs_module *m, uint64_t offset, 
 	if (name && !bs_elf_offset_find(&priv->elf, begin, PF_X, start ? start : &unused, NULL))
 		return NULL;
 	return name;
+}
+
+bool bs_module_vaddr_find(const struct bs_module *m, uint64_t offset, uint64_t *vaddr)
+{
+	struct priv *priv = m->priv;
+
+	return bs_elf_vaddr_find(&priv->elf, offset, PF_X, vaddr);
+}
+
+int bs_module_read_at(const struct bs_module *m, uint64_t vaddr, void *buf, size_t n)
+{
+	struct priv *priv = m->priv;
+	uint64_t offset, room;
+
+	if (!bs_elf_offset_find(&priv->elf, vaddr, 0, &offset, &room) || room < n)
+		return -ENOEXEC;
+	return bs_elf_read(&priv->elf, offset, buf, n);
 }

@@ -8,6 +8,7 @@
 #ifndef BS_TARGET_MODULE_H
 #define BS_TARGET_MODULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,6 +35,17 @@ struct bs_site {
 	struct bs_site_spec spec; /* where its operands are, from the stapsdt note */
 };
 
+/*
+ * A copy of the runtime (libbscope) in the file: the probes by which it hands over its buffers, as
+ * offsets in the file, and the link-time address of its struct bscope_control.
+ */
+struct bs_runtime {
+	uint64_t batch_offset; /* 0: no runtime here */
+	uint64_t buffer_offset;
+	uint64_t semaphore_offset;
+	uint64_t control_vaddr;
+};
+
 struct bs_module {
 	char *path; /* for people */
 	int fd;	    /* kept open: the file that is mapped, even if it was replaced since */
@@ -41,6 +53,7 @@ struct bs_module {
 	ino_t ino;
 	struct bs_site *sites; /* by probe_vaddr */
 	size_t nsites;
+	struct bs_runtime runtime;
 	size_t nskipped;   /* records that could not be understood; why is in skipped */
 	char skipped[256]; /* the first reason, for -v */
 	void *priv;	   /* strings and symbols */
@@ -49,7 +62,7 @@ struct bs_module {
 /*
  * Reads the sites of the ELF file open at fd (taken over by the module on success, left to
  * the caller on failure).  path is for messages and is copied.
- * A file without sites is a success with nsites == 0.
+ * A file without sites is a success with nsites == 0; it may have a runtime.
  * Errors: -ENOEXEC (no ELF, or damaged), -EXDEV (ELF of another architecture or word size),
  * -EIO, -ENOMEM; err says which file and what to do.
  */
@@ -61,5 +74,10 @@ void bs_module_free(struct bs_module *m);
  * *start is its file offset.  NULL if none.  Names are as in the file: not demangled.
  */
 const char *bs_module_function_find(const struct bs_module *m, uint64_t offset, uint64_t *start);
+
+/* The link-time address of an offset in the file, in an executable segment; false if none. */
+bool bs_module_vaddr_find(const struct bs_module *m, uint64_t offset, uint64_t *vaddr);
+/* n bytes of the file at a link-time address.  0, -ENOEXEC (not in the file) or -EIO. */
+int bs_module_read_at(const struct bs_module *m, uint64_t vaddr, void *buf, size_t n);
 
 #endif

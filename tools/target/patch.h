@@ -45,6 +45,7 @@ struct bs_patch_result {
 	 */
 	int code;
 	uint64_t pause_ns; /* from the first thread told to stop to the last let go */
+	uint64_t at_ns;	   /* CLOCK_MONOTONIC when all was written and nobody let go yet */
 	uint32_t threads;  /* that were stopped */
 	uint32_t written;  /* switches changed */
 	char why[160];	   /* a sentence for people, without the pid in front; "" if code is 0 */
@@ -64,5 +65,33 @@ struct bs_patch_result {
  */
 void bs_patch(pid_t pid, bool light, struct bs_patch *v, size_t n, uint64_t (*shares)(void *ctx),
 	      void *ctx, struct bs_patch_result *result);
+
+/* What else can be asked of a stop. */
+struct bs_patch_how {
+	bool light;
+	/*
+	 * A trap in front of each switch has counted until now who came by: a thread that stands
+	 * right at a switch that is lit goes on behind it.
+	 */
+	bool trapped;
+	uint64_t (*shares)(void *ctx); /* see bs_patch() */
+	void *shares_ctx;
+	/*
+	 * NULL, or called while everybody stands still, after the writing.  With it there is a stop
+	 * even if no switch is to change: whenever code is 0 it has been called.
+	 */
+	void (*done)(void *ctx);
+	void *done_ctx;
+};
+
+/* As bs_patch(), which is this with neither trapped nor done. */
+void bs_patch_as(pid_t pid, const struct bs_patch_how *how, struct bs_patch *v, size_t n,
+		 struct bs_patch_result *result);
+
+/*
+ * Looks only: v[i].state says what each switch is now.  Returns how many bs_patch() would change,
+ * or -ESRCH, -EPERM, -errno.  Stops nobody.
+ */
+ssize_t bs_patch_look(pid_t pid, bool light, struct bs_patch *v, size_t n);
 
 #endif

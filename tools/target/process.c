@@ -356,7 +356,7 @@ static int read_mapped(pid_t pid, const struct bs_mapping *map, struct bs_module
 		close(fd);
 		return ret;
 	}
-	if ((*m)->nsites)
+	if ((*m)->nsites || (*m)->runtime.batch_offset)
 		return 0;
 	ret = 0;
 	if ((*m)->nskipped)
@@ -429,11 +429,8 @@ out:
 	return ret;
 }
 
-/*
- * Device and inode as maps files show them, which is not always what stat(2) says: one page of
- * the file is mapped, not touched, and looked up in our own maps.
- */
-static void shown_identity(const struct bs_module *m, dev_t *dev, ino_t *ino)
+/* One page of the file is mapped, not touched, and looked up in our own maps. */
+void bs_module_identity(const struct bs_module *m, dev_t *dev, ino_t *ino)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	const struct bs_mapping *map;
@@ -474,7 +471,7 @@ bool bs_module_mapped(const struct bs_module *m, pid_t pid)
 	dev_t dev;
 	ino_t ino;
 
-	shown_identity(m, &dev, &ino);
+	bs_module_identity(m, &dev, &ino);
 	return maps_it(pid, dev, ino);
 }
 
@@ -486,7 +483,7 @@ size_t bs_module_bystanders(const struct bs_module *m, const pid_t *pids, size_t
 	size_t n = 0;
 	DIR *dir;
 
-	shown_identity(m, &dev, &ino);
+	bs_module_identity(m, &dev, &ino);
 	dir = opendir("/proc");
 	if (!dir)
 		return 0;

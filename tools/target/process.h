@@ -63,7 +63,7 @@ int bs_process_cpu_ns(pid_t pid, uint64_t *ns);
 bool bs_process_alive(pid_t pid);
 
 /*
- * All modules with sites that the process has mapped executable now, each file once.  Files
+ * All modules with sites or a runtime that the process has mapped executable now, each file once.  Files
  * that modules[] already holds (same device and inode) are not read again.
  * *added, *nadded: the new ones, to be freed by the caller (bs_module_free each, free the array).
  * A file that cannot be read is skipped and described in err (code stays 0) unless it is the
@@ -71,6 +71,9 @@ bool bs_process_alive(pid_t pid);
  */
 int bs_process_modules(pid_t pid, struct bs_module *const *known, size_t nknown,
 		       struct bs_module ***added, size_t *nadded, struct bs_error *err);
+
+/* Device and inode of a module as maps show them, which is not always what stat(2) says. */
+void bs_module_identity(const struct bs_module *m, dev_t *dev, ino_t *ino);
 
 /* True if the process has the module's file mapped executable. */
 bool bs_module_mapped(const struct bs_module *m, pid_t pid);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * life.h - fork, exec and exit of the traced processes, and the last events of their threads.
+ *
+ * A child is put into `traced` while its parent is still inside fork, so its first instruction is
+ * already counted.
+ */
+#ifndef BS_BPF_LIFE_H
+#define BS_BPF_LIFE_H
+
+#include "bpf/batch.h"
+#include "bpf/state.h"
+
+#define SIGNAL_GROUP_EXIT 0x4u /* include/linux/sched/signal.h */
+
+/* include/uapi/linux/sched.h */
+#define CLONE_VM     0x00000100ull
+#define CLONE_VFORK  0x00004000ull
+#define CLONE_THREAD 0x00010000ull
+
+/* Rare, and a new process may be gone soon: the reader is woken each time. */
+static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more)
+{
+	struct bs_ring_event *event;
+
+	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	if (!event) {
+		__sync_fetch_and_add(&counters()->life_lost, 1);
+		return;
+	}
+	event->ts_ns = bpf_ktime_get_ns();
+	event->pid = pid;
+	event->tid = bpf_get_current_pid_tgid();
+	event->type = type;
+	event->site = 0;
+	event->args[0] = arg;
+	event->args[1] = more;
+	event->args[2] = 0;
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+}
+
+/* (parent, child); raised by the parent before it lets the child run. */
+SEC("tp_btf/sched_process_fork")
+int on_fork(__u64 *ctx)
+{
+	struct task_struct *parent = (void *)ctx[0];
+	struct task_struct *child = (void *)ctx[1];
+	__u32 pid = parent->tgid, child_pid = child->tgid, inherited;
+	const __u32 *plan;
+
+	if (child->pid != child->tgid) /* a thread */
+		return 0;
+	plan = bpf_map_lookup_elem(&traced, &pid);
+	if (!plan)
+		return 0;
+	inherited = *plan;
+	if (bpf_map_update_elem(&traced, &child_pid, &inherited, BPF_ANY)) {
+		__sync_fetch_and_add(&counters()->traced_full, 1);
+		return 0;
+	}
+	life(BS_RING_FORK, pid, child_pid, child->mm == parent->mm);
+	return 0;
+}
+
+/* (task, clone flags); raised before the other one, and it alone is told the flags. */
+SEC("tp_btf/task_newtask")
+int on_newtask(__u64 *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, plan;
+	__u64 flags = ctx[1];
+
+	if ((flags & CLONE_VM) && !(flags & (CLONE_THREAD | CLONE_VFORK)) && is_traced(pid, &plan))
+		__sync_fetch_and_add(&shares, 1);
+	return 0;
+}
+
+/* The thread's buffer is about to go, or to lose its owner: what was not sent is sent now. */
+static __always_inline void last_batch(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	const __u64 *found = bpf_map_lookup_elem(&buffers, &tid);
+	__u64 buffer;
+
+	if (!found)
+		return;
+	buffer = *found;
+	bpf_map_delete_elem(&buffers, &tid);
+	send_batch(buffer, 0, BS_BATCH_LAST);
+}
+
+/*
+ * (task, binprm); Linux 6.10.  The new program is sure to come and the old memory still there.  The
+ * other threads come by on_exit before it goes.
+ */
+SEC("tp_btf/sched_prepare_exec")
+int on_prepare_exec(__u64 *ctx)
+{
+	(void)ctx;
+	last_batch();
+	return 0;
+}
+
+/* (task, old pid, binary) */
+SEC("tp_btf/sched_process_exec")
+int on_exec(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	__u32 pid = task->tgid, plan = BS_TRACED_TRAP;
+	__u64 name[2] = {0};
+
+	if (bpf_map_update_elem(&traced, &pid, &plan, BPF_EXIST))
+		return 0;
+	if (favourite == pid)
+		favourite_plan = plan;
+	bpf_get_current_comm(name, sizeof(name));
+	life(BS_RING_EXEC, pid, name[0], name[1]);
+	return 0;
+}
+
+/*
+ * (task).  Every thread comes by here, after it has taken itself off `live`.  Two last threads may
+ * both see 0: the one that takes the process out of the map reports it.
+ */
+SEC("tp_btf/sched_process_exit")
+int on_exit(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
+	struct signal_struct *signal = task->signal;
+	__u32 pid = task->tgid;
+	__u32 code;
+
+	if (!bpf_map_lookup_elem(&traced, &pid))
+		return 0;
+	/* On Linux 6.18 the memory is still there; on older kernels this may be too late. */
+	last_batch();
+	if (signal->live.counter)
+		return 0;
+	if (bpf_map_delete_elem(&traced, &pid))
+		return 0;
+	if (favourite == pid)
+		favourite = 0;
+	/* As wait(2) finds it: the whole group's, or else that of the first thread. */
+	if (signal->flags & SIGNAL_GROUP_EXIT)
+		code = signal->group_exit_code;
+	else
+		code = task->group_leader->exit_code;
+	life(BS_RING_EXIT, pid, code, 0);
+	return 0;
+}
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime.h - inside libbscope: what its files share. */
+#ifndef BS_RUNTIME_H
+#define BS_RUNTIME_H
+
+#include <bscope/buffer.h>
+#include <bscope/control.h>
+#include <bscope/site.h>
+
+#define BS_PUBLIC   __attribute__((visibility("default")))
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/*
+ * Called from the middle of any function: preserves every register but those of its arguments,
+ * assumes nothing about the alignment of the stack.
+ */
+#if defined(__x86_64__)
+#define BS_ANYWHERE __attribute__((no_caller_saved_registers))
+#else
+#define BS_ANYWHERE
+#endif
+
+/* record.c: what stubs call. */
+BS_PUBLIC BS_ANYWHERE void bscope_record(const struct bscope_site *site, uint64_t id);
+BS_PUBLIC BS_ANYWHERE void bscope_record2(const struct bscope_site *site, uint64_t id, uint64_t a1);
+BS_PUBLIC BS_ANYWHERE void bscope_record3(const struct bscope_site *site, uint64_t id, uint64_t a1,
+					  uint64_t a2);
+
+/* control.c.  Hidden, so that the note of the probe can name its address in this very file. */
+extern struct bscope_control bs_control __attribute__((visibility("hidden")));
+
+/* pool.c: fills in the pool's members of bs_control, or leaves them 0. */
+void bs_pool_reserve(void);
+
+#endif

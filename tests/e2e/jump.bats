@@ -1,0 +1,229 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# jump.bats - jump mode on programs that know their own counts.
+
+load common
+setup() {
+	need_bpf
+	GUARDIANS=$(guardians)
+}
+
+# Rounds of the long test, and seconds of tracing in each.
+ROUNDS=${JUMP_ROUNDS:-20}
+SECONDS_EACH=${JUMP_SECONDS:-1}
+
+report() { echo "$BATS_TEST_TMPDIR/report.json"; }
+
+# trace ARG...: in jump mode, report to $(report).
+trace() { "$TRACE" -q -m jump --format=json -o "$(report)" "$@"; }
+
+# The hits of each kind are those that the programs (their outputs by default, or the files given)
+# made while they were lit: all of which they are sure, and of those at a switch-over at most all.
+# One per thread and end can be of either side.
+hits_agree() {
+	local threads=$1
+	shift
+	[ $# -gt 0 ] || set -- "$BATS_TEST_TMPDIR"/out.*
+	jq -e -s --argjson threads "$threads" --slurpfile r "$(report)" '
+		$r[0].events as $e | . as $own
+		| [$e.by_kind | to_entries[] | .key as $k | .value as $got
+		   | ([$own[].sure[$k]] | add) as $sure | ([$own[].unsure[$k]] | add) as $unsure
+		   | select($got < $sure or $got > $sure + $unsure)] as $wrong
+		| ([$own[].unsure[]] | add) as $unsure
+		| $wrong == [] and $unsure <= 2 * $threads and $e.received > 100
+		  and ($r[0].objects | .created + .adopted == .dropped + .vanished + .live + .exited)' "$@" >/dev/null && return 0
+	echo "the program says:"
+	cat "$@"
+	jq -c '.mode, .events, .objects, .notes' "$(report)"
+	return 1
+}
+
+nothing_lost() {
+	json '.events.written == .events.received + .events.lost and .events.lost == 0'
+}
+
+# text_same PID: its executable pages are those of its file; tells otherwise.
+text_same() {
+	local pid=$1 range perms offset rest start end
+	while read -r range perms offset rest; do
+		case $perms in r-xp) ;; *) continue ;; esac
+		[[ $rest = */* ]] || continue
+		start=$((16#${range%-*})) end=$((16#${range#*-}))
+		cmp -s <(dd if="/proc/$pid/mem" bs=4096 skip=$((start / 4096)) count=$(((end - start) / 4096)) 2>/dev/null) \
+			<(dd if="/proc/$pid/map_files/$range" bs=4096 skip=$((16#$offset / 4096)) count=$(((end - start) / 4096)) 2>/dev/null) && continue
+		echo "pid $pid: $range ${rest##* } differs"
+		return 1
+	done <"/proc/$pid/maps"
+}
+
+# eventually COMMAND...: true within a second.
+eventually() {
+	local i
+	for i in $(seq 20); do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.05
+	done
+	"$@"
+}
+
+# The guardians that this test started have ended.
+guardians() { pgrep -x bscope-guardian | sort; }
+no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
+
+@test "attach in the middle, let go before the end, $ROUNDS times at 5 million events/s: counts exact, nothing lost, program unhurt" {
+	for round in $(seq "$ROUNDS"); do
+		rm -f "$BATS_TEST_TMPDIR"/out.*
+		start "$PROGRAMS/counted" 4 1250000 60
+		sleep 0.3
+		trace -p "$PID" -d "$SECONDS_EACH"
+		enough "$PID"
+		hits_agree 4 || { echo "round $round"; false; }
+		unhurt
+		nothing_lost
+		json '.mode == "jump" and .overhead.pause_us > 0 and .overhead.ns_per_event > 0 and .overhead.ns_per_event < 200'
+	done
+}
+
+@test "at full speed losses are exact" {
+	start "$PROGRAMS/counted" 4 0 60
+	sleep 0.3
+	trace -p "$PID" -d 1.5
+	enough "$PID"
+	unhurt
+	json '.events.lost > 0 and .events.written == .events.received + .events.lost'
+	json '.events.lost == ([.events.lost_by_reason[]] | add) and .events.lost_by_reason.unaccounted == 0'
+	json '([.events.by_kind[]] | add) == .events.received'
+	# What was written is what the program made while it was lit.
+	jq -e --slurpfile r "$(report)" '
+		([.sure[]] | add) as $sure | ([.unsure[]] | add) as $unsure
+		| $r[0].events.written | . >= $sure and . <= $sure + $unsure' "$OUT" || { cat "$OUT"; jq -c .events "$(report)"; false; }
+}
+
+@test "the hits by site are the marks by kind" {
+	start "$PROGRAMS/counted" 2 5000 60
+	sleep 0.3
+	trace -p "$PID" -d 0.5
+	json '([.sites[].hits] | add) == .events.received'
+	json '.sites | length == 13 and all(.[]; .lit and .class == "thing" and .function == "site_" + .kind)'
+}
+
+@test "SIGKILL of the tool while attached, 20 times: text restored within a second, results right" {
+	start "$PROGRAMS/counted" 4 100000 60
+	for round in $(seq 20); do
+		"$TRACE" -q -m jump -p "$PID" -o /dev/null 3>&- &
+		tool=$!
+		sleep "0.$((RANDOM % 4 + 2))"
+		[ "$round" -gt 1 ] || ! text_same "$PID"
+		kill -KILL "$tool"
+		wait "$tool" || true
+		eventually text_same "$PID"
+	done
+	eventually no_guardians
+	enough "$PID"
+	unhurt
+	# And it can be traced again.
+	start "$PROGRAMS/counted" 2 10000 60
+	sleep 0.3
+	trace -p "$PID" -d 0.3
+	nothing_lost
+}
+
+@test "SIGKILL of the guardian while attached: the tool goes on and leaves nothing behind" {
+	start "$PROGRAMS/counted" 4 100000 60
+	sleep 0.3
+	"$TRACE" -q -m jump --format=json -o "$(report)" -p "$PID" -d 1.5 3>&- &
+	tool=$!
+	sleep 0.7
+	pkill -KILL -x -P "$tool" bscope-guardian
+	wait "$tool"
+	eventually text_same "$PID"
+	eventually no_guardians
+	enough "$PID"
+	hits_agree 4
+	unhurt
+	nothing_lost
+}
+
+@test "SIGKILL of both: the sites stay lit, harmless, and the next run cleans up" {
+	start "$PROGRAMS/counted" 4 100000 60
+	sleep 0.3
+	"$TRACE" -q -m jump -p "$PID" -o /dev/null 3>&- &
+	tool=$!
+	sleep 0.5
+	kill -STOP "$tool"
+	pkill -KILL -x -P "$tool" bscope-guardian
+	kill -KILL "$tool"
+	wait "$tool" || true
+	sleep 0.2
+	! text_same "$PID"
+	trace -p "$PID" -d 0.5
+	nothing_lost
+	eventually text_same "$PID"
+	enough "$PID"
+	unhurt
+}
+
+@test "a dead main thread: counts exact" {
+	start "$PROGRAMS/counted" 4 10000 60 headless
+	sleep 0.4
+	trace -p "$PID" -d 0.8
+	enough "$PID"
+	hits_agree 4
+	unhurt
+	nothing_lost
+}
+
+@test "several processes in one run: counts exact, others are not lit" {
+	start "$PROGRAMS/counted" 2 10000 60
+	one=$PID
+	start "$PROGRAMS/counted" 2 10000 60
+	two=$PID
+	start "$PROGRAMS/counted" 2 10000 60
+	sleep 0.5
+	trace -p "$one,$two" -d 1
+	enough "$one" "$two" "$PID"
+	hits_agree 4
+	unhurt
+	# The third never had a jump in its text.
+	jq -e --argjson pid "$PID" 'select(.pid == $pid) | [.sure[], .unsure[]] | add == 0' "$OUT"
+	nothing_lost
+	json '.processes | length == 2'
+}
+
+@test "fork while attached: the child's marks are exact too, its text restored" {
+	start "$PROGRAMS/counted" 2 5000 3 fork
+	sleep 0.2
+	# The child runs from 0.9 s to 3 s.
+	trace -p "$PID" -d 1.8
+	wait "$PID" || true
+	hits_agree 6
+	nothing_lost
+	json '.processes | length == 2'
+	# The first line was printed while it was lit, the others when the tool had gone.
+	jq -e -s 'length == 3 and all(.[]; .results == "right" and .semaphore == 0)
+		and all(.[1:][]; .text == "same")' "$OUT"
+}
+
+@test "exec while attached: the new program is lit when it is up" {
+	start "$PROGRAMS/counted" 2 5000 4 exec
+	sleep 0.2
+	trace -p "$PID"
+	wait "$PID" || true
+	nothing_lost
+	# Two lives, each lit until its end.
+	jq -e -s --slurpfile r "$(report)" '
+		length == 2 and all(.[]; .results == "right")
+		and ([.[].sure[]] | add) as $sure | ([.[].unsure[]] | add) as $unsure
+		| $r[0].events.received | . >= $sure and . <= $sure + $unsure' "$OUT" || { cat "$OUT"; jq -c .events,.notes "$(report)"; false; }
+}
+
+@test "-- COMMAND: every mark from the first to the last, over the change from traps to jumps" {
+	for round in 1 2 3 4 5; do
+		OUT=$BATS_TEST_TMPDIR/out.$round
+		"$TRACE" -q --format=json -o "$(report)" -- "$PROGRAMS/counted" 4 10000 1 >"$OUT"
+		jq -e --slurpfile r "$(report)" '
+			([.total[]] | add) == $r[0].events.received and .results == "right"' "$OUT" || { cat "$OUT"; jq -c .events,.notes "$(report)"; false; }
+		nothing_lost
+		json '.mode == "jump"'
+	done
+}

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* lighting.c - which sites are lit, in which process, how, and why not otherwise. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "bscope-trace/followed.h"
+#include "bscope-trace/lighting.h"
+#include "bscope-trace/options.h"
+#include "collect/buffers.h"
+#include "collect/collect.h"
+#include "decode/tsc.h"
+#include "target/guardian.h"
+#include "target/headroom.h"
+#include "target/module.h"
+#include "target/process.h"
+#include "target/sites.h"
+
+#define PAGE 4096u
+/*
+ * A process that cannot be stopped right now (a thread waits in the kernel, or another process has
+ * just come to share its memory) is tried again, so many times before it gets traps.
+ */
+#define TRIES_MAX     25
+#define TRY_NS	      40000000ull
+#define DARK_POLL_MS  5
+/*
+ * A COMMAND is lit by traps before it runs, so that nothing of its start is missed, and by jumps
+ * when it turns out to make many events: so many cost it some 15 ms.  A program that makes few
+ * may execute others, whose start is then seen as well.
+ */
+#define TRAP_EVENTS 20000u
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* --- what the guardian asks, in its own process ------------------------------------------------ */
+
+_Static_assert(sizeof(struct bs_guarded) == sizeof(struct bs_traced) &&
+		       offsetof(struct bs_guarded, plan) == offsetof(struct bs_traced, plan),
+	       "the guardian's list is collect's");
+
+static size_t guard_traced(void *ctx, struct bs_guarded *out, size_t max)
+{
+	return bs_collect_traced(ctx, (struct bs_traced *)out, max);
+}
+
+static uint64_t guard_shares(void *ctx)
+{
+	return bs_collect_shares(ctx);
+}
+
+static void guard_lit(void *ctx, pid_t pid, uint32_t plan)
+{
+	/* A process that has gone needs no plan. */
+	bs_collect_set_plan(ctx, pid, plan);
+}
+
+int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct bs_sites *sites,
+		     struct bs_collect *collect, struct bs_buffers *buffers, struct bs_error *err)
+{
+	const struct bs_guard_ops ops = {guard_traced, guard_shares, guard_lit, collect};
+	int ret;
+
+	memset(l, 0, sizeof(*l));
+	l->options = o;
+	l->sites = sites;
+	l->collect = collect;
+	l->buffers = buffers;
+	if (o->mode == BS_MODE_TRAP)
+		return 0;
+	if (!bs_tsc_usable(&l->no_jumps)) {
+		if (o->mode == BS_MODE_JUMP)
+			return bs_error_set(err, -ENOTSUP, "-m jump: %s: use -m trap", l->no_jumps);
+		return 0;
+	}
+	l->cost = bs_calibrate_jump(collect);
+	ret = bs_guard_new(&ops, &l->guard, err);
+	if (ret && o->mode == BS_MODE_AUTO) {
+		l->no_jumps = "the guardian process could not be started";
+		memset(err, 0, sizeof(*err));
+		ret = 0;
+	}
+	return ret;
+}
+
+void bs_lighting_fini(struct bs_lighting *l)
+{
+	bs_guard_free(l->guard);
+	for (size_t i = 0; i < l->nmodules; i++) {
+		free(l->modules[i].stubs);
+		free(l->modules[i].chosen);
+	}
+	free(l->modules);
+	memset(l, 0, sizeof(*l));
+}
+
+/* --- modules ---------------------------------------------------------------------------------- */
+
+int bs_lighting_add(struct bs_lighting *l, struct bs_module *m, struct bs_error *err)
+{
+	struct bs_lit_module *grown =
+		reallocarray(l->modules, l->nmodules + 1, sizeof(*l->modules));
+	struct bs_lit_module *lm;
+	uint32_t n;
+	int ret;
+
+	if (!grown)
+		goto no_memory;
+	l->modules = grown;
+	lm = &grown[l->nmodules];
+	memset(lm, 0, sizeof(*lm));
+	lm->m = m;
+	lm->stubs = bs_stubs_read(m);
+	lm->chosen = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->chosen));
+	ret = lm->stubs && lm->chosen ?
+		      bs_sites_add(l->sites, m, l->options->filter, &lm->first, &n) :
+		      -ENOMEM;
+	if (ret) {
+		free(lm->stubs);
+		free(lm->chosen);
+		goto no_memory;
+	}
+	l->nmodules++;
+	for (uint32_t i = 0; i < n; i++) {
+		lm->chosen[i] = bs_sites_get(l->sites, lm->first + i)->chosen;
+		if (lm->chosen[i])
+			lm->why[lm->stubs[i].why]++;
+	}
+	return 0;
+no_memory:
+	return bs_error_set(err, -ENOMEM, "out of memory for the sites of %s", m->path);
+}
+
+/* Lights the sites of a module that belong to one set of traps. */
+static int set_light(struct bs_lighting *l, const struct bs_lit_module *lm, enum bs_traps set,
+		     struct bs_error *err)
+{
+	struct bs_light *light = calloc(lm->m->nsites ? lm->m->nsites : 1, sizeof(*light));
+	uint32_t n = 0;
+	int ret = 0;
+
+	if (!light)
+		return bs_error_set(err, -ENOMEM, "out of memory for the sites of %s", lm->m->path);
+	for (uint32_t i = 0; i < lm->m->nsites; i++) {
+		const struct bs_site *site = &lm->m->sites[i];
+		bool always = lm->stubs[i].why != BS_JUMP_OK;
+
+		if (!lm->chosen[i] || always != (set == BS_TRAPS_ALWAYS))
+			continue;
+		light[n++] = (struct bs_light){
+			.index = lm->first + i,
+			.probe_offset = site->probe_offset,
+			.semaphore_offset = site->semaphore_offset,
+			.spec = site->spec,
+		};
+	}
+	if (n)
+		ret = bs_collect_light(l->collect, lm->m->fd, lm->m->path, set, light, n, err);
+	free(light);
+	if (!ret && n && l->options->verbose)
+		fprintf(stderr, "bscope-trace: %s: %u sites lit by traps (%s)\n", lm->m->path, n,
+			bs_collect_method(l->collect));
+	return ret;
+}
+
+static int module_always(struct bs_lighting *l, struct bs_lit_module *lm, struct bs_error *err)
+{
+	int ret = lm->always ? 0 : set_light(l, lm, BS_TRAPS_ALWAYS, err);
+
+	lm->always |= !ret;
+	return ret;
+}
+
+int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err)
+{
+	for (size_t i = 0; i < l->nmodules; i++) {
+		struct bs_lit_module *lm = &l->modules[i];
+		int ret = module_always(l, lm, err);
+
+		if (!ret && !lm->all) {
+			ret = set_light(l, lm, BS_TRAPS_ALL, err);
+			lm->all = !ret;
+		}
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static bool traps_lit(const struct bs_lighting *l)
+{
+	for (size_t i = 0; i < l->nmodules; i++)
+		if (l->modules[i].all)
+			return true;
+	return false;
+}
+
+/* When nobody needs them any more. */
+static void traps_release(struct bs_lighting *l)
+{
+	if (l->trapped || !traps_lit(l))
+		return;
+	for (size_t i = 0; i < l->nmodules; i++)
+		l->modules[i].all = false;
+	bs_collect_dark_traps(l->collect, BS_TRAPS_ALL);
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+static void how_set(struct bs_lighting *l, struct bs_process *p, enum bs_lit how)
+{
+	l->trapped -= p->how == BS_LIT_TRAP;
+	l->trapped += how == BS_LIT_TRAP;
+	p->how = how;
+}
+
+/* Breakpoints make private copies of the pages that they stand in, too. */
+static int trap_room_check(const struct bs_lighting *l, pid_t pid, struct bs_error *err)
+{
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < l->nmodules; i++) {
+		const struct bs_module *m = l->modules[i].m;
+		uint64_t last = UINT64_MAX;
+
+		for (size_t k = 0; k < m->nsites; k++) {
+			if (!l->modules[i].chosen[k] || m->sites[k].probe_vaddr / PAGE == last)
+				continue;
+			last = m->sites[k].probe_vaddr / PAGE;
+			pages++;
+		}
+	}
+	return bs_headroom_check(pid, pages * PAGE, err);
+}
+
+static int process_traps(struct bs_lighting *l, struct bs_process *p, struct bs_error *err)
+{
+	struct bs_error why = {0};
+	int ret;
+
+	if (p->how != BS_LIT_TRAP) {
+		ret = trap_room_check(l, p->pid, err);
+		if (ret)
+			return ret;
+	}
+	how_set(l, p, BS_LIT_TRAP);
+	ret = bs_lighting_traps(l, &why);
+	if (ret)
+		*err = why;
+	return ret;
+}
+
+/* Changes when the process maps or unmaps code.  FNV-1a. */
+static uint64_t mapped_code(pid_t pid)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	struct bs_maps maps;
+
+	if (bs_maps_read(pid, &maps, NULL))
+		return 0;
+	for (size_t i = 0; i < maps.n; i++) {
+		if (!maps.v[i].exec)
+			continue;
+		hash = (hash ^ maps.v[i].start) * 0x100000001b3ull;
+		hash = (hash ^ maps.v[i].ino) * 0x100000001b3ull;
+	}
+	bs_maps_fini(&maps);
+	return hash;
+}
+
+static uint64_t threads_count(pid_t pid)
+{
+	struct dirent *entry;
+	char path[64];
+	uint64_t n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* Text and records become private memory of the process, and each thread gets a buffer. */
+static int room_check(pid_t pid, const struct bs_jumps *j, struct bs_error *err)
+{
+	uint64_t buffers = threads_count(pid), most = 0;
+
+	for (size_t i = 0; i < j->npools; i++)
+		most += j->pools[i].buffers;
+	if (buffers > most)
+		buffers = most;
+	return bs_headroom_check(
+		pid, j->pages * PAGE + buffers * (sizeof(struct bscope_buffer) + PAGE), err);
+}
+
+static int listen_all(struct bs_lighting *l, struct bs_error *err)
+{
+	for (size_t i = 0; i < l->nmodules; i++) {
+		struct bs_lit_module *lm = &l->modules[i];
+		const struct bs_runtime *r = &lm->m->runtime;
+		const struct bs_listen listen = {r->batch_offset, r->buffer_offset,
+						 r->semaphore_offset};
+		int ret;
+
+		if (lm->listening || !r->batch_offset)
+			continue;
+		ret = bs_collect_listen(l->collect, lm->m->fd, lm->m->path, &listen, err);
+		if (ret)
+			return ret;
+		lm->listening = true;
+	}
+	return 0;
+}
+
+/* All that comes before the stop. */
+static int prepare(struct bs_lighting *l, const struct bs_process *p, const struct bs_jumps *j,
+		   struct bs_error *err)
+{
+	int ret = room_check(p->pid, j, err);
+
+	if (!ret)
+		ret = listen_all(l, err);
+	for (size_t i = 0; i < l->nmodules && !ret; i++)
+		ret = module_always(l, &l->modules[i], err);
+	for (size_t i = 0; i < j->npools && !ret; i++) {
+		ret = bs_buffers_add(l->buffers, p->pid, j->pools[i].addr, j->pools[i].buffers);
+		if (ret)
+			return bs_error_set(err, ret, "pid %d: cannot read its buffers: %s",
+					    (int)p->pid, strerror(-ret));
+	}
+	if (!ret) {
+		ret = bs_jumps_number(p->pid, j);
+		if (ret)
+			return bs_error_set(err, ret, "pid %d: cannot number its sites: %s",
+					    (int)p->pid, strerror(-ret));
+	}
+	return ret;
+}
+
+static bool worth_another_try(int ret)
+{
+	return ret == -ETIMEDOUT || ret == -EAGAIN;
+}
+
+static void result_note(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
+			const struct bs_patch_result *result)
+{
+	if (p->how != BS_LIT_JUMP) {
+		l->jumped++;
+		p->lit_ns = result->at_ns;
+	}
+	for (size_t i = 0; i < j->n; i++)
+		l->foreign += j->v[i].state == BS_PATCH_FOREIGN;
+	l->elsewhere += j->foreign;
+	if (l->options->verbose)
+		fprintf(stderr,
+			"bscope-trace: pid %d: %u of %zu switches lit, %u threads stopped for "
+			"%.0f us\n",
+			(int)p->pid, result->written, j->n, result->threads,
+			(double)result->pause_ns / 1e3);
+}
+
+/* One try.  -EAGAIN and -ETIMEDOUT: not now. */
+static int try_jumps(struct bs_lighting *l, struct bs_process *p, struct bs_jumps *j,
+		     struct bs_error *err)
+{
+	struct bs_patch_result result = {0};
+	int ret;
+
+	/* Code was loaded that has no sites, or none that are not lit. */
+	if (p->how == BS_LIT_JUMP && bs_patch_look(p->pid, true, j->v, j->n) == 0)
+		return 0;
+	if (!p->plan)
+		p->plan = ++l->plans;
+	ret = bs_guard_light(l->guard, p->plan, p->pid, j->v, j->n, p->how == BS_LIT_TRAP, &result);
+	l->stops += result.pause_ns > 0;
+	if (result.pause_ns > l->pause_ns)
+		l->pause_ns = result.pause_ns;
+	if (ret)
+		return bs_error_set(err, ret, "pid %d: %s", (int)p->pid, result.why);
+	result_note(l, p, j, &result);
+	how_set(l, p, BS_LIT_JUMP);
+	return 0;
+}
+
+static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct bs_error *err)
+{
+	struct bs_jump_module *modules = calloc(l->nmodules + 1, sizeof(*modules));
+	uint64_t code = mapped_code(p->pid);
+	struct bs_jumps j = {0};
+	int ret = -ENOMEM;
+
+	if (!modules)
+		return bs_error_set(err, ret, "out of memory");
+	for (size_t i = 0; i < l->nmodules; i++)
+		modules[i] = (struct bs_jump_module){l->modules[i].m, l->modules[i].stubs,
+						     l->modules[i].chosen, l->modules[i].first};
+	do {
+		memset(err, 0, sizeof(*err));
+		bs_jumps_fini(&j);
+		ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+		if (!ret && j.sites)
+			ret = prepare(l, p, &j, err);
+		if (!ret && j.n)
+			ret = try_jumps(l, p, &j, err);
+		if (!worth_another_try(ret))
+			break;
+		p->tries++;
+		if (wait && p->tries < TRIES_MAX)
+			usleep(TRY_NS / 1000);
+	} while (wait && p->tries < TRIES_MAX);
+	if (!ret)
+		p->mapped = code;
+	bs_jumps_fini(&j);
+	free(modules);
+	return ret;
+}
+
+int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
+			struct bs_error *err)
+{
+	int ret;
+
+	if (p->how == BS_LIT_SHARES)
+		return 0;
+	if (!l->guard || p->no_jumps)
+		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : process_traps(l, p, err);
+	if (p->how == BS_LIT_TRAP && l->events < TRAP_EVENTS)
+		return bs_lighting_traps(l, err);
+	if (!wait && now_ns() < p->next_try_ns)
+		return 0;
+	if (p->mapped && p->mapped == mapped_code(p->pid))
+		return 0;
+	ret = jumps(l, p, wait, err);
+	if (!ret) {
+		p->tries = 0;
+		traps_release(l);
+		return 0;
+	}
+	p->next_try_ns = now_ns() + TRY_NS;
+	if (ret == -ESRCH || (worth_another_try(ret) && p->tries < TRIES_MAX && !wait))
+		return ret == -ESRCH ? ret : 0;
+	p->tries = 0;
+	/* It is lit but for what it has loaded since; or it would not survive any lighting. */
+	if (p->how == BS_LIT_JUMP || ret == -ENOMEM || l->options->mode == BS_MODE_JUMP) {
+		p->next_try_ns = now_ns() + 1000000000u;
+		return ret;
+	}
+	p->no_jumps = true;
+	snprintf(p->why, sizeof(p->why), "%s", err->text);
+	memset(err, 0, sizeof(*err));
+	return process_traps(l, p, err);
+}
+
+void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
+		      struct bs_process *child, bool shares)
+{
+	child->how = BS_LIT_NONE;
+	if (shares) {
+		child->how = BS_LIT_SHARES;
+		return;
+	}
+	how_set(l, child, parent->how);
+	child->plan = parent->plan;
+	child->mapped = parent->mapped;
+	child->no_jumps = parent->no_jumps;
+	child->lit_ns = parent->lit_ns;
+	memcpy(child->why, parent->why, sizeof(child->why));
+	if (parent->how == BS_LIT_JUMP)
+		bs_buffers_fork(l->buffers, parent->pid, child->pid);
+}
+
+void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
+{
+	if (p->how != BS_LIT_SHARES)
+		bs_buffers_gone(l->buffers, p->pid);
+	/* Traps are lit in the files, for whoever executes them. */
+	how_set(l, p, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
+	p->plan = 0;
+	p->mapped = 0;
+	p->no_jumps = false;
+	p->tries = 0;
+	p->next_try_ns = 0;
+}
+
+void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
+{
+	if (p->how != BS_LIT_SHARES)
+		bs_buffers_gone(l->buffers, p->pid);
+	how_set(l, p, BS_LIT_NONE);
+}
+
+int bs_lighting_dark(struct bs_lighting *l, int (*meanwhile)(void *ctx), void *ctx,
+		     struct bs_error *err)
+{
+	struct bs_dark_result result = {0};
+	int ret;
+
+	if (!l->guard || l->dark_ns)
+		return 0;
+	ret = bs_guard_dark(l->guard);
+	while (!ret) {
+		struct pollfd fd = {.fd = bs_guard_fd(l->guard), .events = POLLIN};
+
+		if (poll(&fd, 1, DARK_POLL_MS) > 0)
+			break;
+		ret = meanwhile(ctx);
+	}
+	if (ret >= 0)
+		ret = bs_guard_dark_wait(l->guard, &result);
+	l->dark_ns = result.at_ns ? result.at_ns : now_ns();
+	if (result.pause_ns > l->pause_ns)
+		l->pause_ns = result.pause_ns;
+	if (!ret && result.stuck)
+		return bs_error_set(err, -ETIMEDOUT,
+				    "pid %d cannot be stopped now, so its sites stay lit a little "
+				    "longer (%s); bscope-guardian goes on trying until they are "
+				    "no-ops again",
+				    (int)result.stuck_pid, result.why);
+	return ret < 0 ? bs_error_set(err, ret, "cannot darken the sites: %s", strerror(-ret)) : 0;
+}

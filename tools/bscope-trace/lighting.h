@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * lighting.h - which sites are lit, in which process, how, and why not otherwise.
+ *
+ * A process is lit by jumps (its switches are patched, target/guardian.h) where that can be done,
+ * else by traps (uprobes on its files, collect).  The two may be mixed: sites that no jump can
+ * light always get a trap.
+ */
+#ifndef BS_TRACE_LIGHTING_H
+#define BS_TRACE_LIGHTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bscope-trace/calibrate.h"
+#include "target/jump.h"
+
+struct bs_buffers;
+struct bs_collect;
+struct bs_error;
+struct bs_guard;
+struct bs_module;
+struct bs_options;
+struct bs_process;
+struct bs_sites;
+
+/* A module of the session. */
+struct bs_lit_module {
+	struct bs_module *m;
+	struct bs_stub *stubs;
+	bool *chosen;
+	uint32_t first;	       /* number of its first site */
+	bool listening;	       /* to its runtime */
+	bool all, always;      /* sets of traps that are lit (collect.h) */
+	size_t why[BS_JUMP_WHYS]; /* chosen sites by what is in the way of a jump */
+};
+
+struct bs_lighting {
+	const struct bs_options *options;
+	struct bs_sites *sites;
+	struct bs_collect *collect;
+	struct bs_buffers *buffers;
+	struct bs_guard *guard; /* NULL: traps only */
+	const char *no_jumps;	/* why, where that was not asked for; constant */
+	struct bs_lit_module *modules;
+	size_t nmodules;
+	uint32_t plans;	 /* numbers given so far */
+	uint64_t events; /* that were received so far; kept by the session */
+
+	struct bs_jump_cost cost; /* measured at the start */
+	uint64_t pause_ns;  /* the longest stop of a process, and how many there were */
+	uint64_t stops;
+	size_t jumped;	   /* processes lit by jumps so far, forked children not counted */
+	size_t trapped;	   /* processes lit by traps now */
+	size_t foreign;	   /* switches that hold somebody else's bytes */
+	size_t elsewhere;  /* sites whose stub does not call a runtime that we know */
+	uint64_t dark_ns;  /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
+};
+
+/*
+ * Starts the guardian, if sites may be lit by jumps.  After collect is loaded, before anything is
+ * attached.  -ENOTSUP where jumps were asked for and this machine cannot.
+ */
+int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct bs_sites *sites,
+		     struct bs_collect *collect, struct bs_buffers *buffers, struct bs_error *err);
+void bs_lighting_fini(struct bs_lighting *l);
+
+/* Numbers the sites of a module (borrowed).  Lights nothing.  0 or -ENOMEM. */
+int bs_lighting_add(struct bs_lighting *l, struct bs_module *m, struct bs_error *err);
+
+/* Lights all chosen sites of all modules by traps, those that are not yet. */
+int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);
+
+/*
+ * Does what can be done for a process now: lights by jumps what it has mapped and is not lit;
+ * or, where that is not possible for good, by traps.  wait: tries again for some seconds where it
+ * is not possible just now; otherwise the next call is another try.  Says in p how it is lit.
+ * 0, or -errno with err: it could not be lit at all, or not in the way that was asked for.
+ */
+int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
+			struct bs_error *err);
+
+/* A child has its parent's text; shares: it has its parent's memory. */
+void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
+		      struct bs_process *child, bool shares);
+/* The process has become another program, or has ended. */
+void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p);
+void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p);
+
+/*
+ * Makes every switch a nop again.  meanwhile(ctx) is called all the time until that is done, since
+ * programs go on.  What cannot be darkened now is described in err (the guardian goes on).
+ */
+int bs_lighting_dark(struct bs_lighting *l, int (*meanwhile)(void *ctx), void *ctx,
+		     struct bs_error *err);
+
+#endif

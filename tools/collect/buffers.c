@@ -1,0 +1,763 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * buffers.c - the buffers of traced processes: what was seen of each, and what is new.
+ *
+ * Deduplication.  Slots have numbers that only grow.  For each buffer `next` is the first that is
+ * not accounted for; whatever comes, by the ring or from memory, is cut to what lies behind it.
+ * What is jumped over is lost, and shows in the end as written - received; nothing else counts
+ * losses.
+ *
+ * Reading while it is written to.  A slot that was copied from memory is what it says if, after
+ * copying, its place had not been reserved anew: if its number + BSCOPE_BUFFER_SLOTS had not been
+ * reached.  And if its head is of the right lap, for its owner writes that last.
+ *
+ * Holes.  A slot that is reserved and not committed has an owner that was interrupted: by a signal
+ * handler, which may have filled the half meanwhile, or by the scheduler.  It is looked at again
+ * until it is committed or its place is reserved anew.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "bpf/event.h"
+#include "collect/buffers.h"
+#include "decode/tsc.h"
+#include "target/memory.h"
+
+#define HEAD	  BSCOPE_BUFFER_HEAD_BYTES
+#define SLOTS	  ((uint64_t)BSCOPE_BUFFER_SLOTS)
+#define HOLES_MAX 8
+/* What is not committed so close to the end is just being written. */
+#define FRESH 64
+/* Nobody records so much between two looks: a count that jumps further is a lie. */
+#define JUMP_MAX (1ull << 40)
+/* Threads are looked for at least so many reads apart. */
+#define LIVENESS_READS 8
+#define BUFFERS_MAX    65536u
+
+struct head {
+	uint64_t owner, next, extra, tid, reserved[4];
+};
+_Static_assert(sizeof(struct head) == HEAD, "head of a buffer");
+
+struct buffer {
+	uint32_t tid;
+	bool announced; /* tid is of this owner */
+	bool tell;	/* tid is to be written into the process */
+	bool ended;	/* the thread has; all it wrote was read or never will be */
+	uint8_t nholes;
+	uint64_t next;		    /* first slot that is not accounted for */
+	uint64_t base, base_extra;  /* the program's counts when tracing began */
+	uint64_t seen, seen_extra;  /* and as they were seen last */
+	uint64_t last;		    /* head of the event passed on last, 0 if none */
+	uint64_t holes[HOLES_MAX];  /* numbers */
+	/* of the look that is under way: slots from..to-1 lie in copies[at], if to > from */
+	uint64_t from, to;
+	size_t at, holes_at;
+};
+
+struct pool {
+	uint64_t addr, nbuffers;
+	struct buffer *v;
+	uint32_t used; /* of v */
+	uint64_t base_no_buffer, no_buffer;
+};
+
+struct process {
+	int pid;
+	struct pool *pools;
+	size_t npools;
+	unsigned reads;
+	UT_hash_handle hh;
+};
+
+struct bs_buffers {
+	bs_buffers_fn fn;
+	bs_buffers_owner_fn owner;
+	void *ctx;
+	struct process *processes;
+	struct process *recent;
+	struct bs_buffers_counts gone; /* of processes that are no more */
+	uint64_t received, abandoned, skipped;
+
+	struct bscope_slot *copies;
+	size_t ncopies, copies_room;
+	uint64_t read_tsc, read_before_tsc; /* of the last two looks */
+	/* what is to be fetched */
+	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
+	size_t niovs;
+};
+
+struct bs_buffers *bs_buffers_new(bs_buffers_fn fn, bs_buffers_owner_fn owner, void *ctx)
+{
+	struct bs_buffers *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->fn = fn;
+	b->owner = owner;
+	b->ctx = ctx;
+	return b;
+}
+
+static void process_free(struct bs_buffers *b, struct process *p)
+{
+	HASH_DEL(b->processes, p);
+	if (b->recent == p)
+		b->recent = NULL;
+	for (size_t i = 0; i < p->npools; i++)
+		free(p->pools[i].v);
+	free(p->pools);
+	free(p);
+}
+
+void bs_buffers_free(struct bs_buffers *b)
+{
+	struct process *p, *next;
+
+	if (!b)
+		return;
+	HASH_ITER(hh, b->processes, p, next)
+		process_free(b, p);
+	free(b->copies);
+	free(b);
+}
+
+static struct process *process_find(struct bs_buffers *b, int pid)
+{
+	if (!b->recent || b->recent->pid != pid) {
+		struct process *p;
+
+		HASH_FIND_INT(b->processes, &pid, p);
+		b->recent = p;
+	}
+	return b->recent;
+}
+
+static struct process *process_get(struct bs_buffers *b, int pid)
+{
+	struct process *p = process_find(b, pid);
+
+	if (p)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->pid = pid;
+	HASH_ADD_INT(b->processes, pid, p);
+	return p;
+}
+
+static struct pool *pool_add(struct process *p, uint64_t addr, uint64_t nbuffers)
+{
+	struct pool *pools = reallocarray(p->pools, p->npools + 1, sizeof(*pools));
+
+	if (!pools)
+		return NULL;
+	p->pools = pools;
+	pools += p->npools;
+	*pools = (struct pool){.addr = addr, .nbuffers = nbuffers};
+	if (pools->nbuffers > BUFFERS_MAX)
+		pools->nbuffers = BUFFERS_MAX;
+	p->npools++;
+	return pools;
+}
+
+/* States of the first `used` buffers; a new one has never been written to. */
+static int pool_reach(struct pool *pool, uint32_t used)
+{
+	struct buffer *v;
+
+	if (used > pool->nbuffers)
+		used = (uint32_t)pool->nbuffers;
+	if (used <= pool->used)
+		return 0;
+	v = reallocarray(pool->v, used, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	pool->v = v;
+	memset(v + pool->used, 0, (used - pool->used) * sizeof(*v));
+	for (uint32_t i = pool->used; i < used; i++)
+		v[i].next = v[i].base = v[i].seen = BSCOPE_BUFFER_FIRST;
+	pool->used = used;
+	return 0;
+}
+
+static uint64_t buffer_addr(const struct pool *pool, uint32_t i)
+{
+	return pool->addr + sizeof(struct bscope_pool) + i * sizeof(struct bscope_buffer);
+}
+
+static struct buffer *buffer_find(struct bs_buffers *b, uint32_t pid, uint64_t addr)
+{
+	struct process *p = process_find(b, (int)pid);
+
+	for (size_t i = 0; p && i < p->npools; i++) {
+		struct pool *pool = &p->pools[i];
+		uint64_t at = addr - pool->addr - sizeof(struct bscope_pool);
+
+		if (addr < pool->addr + sizeof(struct bscope_pool) ||
+		    at % sizeof(struct bscope_buffer) ||
+		    at / sizeof(struct bscope_buffer) >= pool->nbuffers)
+			continue;
+		at /= sizeof(struct bscope_buffer);
+		if (pool_reach(pool, (uint32_t)at + 1))
+			return NULL;
+		return &pool->v[at];
+	}
+	return NULL;
+}
+
+/* --- memory of the processes ------------------------------------------------------------------ */
+
+/* Only a process that is just ending refuses, and then it does not matter. */
+static void poke(pid_t pid, uint64_t addr, uint64_t value)
+{
+	bs_memory_write(pid, addr, &value, sizeof(value));
+}
+
+static bool thread_runs(pid_t pid, uint64_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%llu", (int)pid, (unsigned long long)tid);
+	return !access(path, F_OK);
+}
+
+/* Fetches what was collected by want(), and forgets it.  All of it, or what came is not used. */
+static int fetch(struct bs_buffers *b, pid_t pid)
+{
+	int ret = b->niovs ? bs_memory_readv(pid, b->local, b->remote, b->niovs) : 0;
+
+	b->niovs = 0;
+	return ret;
+}
+
+static int want(struct bs_buffers *b, pid_t pid, void *to, uint64_t addr, size_t size)
+{
+	int ret = b->niovs == BS_MEMORY_PIECES ? fetch(b, pid) : 0;
+
+	b->local[b->niovs] = (struct iovec){to, size};
+	b->remote[b->niovs++] = (struct iovec){(void *)(uintptr_t)addr, size};
+	return ret;
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+/* What is there when tracing begins.  Owners are asked to announce themselves. */
+static int baseline(struct process *p, struct pool *pool)
+{
+	struct bscope_pool head;
+	int ret = bs_memory_read(p->pid, pool->addr, &head, sizeof(head));
+
+	if (!ret)
+		ret = pool_reach(pool, head.used);
+	if (ret)
+		return ret;
+	pool->base_no_buffer = pool->no_buffer = head.no_buffer;
+	for (uint32_t i = 0; i < pool->used; i++) {
+		struct buffer *buf = &pool->v[i];
+		uint64_t addr = buffer_addr(pool, i);
+		struct head h;
+
+		ret = bs_memory_read(p->pid, addr, &h, sizeof(h));
+		if (ret)
+			return ret;
+		if (h.next < BSCOPE_BUFFER_FIRST)
+			h.next = BSCOPE_BUFFER_FIRST;
+		buf->next = buf->base = buf->seen = h.next;
+		buf->base_extra = buf->seen_extra = h.extra;
+		if (h.owner && h.tid && !thread_runs(p->pid, h.tid))
+			poke(p->pid, addr + offsetof(struct bscope_buffer, owner), 0);
+		else if (h.owner && !(h.owner & BSCOPE_OWNER_RENEW))
+			poke(p->pid, addr + offsetof(struct bscope_buffer, owner),
+			     h.owner | BSCOPE_OWNER_RENEW);
+	}
+	return 0;
+}
+
+int bs_buffers_add(struct bs_buffers *b, pid_t pid, uint64_t addr, uint64_t nbuffers)
+{
+	struct process *p = process_get(b, pid);
+	struct pool *pool;
+	int ret;
+
+	if (!p)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->npools; i++)
+		if (p->pools[i].addr == addr)
+			return 0;
+	pool = pool_add(p, addr, nbuffers);
+	if (!pool)
+		return -ENOMEM;
+	ret = baseline(p, pool);
+	if (ret) {
+		free(pool->v);
+		p->npools--;
+	}
+	return ret;
+}
+
+/* --- slots ------------------------------------------------------------------------------------ */
+
+static bool committed(const struct bscope_slot *slot, uint64_t number)
+{
+	/* A slot that was left empty has no other bits; time is never 0. */
+	return (slot->head & BSCOPE_SLOT_LAP_MASK) == BSCOPE_SLOT_LAP(number) && slot->head;
+}
+
+static int pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
+		const struct bscope_slot *slots, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slots[i].head & BSCOPE_SLOT_EXTRA || !(slots[i].head & BSCOPE_SLOT_INDEX_MASK))
+			continue;
+		b->received++;
+		buf->last = slots[i].head;
+	}
+	return n ? b->fn(b->ctx, pid, buf->tid, slots, n) : 0;
+}
+
+static void hole_add(struct bs_buffers *b, struct buffer *buf, uint64_t number)
+{
+	if (buf->nholes < HOLES_MAX)
+		buf->holes[buf->nholes++] = number;
+	else
+		b->abandoned++;
+}
+
+/*
+ * Passes on what of slots first..end-1 is new.  Slots from fresh on that are not committed end it:
+ * they are looked at next time.  The others become holes.
+ */
+static int take_slots(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
+		      const struct bscope_slot *slots, uint64_t first, uint64_t end, uint64_t fresh)
+{
+	uint64_t run = buf->next > first ? buf->next : first, i;
+	int ret = 0;
+
+	b->skipped += run - buf->next;
+	for (i = run; i < end && ret >= 0; i++) {
+		if (committed(&slots[i - first], i))
+			continue;
+		if (i >= fresh)
+			break;
+		ret = pass(b, pid, buf, &slots[run - first], i - run);
+		hole_add(b, buf, i);
+		run = i + 1;
+	}
+	if (ret >= 0 && i > run)
+		ret = pass(b, pid, buf, &slots[run - first], i - run);
+	if (i > buf->next)
+		buf->next = i;
+	return ret;
+}
+
+/* The program's own counts, as far as they can be true; the ring brings older ones than memory. */
+static void see(struct buffer *buf, uint64_t next, uint64_t extra)
+{
+	if (next < buf->seen || next - buf->seen > JUMP_MAX || extra < buf->seen_extra ||
+	    extra - buf->base_extra > next - buf->base)
+		return;
+	buf->seen = next;
+	buf->seen_extra = extra;
+}
+
+static void announce(struct buffer *buf, uint32_t tid)
+{
+	buf->tell |= !buf->announced || buf->tid != tid;
+	buf->tid = tid;
+	buf->announced = true;
+	buf->ended = false;
+}
+
+static int batch_take(struct bs_buffers *b, const struct bs_ring_batch *batch)
+{
+	struct buffer *buf = buffer_find(b, batch->pid, batch->buffer);
+	uint64_t first = (batch->end - 1) & ~(uint64_t)(BSCOPE_BATCH_SLOTS - 1);
+	int ret = 0;
+
+	if (!buf)
+		return 0;
+	announce(buf, batch->tid);
+	see(buf, batch->next, batch->extra);
+	if (batch->end > buf->next && batch->end <= buf->seen)
+		ret = take_slots(b, batch->pid, buf, batch->slots, first, batch->end, UINT64_MAX);
+	if (batch->flags & BS_BATCH_LAST)
+		buf->ended = true;
+	return ret;
+}
+
+int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child)
+{
+	const struct process *from = process_find(b, parent);
+	struct process *to;
+	int ret;
+
+	if (!from)
+		return 0;
+	ret = bs_buffers_gone(b, child); /* the number may have come round */
+	if (ret)
+		return ret;
+	to = process_get(b, child);
+	for (size_t i = 0; to && i < from->npools; i++)
+		if (!pool_add(to, from->pools[i].addr, from->pools[i].nbuffers))
+			return -ENOMEM;
+	return to ? 0 : -ENOMEM;
+}
+
+static void add_counts(const struct pool *pool, struct bs_buffers_counts *to)
+{
+	to->no_buffer += pool->no_buffer - pool->base_no_buffer;
+	to->written += pool->no_buffer - pool->base_no_buffer;
+	for (uint32_t i = 0; i < pool->used; i++) {
+		const struct buffer *buf = &pool->v[i];
+
+		to->written += buf->seen - buf->base - (buf->seen_extra - buf->base_extra);
+		to->extra += buf->seen_extra - buf->base_extra;
+	}
+}
+
+int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
+{
+	struct process *p = process_find(b, pid);
+	int ret = 0;
+
+	if (!p)
+		return 0;
+	for (size_t i = 0; i < p->npools; i++) {
+		struct pool *pool = &p->pools[i];
+
+		for (uint32_t k = 0; k < pool->used; k++) {
+			struct buffer *buf = &pool->v[k];
+
+			/* A look that was under way has seen more than was sent. */
+			if (buf->to > buf->next && !buf->ended && ret >= 0)
+				ret = take_slots(b, (uint32_t)pid, buf, &b->copies[buf->at],
+						 buf->from, buf->to, UINT64_MAX);
+			b->abandoned += buf->nholes;
+			/* A half at most is not sent when its owner goes. */
+			if (!buf->ended && buf->announced)
+				b->gone.at_most += BSCOPE_BATCH_SLOTS;
+		}
+		add_counts(pool, &b->gone);
+	}
+	process_free(b, p);
+	return ret < 0 ? ret : 0;
+}
+
+int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size)
+{
+	const struct bs_ring_event *event = data;
+	struct buffer *buf;
+
+	if (size < sizeof(*event))
+		return 0;
+	if (event->type == BS_RING_BATCH)
+		return size >= sizeof(struct bs_ring_batch) ? batch_take(b, data) : 0;
+	if (event->type != BS_RING_BUFFER && event->type != BS_RING_UNREAD)
+		return 0;
+	buf = buffer_find(b, event->pid, event->args[0]);
+	if (buf && event->type == BS_RING_BUFFER)
+		announce(buf, event->tid);
+	return 0;
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+static struct bscope_slot *copies_get(struct bs_buffers *b, size_t n)
+{
+	size_t room = b->copies_room ? b->copies_room : 4096;
+
+	while (room < b->ncopies + n)
+		room *= 2;
+	if (room != b->copies_room) {
+		struct bscope_slot *copies = reallocarray(b->copies, room, sizeof(*copies));
+
+		if (!copies)
+			return NULL;
+		b->copies = copies;
+		b->copies_room = room;
+	}
+	b->ncopies += n;
+	return &b->copies[b->ncopies - n];
+}
+
+/* Slots from..to-1 of a buffer at addr, which may go round its end once. */
+static int want_slots(struct bs_buffers *b, pid_t pid, size_t at, uint64_t addr, uint64_t from,
+		      uint64_t to)
+{
+	int ret = 0;
+
+	while (from < to && !ret) {
+		uint64_t place = from % SLOTS, n = to - from;
+
+		if (n > SLOTS - place)
+			n = SLOTS - place;
+		ret = want(b, pid, &b->copies[at], addr + HEAD + place * sizeof(struct bscope_slot),
+			   n * sizeof(struct bscope_slot));
+		at += n;
+		from += n;
+	}
+	return ret;
+}
+
+static int read_heads(struct bs_buffers *b, pid_t pid, const struct pool *pool, struct head *heads)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < pool->used && !ret; i++)
+		ret = want(b, pid, &heads[i], buffer_addr(pool, i), HEAD);
+	return ret ? ret : fetch(b, pid);
+}
+
+/*
+ * Room for copies is taken for all buffers first, since it may move.  A copy is of no use when
+ * anything of it could not be read: then the process is just ending.
+ */
+static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool)
+{
+	struct head *heads;
+	struct bscope_pool top;
+	int ret;
+
+	for (uint32_t i = 0; i < pool->used; i++)
+		pool->v[i].from = pool->v[i].to = 0;
+	if (bs_memory_read(p->pid, pool->addr, &top, sizeof(top)))
+		return 0;
+	ret = pool_reach(pool, top.used);
+	if (ret)
+		return ret;
+	if (top.no_buffer > pool->no_buffer && top.no_buffer - pool->no_buffer < JUMP_MAX)
+		pool->no_buffer = top.no_buffer;
+	heads = calloc(pool->used ? pool->used : 1, sizeof(*heads));
+	if (!heads)
+		return -ENOMEM;
+	if (read_heads(b, p->pid, pool, heads))
+		goto out;
+	for (uint32_t i = 0; i < pool->used; i++) {
+		struct buffer *buf = &pool->v[i];
+
+		if (heads[i].next < buf->seen || heads[i].next - buf->seen > JUMP_MAX)
+			continue;
+		buf->to = heads[i].next;
+		buf->from = buf->next;
+		if (buf->to - buf->from > SLOTS)
+			buf->from = buf->to - SLOTS;
+		buf->at = b->ncopies;
+		buf->holes_at = buf->at + (buf->to - buf->from);
+		if (!copies_get(b, buf->to - buf->from + 2u * buf->nholes)) {
+			buf->to = buf->from;
+			ret = -ENOMEM;
+			goto out;
+		}
+	}
+	for (uint32_t i = 0; i < pool->used && !ret; i++) {
+		struct buffer *buf = &pool->v[i];
+		uint64_t addr = buffer_addr(pool, i);
+
+		ret = want_slots(b, p->pid, buf->at, addr, buf->from, buf->to);
+		for (size_t k = 0; k < buf->nholes && buf->to && !ret; k++)
+			ret = want_slots(b, p->pid, buf->holes_at + 2 * k, addr, buf->holes[k],
+					 buf->holes[k] + 2);
+	}
+	if (!ret)
+		ret = fetch(b, p->pid);
+	if (!ret)
+		ret = read_heads(b, p->pid, pool, heads);
+	for (uint32_t i = 0; i < pool->used; i++) {
+		struct buffer *buf = &pool->v[i];
+		uint64_t from = buf->from;
+
+		if (!buf->to)
+			continue;
+		if (ret || heads[i].next < buf->to || heads[i].next - buf->to > JUMP_MAX) {
+			buf->from = buf->to = 0;
+			continue;
+		}
+		/* What may have been written over meanwhile. */
+		if (heads[i].next > from + SLOTS)
+			from = heads[i].next - SLOTS;
+		if (from > buf->to)
+			from = buf->to;
+		buf->at += from - buf->from;
+		buf->from = from;
+		for (size_t k = 0; k < buf->nholes;) {
+			struct bscope_slot *copy = &b->copies[buf->holes_at];
+
+			if (heads[i].next <= buf->holes[k] + SLOTS) {
+				k++;
+				continue;
+			}
+			b->abandoned++;
+			buf->nholes--;
+			memmove(&buf->holes[k], &buf->holes[k + 1],
+				(buf->nholes - k) * sizeof(buf->holes[0]));
+			memmove(&copy[2 * k], &copy[2 * k + 2],
+				2 * (buf->nholes - k) * sizeof(*copy));
+		}
+		see(buf, heads[i].next, heads[i].extra);
+		if (heads[i].tid && !buf->announced && heads[i].owner &&
+		    !(heads[i].owner & BSCOPE_OWNER_RENEW)) {
+			buf->tid = (uint32_t)heads[i].tid;
+			buf->announced = true;
+		}
+	}
+	ret = 0;
+out:
+	b->niovs = 0;
+	free(heads);
+	return ret;
+}
+
+int bs_buffers_read(struct bs_buffers *b, uint64_t *tsc)
+{
+	struct process *p, *next;
+	int ret = 0;
+
+	b->read_before_tsc = b->read_tsc;
+	*tsc = b->read_tsc = bs_tsc_now();
+	b->ncopies = 0;
+	HASH_ITER(hh, b->processes, p, next) {
+		p->reads++;
+		for (size_t i = 0; i < p->npools && !ret; i++)
+			ret = read_pool(b, p, &p->pools[i]);
+	}
+	return ret;
+}
+
+static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *buf)
+{
+	uint64_t kept[HOLES_MAX];
+	size_t n = 0;
+	int ret = 0;
+
+	for (size_t k = 0; k < buf->nholes && ret >= 0; k++) {
+		const struct bscope_slot *copy = &b->copies[buf->holes_at + 2 * k];
+		bool pair = committed(&copy[1], buf->holes[k] + 1) &&
+			    copy[1].head & BSCOPE_SLOT_EXTRA;
+
+		if (committed(copy, buf->holes[k]))
+			ret = pass(b, (uint32_t)p->pid, buf, copy, pair ? 2 : 1);
+		else
+			kept[n++] = buf->holes[k];
+	}
+	memcpy(buf->holes, kept, n * sizeof(kept[0]));
+	buf->nholes = (uint8_t)n;
+	return ret;
+}
+
+static void hold_back(const struct bs_buffers *b, const struct buffer *buf, uint64_t reference,
+		      uint64_t *hold)
+{
+	uint64_t at = b->read_before_tsc;
+
+	if (buf->last)
+		at = bs_tsc_widen(buf->last >> BSCOPE_SLOT_TIME_SHIFT, BSCOPE_SLOT_TIME_BITS,
+				  reference);
+	if (at < *hold)
+		*hold = at;
+}
+
+static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *buf, uint64_t addr,
+		       bool last, uint64_t reference, uint64_t *hold, size_t *waiting)
+{
+	int ret = 0;
+
+	if (!buf->to)
+		return 0;
+	/* The record that announced it did not fit into the ring. */
+	if (!buf->announced && buf->to > buf->next && b->owner) {
+		uint32_t tid = b->owner(b->ctx, (uint32_t)p->pid, addr);
+
+		if (tid)
+			announce(buf, tid);
+	}
+	if (buf->nholes)
+		ret = take_holes(b, p, buf);
+	if (ret >= 0 && buf->to > buf->next)
+		ret = take_slots(b, (uint32_t)p->pid, buf, &b->copies[buf->at], buf->from, buf->to,
+				 last		 ? UINT64_MAX :
+				 buf->to > FRESH ? buf->to - FRESH :
+						   0);
+	if (buf->next < buf->to || buf->nholes) {
+		++*waiting;
+		hold_back(b, buf, reference, hold);
+	}
+	if (last) {
+		b->abandoned += buf->nholes;
+		buf->nholes = 0;
+	}
+	buf->from = buf->to = 0;
+	return ret < 0 ? ret : 0;
+}
+
+int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_t *hold,
+		    size_t *waiting)
+{
+	struct process *p, *next;
+	int ret = 0;
+
+	*waiting = 0;
+	HASH_ITER(hh, b->processes, p, next)
+		for (size_t i = 0; i < p->npools; i++)
+			for (uint32_t k = 0; k < p->pools[i].used && !ret; k++)
+				ret = take_buffer(b, p, &p->pools[i].v[k],
+						  buffer_addr(&p->pools[i], k), last, reference,
+						  hold, waiting);
+	return ret;
+}
+
+void bs_buffers_recycle(struct bs_buffers *b)
+{
+	struct process *p, *next;
+
+	HASH_ITER(hh, b->processes, p, next) {
+		bool look = p->reads >= LIVENESS_READS;
+
+		if (look)
+			p->reads = 0;
+		for (size_t i = 0; i < p->npools; i++) {
+			struct pool *pool = &p->pools[i];
+
+			for (uint32_t k = 0; k < pool->used; k++) {
+				struct buffer *buf = &pool->v[k];
+				uint64_t addr = buffer_addr(pool, k);
+
+				/* Its last batch may have been lost: memory has it still. */
+				if (look && buf->announced && !buf->ended && !buf->nholes &&
+				    buf->next == buf->seen && !thread_runs(p->pid, buf->tid))
+					buf->ended = true;
+				if (buf->ended) {
+					poke(p->pid, addr + offsetof(struct bscope_buffer, tid), 0);
+					poke(p->pid, addr + offsetof(struct bscope_buffer, owner),
+					     0);
+					b->abandoned += buf->nholes;
+					buf->nholes = 0;
+					buf->ended = buf->announced = buf->tell = false;
+					buf->tid = 0;
+					buf->last = 0;
+				} else if (buf->tell) {
+					poke(p->pid, addr + offsetof(struct bscope_buffer, tid),
+					     buf->tid);
+					buf->tell = false;
+				}
+			}
+		}
+	}
+}
+
+void bs_buffers_counts(const struct bs_buffers *b, struct bs_buffers_counts *out)
+{
+	*out = b->gone;
+	for (const struct process *p = b->processes; p; p = p->hh.next)
+		for (size_t i = 0; i < p->npools; i++)
+			add_counts(&p->pools[i], out);
+	out->received = b->received;
+	out->abandoned = b->abandoned;
+	out->skipped = b->skipped;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * buffers.h - what the threads of traced processes have recorded (include/bscope/buffer.h): takes
+ * the halves that BPF sends, fetches from the processes' memory what was not sent yet, and sees
+ * to it that each slot is passed on once or counted as lost.
+ *
+ * Nothing that is read is trusted: the processes may write there what they like.
+ *
+ * A look at all buffers has two parts, so that order between them can be told: read copies what
+ * is in memory now; then the caller takes everything out of the ring (_record), which is older;
+ * then take passes on what was copied and did not come by the ring.  One thread only.
+ */
+#ifndef BS_COLLECT_BUFFERS_H
+#define BS_COLLECT_BUFFERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <bscope/buffer.h>
+
+struct bs_buffers;
+
+/*
+ * n slots that follow each other, each committed, in the order of the thread.  An event and its
+ * further operands come in one call.  tid 0: not known.  Negative ends what is going on.
+ */
+typedef int (*bs_buffers_fn)(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
+			     size_t n);
+
+/* Whose is the buffer at this address?  Asked when no record said so; 0: nobody knows.  May be NULL. */
+typedef uint32_t (*bs_buffers_owner_fn)(void *ctx, uint32_t pid, uint64_t buffer);
+
+struct bs_buffers *bs_buffers_new(bs_buffers_fn fn, bs_buffers_owner_fn owner, void *ctx);
+void bs_buffers_free(struct bs_buffers *b);
+
+/*
+ * From now on the buffers of this pool (control.h) count: called before the first site of the
+ * process is lit.  What is in them already is of earlier times.  0 (again for a pool that is
+ * known), -ENOMEM, or -errno of reading the process.
+ */
+int bs_buffers_add(struct bs_buffers *b, pid_t pid, uint64_t pool, uint64_t nbuffers);
+
+/* The child begins with its parent's pools, wiped. */
+int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child);
+
+/*
+ * The memory of the process has gone (exit, exec), and everything it sent was passed to _record:
+ * what its threads had beyond that and beyond the last look nobody will know.
+ */
+int bs_buffers_gone(struct bs_buffers *b, pid_t pid);
+
+/* A record of the ring of type BS_RING_BATCH, BS_RING_BUFFER or BS_RING_UNREAD; others are ignored. */
+int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size);
+
+/* Copies what is in memory.  *tsc: the counter before that.  0 or -ENOMEM. */
+int bs_buffers_read(struct bs_buffers *b, uint64_t *tsc);
+
+/*
+ * Passes on what read has copied.  last: nobody writes any more, so a slot that is reserved and not
+ * committed never will be.  *hold, lowered to the stamp (40 bits are enough for bs_tsc_widen) of
+ * the event before the oldest that is on its way still; untouched if there is none.
+ * *waiting: how many such there are.
+ */
+int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_t *hold,
+		    size_t *waiting);
+
+/* Gives buffers of threads that have ended back to their processes. */
+void bs_buffers_recycle(struct bs_buffers *b);
+
+struct bs_buffers_counts {
+	uint64_t written;   /* as the programs counted, as far as was seen */
+	uint64_t received;  /* passed on */
+	uint64_t no_buffer; /* of written: events for which a thread found no buffer */
+	uint64_t abandoned; /* of written: slots reserved by somebody who never came back */
+	uint64_t at_most;   /* beyond written: what processes that have gone may have written */
+	uint64_t extra;	    /* slots that written took beyond one each */
+	uint64_t skipped;   /* slots that were jumped over so far: known to be lost */
+};
+void bs_buffers_counts(const struct bs_buffers *b, struct bs_buffers_counts *out);
+
+#endif

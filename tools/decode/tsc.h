@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tsc.h - the time stamp counter, which programs stamp their events with, in terms of
+ * CLOCK_MONOTONIC.
+ *
+ * The tool reads both clocks now and then; between two such pairs time is taken to run evenly.
+ * So the conversion follows the kernel's slow corrections of its clock, and never steps back.
+ */
+#ifndef BS_DECODE_TSC_H
+#define BS_DECODE_TSC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BS_TSC_PAIRS 64
+
+struct bs_tsc {
+	struct bs_tsc_pair {
+		uint64_t tsc, ns;
+		double rate; /* ns per tick since the pair before */
+	} pairs[BS_TSC_PAIRS]; /* oldest first */
+	size_t n;
+};
+
+/* The counter, now; 0 on machines where programs do not use one. */
+static inline uint64_t bs_tsc_now(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return 0;
+#endif
+}
+
+/*
+ * Is the counter of this machine fit to order events between CPUs?  It is where the kernel uses it
+ * as its clock, or a hypervisor's clock made of it, and it neither stops nor changes its rate.
+ * *why, if not: a phrase for people, constant.
+ */
+bool bs_tsc_usable(const char **why);
+
+/*
+ * Reads both clocks and remembers the pair, not more often than each 20 ms.  The first call waits
+ * for two pairs some ms apart, so that conversion can begin.
+ */
+void bs_tsc_sync(struct bs_tsc *t);
+
+/* The same with a pair of one's own (tests). */
+void bs_tsc_add(struct bs_tsc *t, uint64_t tsc, uint64_t ns);
+
+/* CLOCK_MONOTONIC of a full stamp, extrapolated beyond the pairs.  At least two pairs. */
+uint64_t bs_tsc_ns(const struct bs_tsc *t, uint64_t tsc);
+
+/*
+ * The full stamp of one of which the low `bits` are known, and that it is not later than about
+ * `reference` (a quarter of a second more is allowed, for counters that differ between CPUs).
+ */
+uint64_t bs_tsc_widen(uint64_t low, unsigned bits, uint64_t reference);
+
+#endif
