@@ -66,6 +66,16 @@ eventually() {
 	"$@"
 }
 
+# Waits until the process has jumps in its text.
+until_lit() {
+	local i
+	for i in $(seq 200); do
+		text_same "$1" >/dev/null || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 # The guardians that this test started have ended.
 guardians() { pgrep -x bscope-guardian | sort; }
 no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
@@ -112,8 +122,8 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 	for round in $(seq 20); do
 		"$TRACE" -q -m jump -p "$PID" -o /dev/null 3>&- &
 		tool=$!
-		sleep "0.$((RANDOM % 4 + 2))"
-		[ "$round" -gt 1 ] || ! text_same "$PID"
+		until_lit "$PID"
+		sleep "0.$((RANDOM % 3))"
 		kill -KILL "$tool"
 		wait "$tool" || true
 		eventually text_same "$PID"
@@ -133,8 +143,9 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 	sleep 0.3
 	"$TRACE" -q -m jump --format=json -o "$(report)" -p "$PID" -d 1.5 3>&- &
 	tool=$!
-	sleep 0.7
+	until_lit "$PID"
 	pkill -KILL -x -P "$tool" bscope-guardian
+	eventually pgrep -x -P "$tool" bscope-guardian
 	wait "$tool"
 	eventually text_same "$PID"
 	eventually no_guardians
@@ -144,12 +155,28 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 	nothing_lost
 }
 
+@test "SIGKILL of the guardian, then of the tool: text restored all the same" {
+	start "$PROGRAMS/counted" 4 100000 60
+	sleep 0.3
+	"$TRACE" -q -m jump -o /dev/null -p "$PID" 3>&- &
+	tool=$!
+	until_lit "$PID"
+	pkill -KILL -x -P "$tool" bscope-guardian
+	eventually pgrep -x -P "$tool" bscope-guardian
+	kill -KILL "$tool"
+	wait "$tool" || true
+	eventually text_same "$PID"
+	eventually no_guardians
+	enough "$PID"
+	unhurt
+}
+
 @test "SIGKILL of both: the sites stay lit, harmless, and the next run cleans up" {
 	start "$PROGRAMS/counted" 4 100000 60
 	sleep 0.3
 	"$TRACE" -q -m jump -p "$PID" -o /dev/null 3>&- &
 	tool=$!
-	sleep 0.5
+	until_lit "$PID"
 	kill -STOP "$tool"
 	pkill -KILL -x -P "$tool" bscope-guardian
 	kill -KILL "$tool"

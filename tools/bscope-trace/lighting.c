@@ -469,6 +469,23 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 	return process_traps(l, p, err);
 }
 
+int bs_lighting_check(struct bs_lighting *l, struct bs_error *err)
+{
+	struct pollfd fd = {.events = POLLIN};
+	int ret;
+
+	if (!l->guard)
+		return 0;
+	fd.fd = bs_guard_fd(l->guard);
+	if (poll(&fd, 1, 0) <= 0)
+		return 0;
+	ret = bs_guard_check(l->guard);
+	return ret ? bs_error_set(err, ret,
+				  "the guardian process was killed and cannot be started again: %s",
+				  strerror(-ret)) :
+		     0;
+}
+
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 		      struct bs_process *child, bool shares)
 {

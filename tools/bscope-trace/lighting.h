@@ -81,6 +81,9 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);
 int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err);
 
+/* Now and then: starts another guardian when somebody has killed it.  0, or -errno with err. */
+int bs_lighting_check(struct bs_lighting *l, struct bs_error *err);
+
 /* A child has its parent's text; shares: it has its parent's memory. */
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 		      struct bs_process *child, bool shares);

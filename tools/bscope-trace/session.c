@@ -638,6 +638,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		   struct bs_error *err)
 {
 	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, now, before;
+	struct bs_error trouble;
 	size_t waiting;
 	int ret = 0;
 
@@ -688,6 +689,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		}
 		if (now >= s->next_scan_ns)
 			scan(s, now);
+		memset(&trouble, 0, sizeof(trouble));
+		if (bs_lighting_check(&s->lighting, &trouble))
+			trouble_note(s, &trouble);
 		if (s->command)
 			bs_command_poll(s->command);
 		if (tick && now >= next_tick) {
