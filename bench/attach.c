@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * attach.c - how long lighting all sites of a file takes, and putting them out again.
+ * attach.c - how long lighting all sites of a file by traps takes, and putting them out again; for
+ * jumps see pause.c.
  *
  *	attach [SITES [PERF_SITES]]
  *
@@ -72,7 +73,7 @@ static int measure(bool no_multi, bool with_semaphore, size_t n)
 		goto out;
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	start = now_s();
-	ret = bs_collect_light(c, fd, "bench", sites, n, &err);
+	ret = bs_collect_light(c, fd, "bench", BS_TRAPS_ALL, sites, n, &err);
 	if (ret)
 		goto out;
 	lit = now_s();

@@ -23,6 +23,17 @@ $B/bench/detached $B/bench/pair: $B/bench/%: bench/%.c $(LIBBSCOPE_A)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP -O2 -falign-loops=64 -o $@ $< $(LIBBSCOPE_A)
 
+# Loops must not differ by where they lie.
+$B/bench/record_cost: bench/record_cost.c $(TOOLS_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -falign-loops=64 -MT $@ -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lpthread
+
+$B/bench/pause: bench/pause.c $(TOOLS_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MT $@ -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lpthread
+
 bench-detached: $B/bench/detached ## a loop with a site nobody looks at, and without
 	$(Q)$<
 bench-preload: $B/bench/pair $(PRELOAD_SO) ## malloc and free under the idle preload library
@@ -31,6 +42,14 @@ bench-hit-cost: $B/bench/hit_cost ## a hit against an empty program on the same 
 	$(Q)$<
 bench-attach: $B/bench/attach ## lighting and darkening 2,000 sites
 	$(Q)$<
+bench-record-cost: $B/bench/record_cost ## an event recorded by a jump against clock and store alone
+	$(Q)$<
+bench-pause: $B/bench/pause ## how long a process stands still while its sites are lit by jumps
+	$(Q)$<
+bench-redis: $B/bscope-trace $(PRELOAD_SO) ## redis-server's throughput plain, preloaded, traced
+	$(Q)BUILD=$B sh bench/redis.sh
 
-bench: bench-detached bench-preload bench-hit-cost bench-attach bench-model ## all of them
-.PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach
+bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
+	bench-model ## all of them but bench-redis
+.PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
+	bench-pause bench-redis

@@ -112,7 +112,7 @@ static int run_rounds(struct bench *b, bool drain, struct bs_error *err)
 		round_ns();
 		b->none[i] = round_ns();
 		close(fd);
-		ret = bs_collect_light(b->c, exe, b->own.path, &site, 1, err);
+		ret = bs_collect_light(b->c, exe, b->own.path, BS_TRAPS_ALL, &site, 1, err);
 		if (ret)
 			break;
 		bs_collect_start(b->c);

@@ -21,8 +21,8 @@
 /* The reader is woken by fill level, as for traps; a batch is large enough to look each time. */
 static __always_inline __u64 wake_flags(void)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP :
-									 BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP
+									 : BPF_RB_NO_WAKEUP;
 }
 
 /* A record of the size of all the others; 0 if it did not fit. */
@@ -77,9 +77,9 @@ static __always_inline void send_batch(__u64 buffer, __u64 end, __u32 flags)
 	batch->next = head[1];
 	batch->extra = head[2];
 	half = ((end - 1) & (BSCOPE_BUFFER_SLOTS - 1)) / BSCOPE_BATCH_SLOTS;
-	if (bpf_probe_read_user(batch->slots, sizeof(batch->slots),
-				(void *)(buffer + BSCOPE_BUFFER_HEAD_BYTES +
-					 half * sizeof(batch->slots))))
+	if (bpf_probe_read_user(
+		    batch->slots, sizeof(batch->slots),
+		    (void *)(buffer + BSCOPE_BUFFER_HEAD_BYTES + half * sizeof(batch->slots))))
 		goto unread;
 	bpf_ringbuf_submit(batch, wake_flags());
 	return;

@@ -17,9 +17,8 @@
 /* struct bs_ring_event.type */
 enum bs_ring_type {
 	BS_RING_MARK = 1, /* a site was hit */
-	BS_RING_FORK =
-		2, /* args[0]: pid of the child, which is traced from its first instruction;
-		      args[1]: 1 if it shares its parent's memory (vfork) */
+	BS_RING_FORK = 2, /* args[0]: pid of the child, which is traced from its first instruction;
+			     args[1]: 1 if it shares its parent's memory (vfork) */
 	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 	BS_RING_BATCH = 5,  /* struct bs_ring_batch: half a buffer */
@@ -54,8 +53,8 @@ struct bs_ring_batch {
 	__u32 tid;
 	__u32 type; /* BS_RING_BATCH */
 	__u32 flags;
-	__u64 buffer; /* address of the struct bscope_buffer */
-	__u64 end;    /* number of the slot behind the last one meant */
+	__u64 buffer;		  /* address of the struct bscope_buffer */
+	__u64 end;		  /* number of the slot behind the last one meant */
 	__u64 owner, next, extra; /* of the buffer, read before the slots */
 	struct bscope_slot slots[BSCOPE_BATCH_SLOTS];
 };
@@ -90,7 +89,7 @@ struct bs_counters {
 	__u64 life_lost;   /* fork, exec and exit records that did not fit; not marks */
 	__u64 traced_full; /* forked children not followed: too many processes at once */
 	__u64 batch_lost;  /* batches that did not fit; their events may have been read elsewhere */
-	__u64 last_lost;    /* of threads that have ended: did not fit, or could not be read */
+	__u64 last_lost;   /* of threads that have ended: did not fit, or could not be read */
 };
 
 /* A set of counters fills a cache line. */
@@ -117,6 +116,19 @@ _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
 
 /* Threads that have a buffer, at once, in all traced processes. */
 #define BS_THREADS_MAX 65536
+
+/*
+ * The last counts of a buffer whose thread has ended, in the map `ends`: exact, whether or not the
+ * batch that brought its slots fitted into the ring.
+ */
+struct bs_end_key {
+	__u64 buffer;
+	__u32 pid;
+	__u32 pad;
+};
+struct bs_end {
+	__u64 next, extra;
+};
 
 /* Processes traced at once; forked children count. */
 #define BS_TRACED_MAX 16384

@@ -79,12 +79,20 @@ static __always_inline void last_batch(void)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	const __u64 *found = bpf_map_lookup_elem(&buffers, &tid);
-	__u64 buffer;
+	struct bs_end_key key = {0};
+	__u64 buffer, head[3] = {0};
 
 	if (!found)
 		return;
 	buffer = *found;
 	bpf_map_delete_elem(&buffers, &tid);
+	key.buffer = buffer;
+	key.pid = bpf_get_current_pid_tgid() >> 32;
+	if (!bpf_probe_read_user(head, sizeof(head), (void *)buffer)) {
+		struct bs_end end = {.next = head[1], .extra = head[2]};
+
+		bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
+	}
 	send_batch(buffer, 0, BS_BATCH_LAST);
 }
 

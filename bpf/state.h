@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* state.h - maps, counters and switches that the BPF programs share with each other and the tool. */
+/* state.h - maps, counters and switches that the BPF programs share with each other and the tool.
+ */
 #ifndef BS_BPF_STATE_H
 #define BS_BPF_STATE_H
 
@@ -12,7 +13,6 @@
 #else
 #define REGS_IP(ctx) ((ctx)->pc)
 #endif
-
 
 /* Tool: sizes are set before loading. */
 struct {
@@ -51,6 +51,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } buffers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BS_THREADS_MAX);
+	__type(key, struct bs_end_key);
+	__type(value, struct bs_end);
+} ends SEC(".maps");
 
 /*
  * One member of `traced`, or 0, and its value there.  With a single process, the usual case, it

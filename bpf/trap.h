@@ -98,15 +98,19 @@ int trap(struct pt_regs *ctx)
 
 	if (!interval_open || !is_traced(pid, &plan))
 		return 0;
-	site = site_index(ctx);
-	spec = bpf_map_lookup_elem(&sites, &site);
 	/* Where the switch is lit the jump counts, not the trap in front of it. */
-	if (plan != BS_TRACED_TRAP && (!spec || !spec->always))
-		return 0;
+	if (plan != BS_TRACED_TRAP) {
+		site = site_index(ctx);
+		spec = bpf_map_lookup_elem(&sites, &site);
+		if (!spec || !spec->always)
+			return 0;
+	}
 
 	count = counters();
 	hits = count->written;
 	__sync_fetch_and_add(&count->written, 1);
+	site = site_index(ctx);
+	spec = bpf_map_lookup_elem(&sites, &site);
 	if (!spec) {
 		__sync_fetch_and_add(&count->lost_spec, 1);
 		return 0;

@@ -47,8 +47,8 @@ static const uint64_t nobody[BSCOPE_BUFFER_HEAD_BYTES / sizeof(uint64_t)];
  * One pointer of static TLS: an array there would keep the library from being dlopened.  After
  * fork it points to memory that was wiped, whose owner is nobody too.
  */
-static __thread struct bscope_buffer *current
-	__attribute__((tls_model("initial-exec"))) = (struct bscope_buffer *)(uintptr_t)nobody;
+static __thread struct bscope_buffer *current __attribute__((tls_model("initial-exec"))) =
+	(struct bscope_buffer *)(uintptr_t)nobody;
 
 /* System V psABI, x86-64: the thread pointer, at the address to which it points. */
 static inline uint64_t thread_pointer(void)
@@ -71,9 +71,9 @@ static inline uint64_t now(void)
  * The probes of the library itself, with their operands in fixed registers.  They are fired
  * only while somebody listens.
  */
-#define FIRE(spelling, buffer, end)                                                        \
-	__asm__ __volatile__("990:\tnop\n" BSCOPE_ASM_NOTE(spelling, "8@%%rdi 8@%%rsi")   \
-			     :                                                             \
+#define FIRE(spelling, buffer, end)                                                           \
+	__asm__ __volatile__("990:\tnop\n" BSCOPE_ASM_NOTE(spelling, "8@%%rdi 8@%%rsi")       \
+			     :                                                                \
 			     : "D"(buffer), "S"(end), [bscope_sem] "i"(&bs_control.semaphore) \
 			     : "memory")
 
@@ -115,36 +115,36 @@ static inline int ends_half(uint64_t end)
 }
 
 /*
- * The thread has no buffer yet, or has been forked: takes a free one.  NULL where nobody would
- * read it, or none is free; the event is counted then.  Or it has one, and a new tool wants to know.
+ * The thread has no buffer yet, or has been forked, or a tool wants to know whose its buffer is.
+ * NULL where nobody would read it, or none is free; the event is counted then.
+ *
+ * The pool is a hash table by thread pointer.  No two threads that live have the same, so a buffer
+ * of that owner is a dead thread's, and what a C library does with the stacks of threads makes that
+ * the usual case: ten thousand threads one after another use one buffer.  Others that are free no
+ * longer have nobody, or a dead thread that a tool found, for owner.
  */
 static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t tp)
 {
 	struct bscope_pool *pool = (struct bscope_pool *)(uintptr_t)bs_control.pool;
 	uint64_t mask = bs_control.buffers - 1; /* a power of two */
-	struct bscope_buffer *had = current;
 	uint32_t at;
 
-	if (had->owner == (tp | BSCOPE_OWNER_RENEW)) {
-		had->owner = tp;
-		if (bs_control.semaphore)
-			FIRE("buffer", had, had->next);
-		return had;
-	}
 	if (!pool || !bs_control.semaphore) {
 		add(&bs_control.unrecorded, 1);
 		return 0;
 	}
 	if (now() - pool->full_at < FULL_TICKS)
 		goto full;
-	at = __atomic_fetch_add(&pool->hint, 1, __ATOMIC_RELAXED);
+	at = (uint32_t)(tp * 0x9e3779b97f4a7c15ull >> 40);
 	for (uint64_t i = 0; i <= mask; i++, at++) {
 		struct bscope_buffer *b = &pool->buffers[at & mask];
-		uint64_t free = 0;
+		uint64_t owner = b->owner;
 		uint32_t used;
 
-		if (b->owner || !__atomic_compare_exchange_n(&b->owner, &free, tp, 0,
-							     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		if ((owner & ~BSCOPE_OWNER_FLAGS) != tp && owner && !(owner & BSCOPE_OWNER_DEAD))
+			continue;
+		if (owner != tp && !__atomic_compare_exchange_n(&b->owner, &owner, tp, 0,
+								__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
 		if (b->next < BSCOPE_BUFFER_FIRST)
 			b->next = BSCOPE_BUFFER_FIRST;
@@ -153,7 +153,7 @@ static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t
 		       !__atomic_compare_exchange_n(&pool->used, &used, (at & mask) + 1, 0,
 						    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 			;
-		/* A handler that took one meanwhile loses it again; it stays ours until we end. */
+		/* A handler that came by meanwhile has found the same. */
 		current = b;
 		if (bs_control.semaphore)
 			FIRE("buffer", b, b->next);

@@ -27,8 +27,8 @@ typedef unsigned long long uint64_t;
 typedef unsigned int uint32_t;
 #endif
 
-#define BSCOPE_BUFFER_SLOTS 2048u
-#define BSCOPE_BATCH_SLOTS  1024u /* a half */
+#define BSCOPE_BUFFER_SLOTS 4096u
+#define BSCOPE_BATCH_SLOTS  2048u /* a half */
 
 /*
  * struct bscope_slot.head of the slot of an event:
@@ -49,15 +49,15 @@ typedef unsigned int uint32_t;
  *
  * and value is operand 1.  The second slot is committed before the first.
  */
-#define BSCOPE_SLOT_INDEX_BITS	20
-#define BSCOPE_SLOT_INDEX_MASK	((1u << BSCOPE_SLOT_INDEX_BITS) - 1)
-#define BSCOPE_SLOT_EXTRA	(1u << 20)
-#define BSCOPE_SLOT_LAP_SHIFT	21
-#define BSCOPE_SLOT_LAP_MASK	(7u << BSCOPE_SLOT_LAP_SHIFT)
-#define BSCOPE_SLOT_TIME_SHIFT	24
-#define BSCOPE_SLOT_TIME_BITS	40
-/* slot number / BSCOPE_BUFFER_SLOTS, in place */
-#define BSCOPE_SLOT_LAP(number) ((uint32_t)((number) << 10) & BSCOPE_SLOT_LAP_MASK)
+#define BSCOPE_SLOT_INDEX_BITS 20
+#define BSCOPE_SLOT_INDEX_MASK ((1u << BSCOPE_SLOT_INDEX_BITS) - 1)
+#define BSCOPE_SLOT_EXTRA      (1u << 20)
+#define BSCOPE_SLOT_LAP_SHIFT  21
+#define BSCOPE_SLOT_LAP_MASK   (7u << BSCOPE_SLOT_LAP_SHIFT)
+#define BSCOPE_SLOT_TIME_SHIFT 24
+#define BSCOPE_SLOT_TIME_BITS  40
+/* slot number / BSCOPE_BUFFER_SLOTS, in place: 2^12 slots, bit 21 */
+#define BSCOPE_SLOT_LAP(number) ((uint32_t)((number) << 9) & BSCOPE_SLOT_LAP_MASK)
 
 struct bscope_slot {
 	uint64_t head;
@@ -72,10 +72,12 @@ struct bscope_slot {
 
 struct bscope_buffer {
 	/*
-	 * The thread that has it: its thread pointer (x86-64: %fs:0).  0: free.  Taken by the
-	 * thread itself, freed by a tool when the thread has ended and its slots were read.  A
-	 * tool that attaches adds BSCOPE_OWNER_RENEW: the thread takes that away before its next
-	 * event, and announces itself by the probe bscope:buffer.
+	 * The thread that has it, or had it last: its thread pointer (x86-64: %fs:0), with flags.
+	 * 0: nobody.  Taken by the thread itself, which announces it by the probe bscope:buffer.
+	 *
+	 * BSCOPE_OWNER_RENEW is added by a tool that attaches: the thread takes it away before its
+	 * next event, and announces itself again.  BSCOPE_OWNER_DEAD is added by a tool that knows
+	 * that the thread has ended: any thread may take the buffer.
 	 */
 	uint64_t owner;
 	uint64_t next;	/* slots reserved so far, of all owners; only grows */
@@ -87,6 +89,8 @@ struct bscope_buffer {
 
 #define BSCOPE_BUFFER_HEAD_BYTES 64u
 #define BSCOPE_OWNER_RENEW	 1ull
+#define BSCOPE_OWNER_DEAD	 2ull
+#define BSCOPE_OWNER_FLAGS	 7ull /* thread pointers are aligned */
 
 /*
  * The pool: anonymous memory that the library maps at start and touches when lit.  Wiped in a
@@ -96,8 +100,8 @@ struct bscope_buffer {
 struct bscope_pool {
 	uint64_t no_buffer; /* events lost because all buffers were taken; exact */
 	uint64_t full_at;   /* time stamp counter when that was found last */
-	uint32_t hint;	    /* where the next search begins */
 	uint32_t used;	    /* buffers with a number below this have been taken once */
+	uint32_t pad;
 	uint64_t reserved[5];
 	struct bscope_buffer buffers[];
 };

@@ -254,3 +254,40 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 		json '.mode == "jump"'
 	done
 }
+
+@test "threads by the ten-thousand, one after another and 500 at once: every event accounted for, memory flat" {
+	start "$PROGRAMS/threads" 10000 500 4 0
+	until_lit_then_traced
+	jq -e '.text == "same" and .results == "right"' "$OUT"
+	nothing_lost
+	# What was lit from the first mark to the last is exact; here the program ran before: at least
+	# whole rounds were seen, and each thread's marks are whole.
+	json '.events.received > 400000'
+	json '.objects | .created + .adopted == .dropped + .vanished + .live + .exited'
+	# Memory: a buffer for each thread at once, not for each that ever was (33 KB each).
+	jq -e '.' "$OUT"
+}
+
+# deaths HOW: traces a program that knows what it did when it died.
+deaths() {
+	local how=$1 file=$BATS_TEST_TMPDIR/own
+	start "$PROGRAMS/deaths" "$how" "$file" 4 50000
+	trace -p "$PID"
+	wait "$PID" || true
+	"$PROGRAMS/deaths" count "$file" >"$BATS_TEST_TMPDIR/own.json"
+	jq -e --slurpfile r "$(report)" '
+		. as $own | $r[0].events as $e
+		| if $e.written == null then $e.written_at_most >= $own.marks and $e.received <= $own.marks + $own.threads
+		  else $e.written == $e.received + $e.lost and $e.written >= $own.marks and $e.written <= $own.marks + $own.threads and $e.lost <= $own.threads end' \
+		"$BATS_TEST_TMPDIR/own.json" && return 0
+	cat "$BATS_TEST_TMPDIR/own.json"
+	jq -c '.events, .notes' "$(report)"
+	return 1
+}
+
+@test "the process exits while attached: every event up to the end" { deaths exit; }
+@test "all threads leave by pthread_exit: every event up to the end" { deaths pthread_exit; }
+@test "SIGKILL while attached: every event up to the end" { deaths kill; }
+@test "SIGSEGV while attached: every event up to the end" { deaths segv; }
+@test "abort while attached: every event up to the end" { deaths abort; }
+@test "exec of another program while attached: every event up to the end" { deaths exec; }

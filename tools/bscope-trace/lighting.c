@@ -28,9 +28,9 @@
  * A process that cannot be stopped right now (a thread waits in the kernel, or another process has
  * just come to share its memory) is tried again, so many times before it gets traps.
  */
-#define TRIES_MAX     25
-#define TRY_NS	      40000000ull
-#define DARK_POLL_MS  5
+#define TRIES_MAX    25
+#define TRY_NS	     40000000ull
+#define DARK_POLL_MS 5
 /*
  * A COMMAND is lit by traps before it runs, so that nothing of its start is missed, and by jumps
  * when it turns out to make many events: so many cost it some 15 ms.  A program that makes few
@@ -46,7 +46,8 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* --- what the guardian asks, in its own process ------------------------------------------------ */
+/* --- what the guardian asks, in its own process ------------------------------------------------
+ */
 
 _Static_assert(sizeof(struct bs_guarded) == sizeof(struct bs_traced) &&
 		       offsetof(struct bs_guarded, plan) == offsetof(struct bs_traced, plan),
@@ -125,9 +126,9 @@ int bs_lighting_add(struct bs_lighting *l, struct bs_module *m, struct bs_error 
 	lm->m = m;
 	lm->stubs = bs_stubs_read(m);
 	lm->chosen = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->chosen));
-	ret = lm->stubs && lm->chosen ?
-		      bs_sites_add(l->sites, m, l->options->filter, &lm->first, &n) :
-		      -ENOMEM;
+	ret = lm->stubs && lm->chosen
+		      ? bs_sites_add(l->sites, m, l->options->filter, &lm->first, &n)
+		      : -ENOMEM;
 	if (ret) {
 		free(lm->stubs);
 		free(lm->chosen);
@@ -333,8 +334,14 @@ static int listen_all(struct bs_lighting *l, struct bs_error *err)
 static int prepare(struct bs_lighting *l, const struct bs_process *p, const struct bs_jumps *j,
 		   struct bs_error *err)
 {
-	int ret = room_check(p->pid, j, err);
+	int ret = 0;
 
+	if (bs_process_strict(p->pid))
+		return bs_error_set(err, -ENOTSUP,
+				    "pid %d: a thread is under strict seccomp, which forbids it to "
+				    "read the clock of jump mode",
+				    (int)p->pid);
+	ret = room_check(p->pid, j, err);
 	if (!ret)
 		ret = listen_all(l, err);
 	for (size_t i = 0; i < l->nmodules && !ret; i++)
@@ -482,8 +489,8 @@ int bs_lighting_check(struct bs_lighting *l, struct bs_error *err)
 	ret = bs_guard_check(l->guard);
 	return ret ? bs_error_set(err, ret,
 				  "the guardian process was killed and cannot be started again: %s",
-				  strerror(-ret)) :
-		     0;
+				  strerror(-ret))
+		   : 0;
 }
 
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,

@@ -30,9 +30,9 @@ struct bs_lit_module {
 	struct bs_module *m;
 	struct bs_stub *stubs;
 	bool *chosen;
-	uint32_t first;	       /* number of its first site */
-	bool listening;	       /* to its runtime */
-	bool all, always;      /* sets of traps that are lit (collect.h) */
+	uint32_t first;		  /* number of its first site */
+	bool listening;		  /* to its runtime */
+	bool all, always;	  /* sets of traps that are lit (collect.h) */
 	size_t why[BS_JUMP_WHYS]; /* chosen sites by what is in the way of a jump */
 };
 
@@ -49,13 +49,13 @@ struct bs_lighting {
 	uint64_t events; /* that were received so far; kept by the session */
 
 	struct bs_jump_cost cost; /* measured at the start */
-	uint64_t pause_ns;  /* the longest stop of a process, and how many there were */
+	uint64_t pause_ns;	  /* the longest stop of a process, and how many there were */
 	uint64_t stops;
-	size_t jumped;	   /* processes lit by jumps so far, forked children not counted */
-	size_t trapped;	   /* processes lit by traps now */
-	size_t foreign;	   /* switches that hold somebody else's bytes */
-	size_t elsewhere;  /* sites whose stub does not call a runtime that we know */
-	uint64_t dark_ns;  /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
+	size_t jumped;	  /* processes lit by jumps so far, forked children not counted */
+	size_t trapped;	  /* processes lit by traps now */
+	size_t foreign;	  /* switches that hold somebody else's bytes */
+	size_t elsewhere; /* sites whose stub does not call a runtime that we know */
+	uint64_t dark_ns; /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
 };
 
 /*

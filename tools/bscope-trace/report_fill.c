@@ -178,10 +178,13 @@ static void fill_events(struct fill *f, struct bs_report *r)
 	r->written = c->sum.written + c->missed + j->written;
 	r->received = c->received + j->received;
 	at_most = j->at_most;
-	/* Of children that nobody knew of; of all others it is known what was not seen. */
-	if (c->sum.life_lost)
+	/* Whole batches, too, and those of children that nobody knew of. */
+	if (at_most)
+		at_most += c->sum.batch_lost * BSCOPE_BATCH_SLOTS;
+	else if (c->sum.life_lost)
 		at_most += c->sum.last_lost * BSCOPE_BATCH_SLOTS;
 	r->written_at_most = at_most ? r->written + at_most : 0;
+	r->written_unknown = at_most || j->no_bound;
 	/*
 	 * written is counted before anything can fail, received here, lost where it was lost.  A
 	 * difference between them would be a defect of this tool: it is shown, not hidden.
@@ -217,8 +220,7 @@ static void fill_events(struct fill *f, struct bs_report *r)
 			"the thread ended, or jumped out of a signal handler, in the middle of it",
 			abandoned};
 		reasons[5] = (struct bs_report_reason){
-			"unaccounted", "nobody knows where: a defect of bscope-trace",
-			unaccounted};
+			"unaccounted", "nobody knows where: a defect of bscope-trace", unaccounted};
 		r->reasons = reasons;
 		r->nreasons = 6;
 	}
@@ -390,8 +392,8 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	if (pairs > jumps)
 		pairs = jumps;
 	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
-	r->ns_per_event = jumps > 0 && s->lighting.jumped ? ns / jumps :
-							    bs_collect_ns_per_hit(s->collect);
+	r->ns_per_event =
+		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
 	ns += bs_collect_ns_per_hit(s->collect) * traps;
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
 	/* Processes that came and went between two looks leave too little CPU time behind. */
@@ -446,6 +448,10 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "in these numbers",
 		     dark, r->nsites);
 	fill_lighting_notes(f);
+	if (s->jumps.no_bound)
+		note(f,
+		     "a process that had more threads than buffers has ended: how many events it "
+		     "lost in its last moments is not known");
 	if (r->written_at_most)
 		note(f,
 		     "processes went before their last events could be read: at most %llu more were "

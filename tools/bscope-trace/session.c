@@ -37,8 +37,11 @@
  * Buffers are looked at this often: an event of a thread that makes few is no older when it is
  * seen.  One that is on its way for longer than this holds nothing up any more.
  */
-#define DRAIN_NS    (100 * NS_PER_MS)
-#define HOLD_MAX_NS (500 * NS_PER_MS)
+#define DRAIN_NS (100 * NS_PER_MS)
+/* More often where there is much: what is held back until then should fit into the cache. */
+#define DRAIN_BUSY_NS	  (20 * NS_PER_MS)
+#define DRAIN_BUSY_EVENTS 5000
+#define HOLD_MAX_NS	  (500 * NS_PER_MS)
 /* After the last site is dark, events on their way are waited for so long. */
 #define LAST_NS (200 * NS_PER_MS)
 
@@ -424,6 +427,26 @@ static uint32_t buffer_owner(void *ctx, uint32_t pid, uint64_t buffer)
 	return bs_collect_owner(s->collect, pid, buffer);
 }
 
+static bool lossy(void *ctx)
+{
+	struct bs_session *s = ctx;
+	struct bs_collect_counts c;
+
+	return bs_collect_counts(s->collect, &c) || c.sum.batch_lost;
+}
+
+static bool buffer_end(void *ctx, uint32_t pid, uint64_t buffer, uint64_t *next, uint64_t *extra)
+{
+	struct bs_session *s = ctx;
+	struct bs_end end;
+
+	if (!bs_collect_end(s->collect, pid, buffer, &end))
+		return false;
+	*next = end.next;
+	*extra = end.extra;
+	return true;
+}
+
 /*
  * Looks at all buffers: copies what is in memory, takes what the ring has, which is older, and
  * then the copies.  Everything up to the moment before has been seen then, but for events whose
@@ -435,7 +458,7 @@ static int drain(struct bs_session *s, bool last, size_t *waiting)
 	int ret;
 
 	bs_tsc_sync(&s->tsc);
-	ret = bs_buffers_read(s->buffers, &hold);
+	ret = bs_buffers_read(s->buffers, last, &hold);
 	if (ret)
 		return ret;
 	start_ns = bs_tsc_ns(&s->tsc, hold);
@@ -448,7 +471,7 @@ static int drain(struct bs_session *s, bool last, size_t *waiting)
 	ret = bs_buffers_take(s->buffers, last, s->reference_tsc, &hold, waiting);
 	if (ret)
 		return ret;
-	bs_buffers_recycle(s->buffers);
+	bs_buffers_settle(s->buffers);
 	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
 	if (s->drained_ns + HOLD_MAX_NS < start_ns)
 		s->drained_ns = start_ns - HOLD_MAX_NS;
@@ -470,6 +493,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
 				     .log = o->verbose ? log_line : NULL};
 	struct bs_session *s = calloc(1, sizeof(*s));
+	const struct bs_buffers_ops bo = {slots_take, buffer_owner, buffer_end, lossy, s};
 	struct bs_model_opts mo = {0};
 	int ret = -ENOMEM;
 
@@ -478,7 +502,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	s->options = o;
 	s->command = command;
 	s->sites = bs_sites_new();
-	s->buffers = bs_buffers_new(slots_take, buffer_owner, s);
+	s->buffers = bs_buffers_new(&bo);
 	s->order = bs_order_new(ORDER_MAX_HELD);
 	s->code = bs_code_new();
 	bs_tsc_sync(&s->tsc);
@@ -628,16 +652,16 @@ static void scan(struct bs_session *s, uint64_t now)
 		bs_followed_refresh(p);
 		process_scan(s, p);
 	}
-	s->next_scan_ns = now + (now < s->scan_often_ns ? SCAN_EXEC_NS :
-				 s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS :
-									    SCAN_NS);
+	s->next_scan_ns = now + (now < s->scan_often_ns			    ? SCAN_EXEC_NS
+				 : s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS
+									    : SCAN_NS);
 }
 
 int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		   void (*tick)(void *ctx, const struct bs_session *s), void *ctx,
 		   struct bs_error *err)
 {
-	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, now, before;
+	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, drained = 0, now, before;
 	struct bs_error trouble;
 	size_t waiting;
 	int ret = 0;
@@ -661,6 +685,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		if (s->next_scan_ns > now &&
 		    (s->next_scan_ns - now) / NS_PER_MS < (uint64_t)timeout)
 			timeout = (int)((s->next_scan_ns - now) / NS_PER_MS) + 1;
+		if (s->next_drain_ns > now &&
+		    (s->next_drain_ns - now) / NS_PER_MS < (uint64_t)timeout)
+			timeout = (int)((s->next_drain_ns - now) / NS_PER_MS) + 1;
 		ret = bs_collect_poll(s->collect, timeout, record_take, s, &before);
 		if (ret < 0 && ret != -EINTR)
 			break;
@@ -669,11 +696,14 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			ret = drain(s, false, &waiting);
 			if (ret)
 				break;
-			s->next_drain_ns = now + DRAIN_NS;
+			s->next_drain_ns =
+				now +
+				(s->marks - drained > DRAIN_BUSY_EVENTS ? DRAIN_BUSY_NS : DRAIN_NS);
+			drained = s->marks;
 		}
 		ret = 0;
-		before = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS :
-								  s->drained_ns;
+		before = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS
+								 : s->drained_ns;
 		if (before > s->start_ns)
 			ret = release(s, before);
 		if (ret)

@@ -35,9 +35,11 @@
 #define FRESH 64
 /* Nobody records so much between two looks: a count that jumps further is a lie. */
 #define JUMP_MAX (1ull << 40)
-/* Threads are looked for at least so many reads apart. */
+/* Threads, and buffers that nobody announced, are looked for at least so many reads apart. */
 #define LIVENESS_READS 8
 #define BUFFERS_MAX    65536u
+/* A thread has been dead for so many of these before others are let in. */
+#define DEAD_LOOKS 3
 
 struct head {
 	uint64_t owner, next, extra, tid, reserved[4];
@@ -46,15 +48,17 @@ _Static_assert(sizeof(struct head) == HEAD, "head of a buffer");
 
 struct buffer {
 	uint32_t tid;
+	bool known;	/* somebody has had it */
 	bool announced; /* tid is of this owner */
 	bool tell;	/* tid is to be written into the process */
 	bool ended;	/* the thread has; all it wrote was read or never will be */
+	uint8_t looks;	/* since then */
 	uint8_t nholes;
-	uint64_t next;		    /* first slot that is not accounted for */
-	uint64_t base, base_extra;  /* the program's counts when tracing began */
-	uint64_t seen, seen_extra;  /* and as they were seen last */
-	uint64_t last;		    /* head of the event passed on last, 0 if none */
-	uint64_t holes[HOLES_MAX];  /* numbers */
+	uint64_t next;		   /* first slot that is not accounted for */
+	uint64_t base, base_extra; /* the program's counts when tracing began */
+	uint64_t seen, seen_extra; /* and as they were seen last */
+	uint64_t last;		   /* head of the event passed on last, 0 if none */
+	uint64_t holes[HOLES_MAX]; /* numbers */
 	/* of the look that is under way: slots from..to-1 lie in copies[at], if to > from */
 	uint64_t from, to;
 	size_t at, holes_at;
@@ -76,9 +80,7 @@ struct process {
 };
 
 struct bs_buffers {
-	bs_buffers_fn fn;
-	bs_buffers_owner_fn owner;
-	void *ctx;
+	struct bs_buffers_ops ops;
 	struct process *processes;
 	struct process *recent;
 	struct bs_buffers_counts gone; /* of processes that are no more */
@@ -92,15 +94,13 @@ struct bs_buffers {
 	size_t niovs;
 };
 
-struct bs_buffers *bs_buffers_new(bs_buffers_fn fn, bs_buffers_owner_fn owner, void *ctx)
+struct bs_buffers *bs_buffers_new(const struct bs_buffers_ops *ops)
 {
 	struct bs_buffers *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
-	b->fn = fn;
-	b->owner = owner;
-	b->ctx = ctx;
+	b->ops = *ops;
 	return b;
 }
 
@@ -121,7 +121,7 @@ void bs_buffers_free(struct bs_buffers *b)
 
 	if (!b)
 		return;
-	HASH_ITER(hh, b->processes, p, next)
+	HASH_ITER (hh, b->processes, p, next)
 		process_free(b, p);
 	free(b->copies);
 	free(b);
@@ -269,11 +269,12 @@ static int baseline(struct process *p, struct pool *pool)
 			return ret;
 		if (h.next < BSCOPE_BUFFER_FIRST)
 			h.next = BSCOPE_BUFFER_FIRST;
+		buf->known = h.owner;
 		buf->next = buf->base = buf->seen = h.next;
 		buf->base_extra = buf->seen_extra = h.extra;
 		if (h.owner && h.tid && !thread_runs(p->pid, h.tid))
 			poke(p->pid, addr + offsetof(struct bscope_buffer, owner), 0);
-		else if (h.owner && !(h.owner & BSCOPE_OWNER_RENEW))
+		else if (h.owner && !(h.owner & (BSCOPE_OWNER_RENEW | BSCOPE_OWNER_DEAD)))
 			poke(p->pid, addr + offsetof(struct bscope_buffer, owner),
 			     h.owner | BSCOPE_OWNER_RENEW);
 	}
@@ -319,7 +320,7 @@ static int pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
 		b->received++;
 		buf->last = slots[i].head;
 	}
-	return n ? b->fn(b->ctx, pid, buf->tid, slots, n) : 0;
+	return n ? b->ops.take(b->ops.ctx, pid, buf->tid, slots, n) : 0;
 }
 
 static void hole_add(struct bs_buffers *b, struct buffer *buf, uint64_t number)
@@ -371,7 +372,7 @@ static void announce(struct buffer *buf, uint32_t tid)
 {
 	buf->tell |= !buf->announced || buf->tid != tid;
 	buf->tid = tid;
-	buf->announced = true;
+	buf->known = buf->announced = true;
 	buf->ended = false;
 }
 
@@ -422,6 +423,22 @@ static void add_counts(const struct pool *pool, struct bs_buffers_counts *to)
 	}
 }
 
+/* What its last thread left, though its slots may not have come. */
+static bool gone_counts(struct bs_buffers *b, const struct process *p, const struct pool *pool,
+			uint32_t i)
+{
+	struct buffer *buf = &pool->v[i];
+	uint64_t next, extra;
+
+	if (!b->ops.end ||
+	    !b->ops.end(b->ops.ctx, (uint32_t)p->pid, buffer_addr(pool, i), &next, &extra))
+		return false;
+	see(buf, next, extra);
+	if (buf->seen > buf->next)
+		b->skipped += buf->seen - buf->next;
+	return true;
+}
+
 int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
 {
 	struct process *p = process_find(b, pid);
@@ -432,6 +449,10 @@ int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
 	for (size_t i = 0; i < p->npools; i++) {
 		struct pool *pool = &p->pools[i];
 
+		/* Buffers that nobody told us of may have been used. */
+		if (b->ops.lossy && b->ops.lossy(b->ops.ctx) &&
+		    pool_reach(pool, (uint32_t)pool->nbuffers))
+			return -ENOMEM;
 		for (uint32_t k = 0; k < pool->used; k++) {
 			struct buffer *buf = &pool->v[k];
 
@@ -440,11 +461,13 @@ int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
 				ret = take_slots(b, (uint32_t)pid, buf, &b->copies[buf->at],
 						 buf->from, buf->to, UINT64_MAX);
 			b->abandoned += buf->nholes;
-			/* A half at most is not sent when its owner goes. */
-			if (!buf->ended && buf->announced)
+			/* Where the kernel could not read it: half a buffer at most is not sent. */
+			if (!gone_counts(b, p, pool, k) && !buf->ended && buf->announced)
 				b->gone.at_most += BSCOPE_BATCH_SLOTS;
 		}
 		add_counts(pool, &b->gone);
+		/* Since the last look there may have been any number more. */
+		b->gone.no_bound |= pool->no_buffer != pool->base_no_buffer;
 	}
 	process_free(b, p);
 	return ret < 0 ? ret : 0;
@@ -506,12 +529,16 @@ static int want_slots(struct bs_buffers *b, pid_t pid, size_t at, uint64_t addr,
 	return ret;
 }
 
-static int read_heads(struct bs_buffers *b, pid_t pid, const struct pool *pool, struct head *heads)
+/* Of the buffers that somebody has had; or of all, since a record that said so may not have come.
+ */
+static int read_heads(struct bs_buffers *b, pid_t pid, const struct pool *pool, struct head *heads,
+		      bool all)
 {
 	int ret = 0;
 
 	for (uint32_t i = 0; i < pool->used && !ret; i++)
-		ret = want(b, pid, &heads[i], buffer_addr(pool, i), HEAD);
+		if (all || pool->v[i].known)
+			ret = want(b, pid, &heads[i], buffer_addr(pool, i), HEAD);
 	return ret ? ret : fetch(b, pid);
 }
 
@@ -519,7 +546,7 @@ static int read_heads(struct bs_buffers *b, pid_t pid, const struct pool *pool, 
  * Room for copies is taken for all buffers first, since it may move.  A copy is of no use when
  * anything of it could not be read: then the process is just ending.
  */
-static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool)
+static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool, bool all)
 {
 	struct head *heads;
 	struct bscope_pool top;
@@ -537,12 +564,14 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool)
 	heads = calloc(pool->used ? pool->used : 1, sizeof(*heads));
 	if (!heads)
 		return -ENOMEM;
-	if (read_heads(b, p->pid, pool, heads))
+	if (read_heads(b, p->pid, pool, heads, all))
 		goto out;
 	for (uint32_t i = 0; i < pool->used; i++) {
 		struct buffer *buf = &pool->v[i];
 
-		if (heads[i].next < buf->seen || heads[i].next - buf->seen > JUMP_MAX)
+		buf->known |= heads[i].owner;
+		if (!buf->known || heads[i].next < buf->seen ||
+		    heads[i].next - buf->seen > JUMP_MAX)
 			continue;
 		buf->to = heads[i].next;
 		buf->from = buf->next;
@@ -568,7 +597,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool)
 	if (!ret)
 		ret = fetch(b, p->pid);
 	if (!ret)
-		ret = read_heads(b, p->pid, pool, heads);
+		ret = read_heads(b, p->pid, pool, heads, false);
 	for (uint32_t i = 0; i < pool->used; i++) {
 		struct buffer *buf = &pool->v[i];
 		uint64_t from = buf->from;
@@ -602,7 +631,8 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool)
 		}
 		see(buf, heads[i].next, heads[i].extra);
 		if (heads[i].tid && !buf->announced && heads[i].owner &&
-		    !(heads[i].owner & BSCOPE_OWNER_RENEW)) {
+		    !(heads[i].owner & BSCOPE_OWNER_FLAGS) && !buf->ended &&
+		    thread_runs(p->pid, heads[i].tid)) {
 			buf->tid = (uint32_t)heads[i].tid;
 			buf->announced = true;
 		}
@@ -614,7 +644,7 @@ out:
 	return ret;
 }
 
-int bs_buffers_read(struct bs_buffers *b, uint64_t *tsc)
+int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc)
 {
 	struct process *p, *next;
 	int ret = 0;
@@ -622,10 +652,10 @@ int bs_buffers_read(struct bs_buffers *b, uint64_t *tsc)
 	b->read_before_tsc = b->read_tsc;
 	*tsc = b->read_tsc = bs_tsc_now();
 	b->ncopies = 0;
-	HASH_ITER(hh, b->processes, p, next) {
-		p->reads++;
+	HASH_ITER (hh, b->processes, p, next) {
 		for (size_t i = 0; i < p->npools && !ret; i++)
-			ret = read_pool(b, p, &p->pools[i]);
+			ret = read_pool(b, p, &p->pools[i], all || !p->reads);
+		p->reads++;
 	}
 	return ret;
 }
@@ -638,8 +668,8 @@ static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *bu
 
 	for (size_t k = 0; k < buf->nholes && ret >= 0; k++) {
 		const struct bscope_slot *copy = &b->copies[buf->holes_at + 2 * k];
-		bool pair = committed(&copy[1], buf->holes[k] + 1) &&
-			    copy[1].head & BSCOPE_SLOT_EXTRA;
+		bool pair =
+			committed(&copy[1], buf->holes[k] + 1) && copy[1].head & BSCOPE_SLOT_EXTRA;
 
 		if (committed(copy, buf->holes[k]))
 			ret = pass(b, (uint32_t)p->pid, buf, copy, pair ? 2 : 1);
@@ -671,8 +701,8 @@ static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *b
 	if (!buf->to)
 		return 0;
 	/* The record that announced it did not fit into the ring. */
-	if (!buf->announced && buf->to > buf->next && b->owner) {
-		uint32_t tid = b->owner(b->ctx, (uint32_t)p->pid, addr);
+	if (!buf->announced && buf->to > buf->next && b->ops.owner) {
+		uint32_t tid = b->ops.owner(b->ops.ctx, (uint32_t)p->pid, addr);
 
 		if (tid)
 			announce(buf, tid);
@@ -681,9 +711,9 @@ static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *b
 		ret = take_holes(b, p, buf);
 	if (ret >= 0 && buf->to > buf->next)
 		ret = take_slots(b, (uint32_t)p->pid, buf, &b->copies[buf->at], buf->from, buf->to,
-				 last		 ? UINT64_MAX :
-				 buf->to > FRESH ? buf->to - FRESH :
-						   0);
+				 last		   ? UINT64_MAX
+				 : buf->to > FRESH ? buf->to - FRESH
+						   : 0);
 	if (buf->next < buf->to || buf->nholes) {
 		++*waiting;
 		hold_back(b, buf, reference, hold);
@@ -703,7 +733,7 @@ int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_
 	int ret = 0;
 
 	*waiting = 0;
-	HASH_ITER(hh, b->processes, p, next)
+	HASH_ITER (hh, b->processes, p, next)
 		for (size_t i = 0; i < p->npools; i++)
 			for (uint32_t k = 0; k < p->pools[i].used && !ret; k++)
 				ret = take_buffer(b, p, &p->pools[i].v[k],
@@ -712,42 +742,62 @@ int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_
 	return ret;
 }
 
-void bs_buffers_recycle(struct bs_buffers *b)
+/*
+ * Whose thread has ended is free for anybody, not only for a thread with the same thread pointer.
+ * That is said when the pool is nearly used up, and not at once: somebody who is just taking it
+ * should be known by then.
+ */
+static void free_dead(const struct process *p, struct pool *pool, uint32_t i)
+{
+	struct buffer *buf = &pool->v[i];
+	uint64_t addr = buffer_addr(pool, i) + offsetof(struct bscope_buffer, owner), owner;
+
+	if (buf->announced || !buf->ended || pool->used < pool->nbuffers / 4 * 3)
+		return;
+	if (++buf->looks < DEAD_LOOKS)
+		return;
+	buf->ended = false;
+	if (!bs_memory_read(p->pid, addr, &owner, sizeof(owner)) && owner &&
+	    !(owner & BSCOPE_OWNER_DEAD))
+		poke(p->pid, addr, owner | BSCOPE_OWNER_DEAD);
+}
+
+static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, uint32_t i,
+		   bool look)
+{
+	struct buffer *buf = &pool->v[i];
+
+	/* Its last batch may have been lost: memory has it still. */
+	if (look && buf->announced && !buf->ended && !buf->nholes && buf->next == buf->seen &&
+	    !thread_runs(p->pid, buf->tid))
+		buf->ended = true;
+	if (buf->ended && buf->announced) {
+		b->abandoned += buf->nholes;
+		buf->nholes = 0;
+		buf->announced = buf->tell = false;
+		buf->tid = 0;
+		buf->last = 0;
+		buf->looks = 0;
+	}
+	if (look)
+		free_dead(p, pool, i);
+	if (buf->tell)
+		poke(p->pid, buffer_addr(pool, i) + offsetof(struct bscope_buffer, tid), buf->tid);
+	buf->tell = false;
+}
+
+void bs_buffers_settle(struct bs_buffers *b)
 {
 	struct process *p, *next;
 
-	HASH_ITER(hh, b->processes, p, next) {
+	HASH_ITER (hh, b->processes, p, next) {
 		bool look = p->reads >= LIVENESS_READS;
 
 		if (look)
 			p->reads = 0;
-		for (size_t i = 0; i < p->npools; i++) {
-			struct pool *pool = &p->pools[i];
-
-			for (uint32_t k = 0; k < pool->used; k++) {
-				struct buffer *buf = &pool->v[k];
-				uint64_t addr = buffer_addr(pool, k);
-
-				/* Its last batch may have been lost: memory has it still. */
-				if (look && buf->announced && !buf->ended && !buf->nholes &&
-				    buf->next == buf->seen && !thread_runs(p->pid, buf->tid))
-					buf->ended = true;
-				if (buf->ended) {
-					poke(p->pid, addr + offsetof(struct bscope_buffer, tid), 0);
-					poke(p->pid, addr + offsetof(struct bscope_buffer, owner),
-					     0);
-					b->abandoned += buf->nholes;
-					buf->nholes = 0;
-					buf->ended = buf->announced = buf->tell = false;
-					buf->tid = 0;
-					buf->last = 0;
-				} else if (buf->tell) {
-					poke(p->pid, addr + offsetof(struct bscope_buffer, tid),
-					     buf->tid);
-					buf->tell = false;
-				}
-			}
-		}
+		for (size_t i = 0; i < p->npools; i++)
+			for (uint32_t k = 0; k < p->pools[i].used; k++)
+				settle(b, p, &p->pools[i], k, look);
 	}
 }
 

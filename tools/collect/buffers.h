@@ -29,10 +29,21 @@ struct bs_buffers;
 typedef int (*bs_buffers_fn)(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
 			     size_t n);
 
-/* Whose is the buffer at this address?  Asked when no record said so; 0: nobody knows.  May be NULL. */
-typedef uint32_t (*bs_buffers_owner_fn)(void *ctx, uint32_t pid, uint64_t buffer);
+/* What the kernel's programs know beyond their records, which may not fit into the ring. */
+struct bs_buffers_ops {
+	/* Takes slots. */
+	bs_buffers_fn take;
+	/* Whose is the buffer at this address?  0: nobody knows.  May be NULL. */
+	uint32_t (*owner)(void *ctx, uint32_t pid, uint64_t buffer);
+	/* With what counts did a thread that has ended leave it?  False: not known.  May be NULL.
+	 */
+	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, uint64_t *next, uint64_t *extra);
+	/* Has the ring lost anything so far?  May be NULL: no. */
+	bool (*lossy)(void *ctx);
+	void *ctx;
+};
 
-struct bs_buffers *bs_buffers_new(bs_buffers_fn fn, bs_buffers_owner_fn owner, void *ctx);
+struct bs_buffers *bs_buffers_new(const struct bs_buffers_ops *ops);
 void bs_buffers_free(struct bs_buffers *b);
 
 /*
@@ -51,11 +62,15 @@ int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child);
  */
 int bs_buffers_gone(struct bs_buffers *b, pid_t pid);
 
-/* A record of the ring of type BS_RING_BATCH, BS_RING_BUFFER or BS_RING_UNREAD; others are ignored. */
+/* A record of the ring of type BS_RING_BATCH, BS_RING_BUFFER or BS_RING_UNREAD; others are ignored.
+ */
 int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size);
 
-/* Copies what is in memory.  *tsc: the counter before that.  0 or -ENOMEM. */
-int bs_buffers_read(struct bs_buffers *b, uint64_t *tsc);
+/*
+ * Copies what is in memory; all: of buffers, too, that no record has told of (which is done now and
+ * then in any case).  *tsc: the counter before that.  0 or -ENOMEM.
+ */
+int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc);
 
 /*
  * Passes on what read has copied.  last: nobody writes any more, so a slot that is reserved and not
@@ -66,8 +81,8 @@ int bs_buffers_read(struct bs_buffers *b, uint64_t *tsc);
 int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_t *hold,
 		    size_t *waiting);
 
-/* Gives buffers of threads that have ended back to their processes. */
-void bs_buffers_recycle(struct bs_buffers *b);
+/* Looks after threads that have ended; writes to the processes what they and others should know. */
+void bs_buffers_settle(struct bs_buffers *b);
 
 struct bs_buffers_counts {
 	uint64_t written;   /* as the programs counted, as far as was seen */
@@ -75,6 +90,7 @@ struct bs_buffers_counts {
 	uint64_t no_buffer; /* of written: events for which a thread found no buffer */
 	uint64_t abandoned; /* of written: slots reserved by somebody who never came back */
 	uint64_t at_most;   /* beyond written: what processes that have gone may have written */
+	bool no_bound;	    /* and more: such a process had more threads than buffers */
 	uint64_t extra;	    /* slots that written took beyond one each */
 	uint64_t skipped;   /* slots that were jumped over so far: known to be lost */
 };

@@ -82,7 +82,7 @@ struct bs_collect {
 	uint32_t max_sites;
 	size_t ring_bytes;
 	struct links traps[BS_TRAPS]; /* keep sites lit by traps */
-	struct links batches; /* keep the probes of the runtime lit */
+	struct links batches;	      /* keep the probes of the runtime lit */
 	struct holder *holders;
 	size_t n_holders;
 
@@ -885,4 +885,15 @@ uint32_t bs_collect_owner(const struct bs_collect *c, uint32_t pid, uint64_t buf
 			return key;
 	}
 	return 0;
+}
+
+bool bs_collect_end(const struct bs_collect *c, uint32_t pid, uint64_t buffer, struct bs_end *end)
+{
+	int map = bpf_map__fd(c->skel->maps.ends);
+	struct bs_end_key key = {.buffer = buffer, .pid = pid};
+
+	if (bpf_map_lookup_elem(map, &key, end))
+		return false;
+	bpf_map_delete_elem(map, &key);
+	return true;
 }

@@ -57,7 +57,7 @@ void bs_collect_untrace(struct bs_collect *c, pid_t pid);
 bool bs_collect_traces(const struct bs_collect *c, pid_t pid);
 
 /*
- * The processes that are traced now: at most max of them into out; returns how many it wrote.  Works
+ * The processes that are traced now: at most max of them into out; returns how many it wrote. Works
  * in a child that was forked after new, too, and after the tool's death.
  */
 struct bs_traced {
@@ -90,8 +90,15 @@ struct bs_listen {
 int bs_collect_listen(struct bs_collect *c, int fd, const char *path,
 		      const struct bs_listen *runtime, struct bs_error *err);
 
-/* The thread of the process whose buffer is at this address, as the kernel's programs know; or 0. */
+/* The thread of the process whose buffer is at this address, as the kernel's programs know; or 0.
+ */
 uint32_t bs_collect_owner(const struct bs_collect *c, uint32_t pid, uint64_t buffer);
+
+/*
+ * The counts with which a thread that has ended left this buffer, and forgets them.  False if none
+ * has, or the kernel could not read them.
+ */
+bool bs_collect_end(const struct bs_collect *c, uint32_t pid, uint64_t buffer, struct bs_end *end);
 
 /* Puts out one set of traps. */
 void bs_collect_dark_traps(struct bs_collect *c, enum bs_traps set);

@@ -131,8 +131,8 @@ int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_eve
 /* It is spread over the head of the second slot. */
 static uint64_t second_operand(uint64_t head)
 {
-	return head >> BSCOPE_SLOT_TIME_SHIFT |
-	       (head & BSCOPE_SLOT_INDEX_MASK) << BSCOPE_SLOT_TIME_BITS;
+	return head >> BSCOPE_SLOT_TIME_SHIFT | (head & BSCOPE_SLOT_INDEX_MASK)
+							<< BSCOPE_SLOT_TIME_BITS;
 }
 
 int bs_decode_slots(struct bs_decoder *d, uint32_t pid, uint32_t tid,

@@ -57,8 +57,8 @@ struct bs_decoder {
 int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_event *out);
 
 /*
- * Slots of a thread's buffer (include/bscope/buffer.h), in order, each committed: hands the event of
- * each to fn.  Slots of further operands without their event before them are passed over; events
+ * Slots of a thread's buffer (include/bscope/buffer.h), in order, each committed: hands the event
+ * of each to fn.  Slots of further operands without their event before them are passed over; events
  * that do not fit their site are counted in bad.  reference: a stamp not before theirs.  A negative
  * return of fn ends it and is returned, else 0.
  */

@@ -18,7 +18,7 @@
 struct bs_tsc {
 	struct bs_tsc_pair {
 		uint64_t tsc, ns;
-		double rate; /* ns per tick since the pair before */
+		double rate;   /* ns per tick since the pair before */
 	} pairs[BS_TSC_PAIRS]; /* oldest first */
 	size_t n;
 };

@@ -331,7 +331,7 @@ int bs_order_release(struct bs_order *o, uint64_t watermark_ns, bs_order_fn fn, 
 
 bool bs_order_full(const struct bs_order *o)
 {
-	return o->held > o->max_held;
+	return o->held > o->max_held + o->max_held / 8;
 }
 
 size_t bs_order_held(const struct bs_order *o)

@@ -38,7 +38,10 @@ int bs_order_push(struct bs_order *o, const struct bs_event *ev);
  * Returns 0 or what fn returned. */
 int bs_order_release(struct bs_order *o, uint64_t watermark_ns, bs_order_fn fn, void *ctx);
 
-/* More than max_held events are held: time for a release. */
+/*
+ * An eighth more than max_held events are held: time for a release, which looks at every thread and
+ * should have something to do.
+ */
 bool bs_order_full(const struct bs_order *o);
 
 size_t bs_order_held(const struct bs_order *o);

@@ -96,7 +96,8 @@ struct bs_report {
 	size_t nprocesses;
 
 	uint64_t written, received, lost;
-	uint64_t written_at_most; /* not 0: written is not known, processes took counts with them */
+	bool written_unknown;	  /* written is what is known: processes took counts with them */
+	uint64_t written_at_most; /* then: a bound; 0: there is none */
 	const struct bs_report_reason *reasons; /* sum = lost */
 	size_t nreasons;
 	uint64_t by_kind[16]; /* received, by enum bscope_kind */

@@ -62,12 +62,12 @@ static void json_command(struct bs_json *j, const struct bs_report *r)
 static void json_events(struct bs_json *j, const struct bs_report *r)
 {
 	bs_json_object_begin(j, "events");
-	if (r->written_at_most) {
+	if (r->written_unknown)
 		bs_json_null(j, "written");
-		bs_json_u64(j, "written_at_most", r->written_at_most);
-	} else {
+	else
 		bs_json_u64(j, "written", r->written);
-	}
+	if (r->written_unknown && r->written_at_most)
+		bs_json_u64(j, "written_at_most", r->written_at_most);
 	bs_json_u64(j, "received", r->received);
 	bs_json_u64(j, "lost", r->lost);
 	bs_json_object_begin(j, "lost_by_reason");

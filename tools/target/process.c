@@ -134,7 +134,49 @@ pid_t bs_proc_live_thread(pid_t pid)
 
 bool bs_process_alive(pid_t pid)
 {
-	return bs_proc_live_thread(pid) > 0;
+	/* While a thread executes another program it takes the number of the first: ask again. */
+	for (int tries = 0; tries < 3; tries++) {
+		if (bs_proc_live_thread(pid) > 0)
+			return true;
+		usleep(500);
+	}
+	return false;
+}
+
+/* "Seccomp:\t1" in the status of a thread (proc(5)). */
+static bool thread_strict(pid_t pid, pid_t tid)
+{
+	char path[64], *text, *line;
+	bool strict;
+	size_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	if (bs_proc_read(path, &text, &size))
+		return false;
+	line = strstr(text, "\nSeccomp:\t");
+	strict = line && line[strlen("\nSeccomp:\t")] == '1';
+	free(text);
+	return strict;
+}
+
+bool bs_process_strict(pid_t pid)
+{
+	bool strict = false;
+	struct dirent *d;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && !strict && (d = readdir(dir))) {
+		uint64_t tid;
+
+		if (!bs_num_u64(d->d_name, 1, INT_MAX, &tid))
+			strict = thread_strict(pid, (pid_t)tid);
+	}
+	if (dir)
+		closedir(dir);
+	return strict;
 }
 
 /* Another number than pid if pid is only one of a process's threads; 0 if it cannot be told. */

@@ -59,15 +59,20 @@ void bs_process_name(pid_t pid, char *comm, size_t comm_size, char *exe, size_t 
 /* User and system time the process has used so far, ns; 0 and -errno when it has gone. */
 int bs_process_cpu_ns(pid_t pid, uint64_t *ns);
 
+/*
+ * Is a thread of it under strict seccomp (seccomp(2))?  The kernel then lets it make no system call
+ * but four, and read no time stamp counter.
+ */
+bool bs_process_strict(pid_t pid);
+
 /* True while at least one thread of it has not exited. */
 bool bs_process_alive(pid_t pid);
 
 /*
- * All modules with sites or a runtime that the process has mapped executable now, each file once.  Files
- * that modules[] already holds (same device and inode) are not read again.
- * *added, *nadded: the new ones, to be freed by the caller (bs_module_free each, free the array).
- * A file that cannot be read is skipped and described in err (code stays 0) unless it is the
- * only one.
+ * All modules with sites or a runtime that the process has mapped executable now, each file once.
+ * Files that modules[] already holds (same device and inode) are not read again. *added, *nadded:
+ * the new ones, to be freed by the caller (bs_module_free each, free the array). A file that cannot
+ * be read is skipped and described in err (code stays 0) unless it is the only one.
  */
 int bs_process_modules(pid_t pid, struct bs_module *const *known, size_t nknown,
 		       struct bs_module ***added, size_t *nadded, struct bs_error *err);

@@ -607,10 +607,11 @@ static void let_go(struct thread *t)
 }
 
 /*
- * Those last that sit in a call which a signal would make return -EINTR.  A signal that is ignored
- * (SIGCHLD, when a child ends) is not thrown away when the thread it is sent to is traced, but wakes
- * another one, which finds nothing: were that one let go before, it would have -EINTR for nothing.
- * (Seen 31 times in 1,000 stops of a program that forks all the time; in this order not once.)
+ * Those last that sit in a call which a signal would make return -EINTR.  A signal that is
+ * ignored (SIGCHLD, when a child ends) is not thrown away when the thread it is sent to is traced,
+ * but wakes another one, which finds nothing: were that one let go before, it would have -EINTR
+ * for nothing.  (Seen 31 times in 1,000 stops of a program that forks all the time; in this order
+ * not once.)
  */
 static void let_all_go(struct stop *s)
 {
@@ -657,8 +658,8 @@ static void meet_late(struct stop *s)
 		s->left |= s->v[i].state != GONE;
 	}
 	timer_arm(s, TICK_NS);
-	while (late && (now_ns() - since < LATE_NS ||
-			(now_ns() - since < STARVED_NS && is_starved(s)))) {
+	while (late &&
+	       (now_ns() - since < LATE_NS || (now_ns() - since < STARVED_NS && is_starved(s)))) {
 		struct thread *t;
 
 		si.si_pid = 0;

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* eintr.h - what eintr.c, which judges, and eintr_calls.h, which makes the calls, share. */
+#ifndef EINTR_H
+#define EINTR_H
+
+#include <stddef.h>
+
+#include "unhurt.h"
+
+/* What a call came back with; or -errno. */
+enum { TIMED_OUT = 0, WOKEN = 1 };
+
+struct seat;
+
+/* One kind of call. */
+struct call {
+	const char *name;
+	void (*prepare)(struct seat *s); /* in the thread of the seat */
+	/*
+	 * One blocking call of at most so many ms (-1: no limit), between seat_enter and
+	 * seat_leave.
+	 */
+	int (*wait)(struct seat *s, int ms);
+	/* Sends one wake-up, from another thread.  False: not now.  NULL: signals alone do. */
+	bool (*wake)(struct seat *s);
+	bool deaf; /* signals do not end it: the C library waits on */
+};
+
+/* A thread that sits in one kind of call. */
+struct seat {
+	const struct call *call;
+	pthread_t thread;
+	pid_t tid;
+	/* what the calls need */
+	int a, b, c;
+	char path[64];
+	void *p;
+	unsigned word;
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+
+	_Atomic uint64_t calls;	  /* odd while in one */
+	_Atomic uint64_t handled; /* signals */
+	uint64_t handled_before;
+	_Atomic uint64_t sent, seen; /* wake-ups */
+	uint64_t sent_ns, signalled_ns, signalled_in;
+	_Atomic uint64_t signalled;
+	_Atomic uint64_t timeouts, interrupted, bare, errors;
+	_Atomic int error;
+	bool stuck;
+	atomic_bool ended;
+};
+
+static inline void seat_enter(struct seat *s)
+{
+	s->handled_before = atomic_load(&s->handled);
+	atomic_fetch_add(&s->calls, 1);
+}
+
+/* result: as system calls return it through the C library.  0 or more, or -errno. */
+static inline long seat_leave(struct seat *s, long result)
+{
+	result = result < 0 ? -errno : result;
+	atomic_fetch_add(&s->calls, 1);
+	return result;
+}
+
+#endif
