@@ -55,7 +55,7 @@ static __always_inline void count_lost(__u32 flags)
 /* end 0: what there is. */
 static __always_inline void send_batch(__u64 buffer, __u64 end, __u32 flags)
 {
-	__u64 id = bpf_get_current_pid_tgid(), head[3] = {0}, half;
+	__u64 id = bpf_get_current_pid_tgid(), head[3] = {0}, half, bytes;
 	struct bs_ring_batch *batch = bpf_ringbuf_reserve(&ring, sizeof(*batch), 0);
 
 	if (!batch) {
@@ -77,8 +77,10 @@ static __always_inline void send_batch(__u64 buffer, __u64 end, __u32 flags)
 	batch->next = head[1];
 	batch->extra = head[2];
 	half = ((end - 1) & (BSCOPE_BUFFER_SLOTS - 1)) / BSCOPE_BATCH_SLOTS;
+	/* No more than was written: pages that were never touched cannot be read here. */
+	bytes = (((end - 1) & (BSCOPE_BATCH_SLOTS - 1)) + 1) * sizeof(batch->slots[0]);
 	if (bpf_probe_read_user(
-		    batch->slots, sizeof(batch->slots),
+		    batch->slots, bytes,
 		    (void *)(buffer + BSCOPE_BUFFER_HEAD_BYTES + half * sizeof(batch->slots))))
 		goto unread;
 	bpf_ringbuf_submit(batch, wake_flags());

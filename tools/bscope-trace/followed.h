@@ -20,6 +20,7 @@ enum bs_lit {
 struct bs_process {
 	pid_t pid;
 	bool alive;
+	unsigned missed; /* how often its exit has been found without its record */
 	uint64_t cpu_first_ns; /* CPU time it had used when it was met */
 	uint64_t cpu_last_ns;  /* at the last look */
 	char comm[32];

@@ -55,6 +55,8 @@
 /* After an exec the dynamic linker maps libraries: look more often for a while. */
 #define SCAN_EXEC_NS  (5 * NS_PER_MS)
 #define SCAN_OFTEN_NS (NS_PER_S / 2)
+/* The record of an exit is waited for as many looks as this. */
+#define EXIT_SCANS 3
 /* At most so many processes per look, so that a thousand followed children cost little. */
 #define SCAN_MAX 64
 
@@ -643,12 +645,19 @@ static void scan(struct bs_session *s, uint64_t now)
 		if (!p->alive)
 			continue;
 		looked++;
-		/* The pid may have come round; the kernel's programs know whom they trace. */
-		if (!bs_collect_traces(s->collect, p->pid) || !bs_process_alive(p->pid)) {
+		/*
+		 * The kernel's programs know whom they trace.  The record of an exit may be on its
+		 * way still, behind the last events of the process: only one that does not come is
+		 * done without.
+		 */
+		if (!bs_collect_traces(s->collect, p->pid)) {
+			if (p->missed++ < EXIT_SCANS)
+				continue;
 			bs_lighting_exit(&s->lighting, p);
 			bs_followed_exit(&s->followed, p);
 			continue;
 		}
+		p->missed = 0;
 		bs_followed_refresh(p);
 		process_scan(s, p);
 	}
