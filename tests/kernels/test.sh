@@ -166,16 +166,17 @@ for_a_second() { # OPTION...
 	[ "$status" = 0 ] && adds_up && unhurt
 }
 
-in_the_middle() { # ROUNDS
-	for round in $(seq "$1"); do
+in_the_middle() { # MODE ROUNDS
+	for round in $(seq "$2"); do
 		echo "# round $round"
-		for_a_second || return 1
+		for_a_second -m "$1" || return 1
 		close_to_log || return 1
 	done
+	tr -d ' \n' <$report | grep -q "\"mode\":\"$1\""
 }
 
-filtered() {
-	for_a_second -f kind=new,drop && close_to_log || return 1
+filtered() { # MODE
+	for_a_second -m "$1" -f kind=new,drop && close_to_log || return 1
 	# No breakpoint was ever seen on the others.
 	! { counts by_kind $report; counts sure $out; counts unsure $out; } |
 		grep -Ev '^(new|drop) | 0$' &&
@@ -183,20 +184,21 @@ filtered() {
 }
 
 # Attached in the middle, and there until the last process has gone.
-to_the_end() { # LINES ARGUMENT-OF-COUNTED...
-	lines=$1
-	shift
+to_the_end() { # MODE LINES ARGUMENT-OF-COUNTED...
+	mode=$1
+	lines=$2
+	shift 2
 	start "$@"
-	"$trace" -q -p $pid --format=json -o $report 2>$err
+	"$trace" -q -m "$mode" -p $pid --format=json -o $report 2>$err
 	status=$?
 	wait $pid
 	[ "$status" = 0 ] && adds_up && close_to_log && right "$lines" &&
 		tr -d ' \n' <$report | grep -q '"exited":true'
 }
 
-killed() {
-	start 2 500 4
-	"$trace" -p $pid >/dev/null 2>$err &
+killed() { # MODE
+	start 2 500 6
+	"$trace" -m "$1" -p $pid >/dev/null 2>$err &
 	tool=$!
 	for _ in $(seq 100); do
 		grep -q attached $err && break
@@ -219,11 +221,13 @@ else
 	check 'a command, counts exact' from_first_to_last 1 2 500 1
 	check 'a command that forks, counts exact' from_first_to_last 3 2 500 1 fork
 	check 'a command that execs, counts exact' from_first_to_last 2 2 500 2 exec
-	check 'attached in the middle, 5 times' in_the_middle 5
-	check 'attached before a fork, until both have gone' to_the_end 3 2 500 10 fork
-	check 'a dead main thread' to_the_end 1 2 500 3 headless
-	check 'filtered sites stay no-ops' filtered
-	check 'killed by SIGKILL' killed
+	for mode in trap jump; do
+		check "$mode: attached in the middle, 3 times" in_the_middle $mode 3
+		check "$mode: attached before a fork, until both have gone" to_the_end $mode 3 2 500 10 fork
+		check "$mode: a dead main thread" to_the_end $mode 1 2 500 3 headless
+		check "$mode: filtered sites stay no-ops" filtered $mode
+		check "$mode: killed by SIGKILL" killed $mode
+	done
 fi
 echo "1..$number"
 [ "$failed" = 0 ]

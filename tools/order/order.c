@@ -275,6 +275,13 @@ static void heap_sift(struct bs_order *o, uint32_t i)
 	o->heap[i] = moving;
 }
 
+/* Most often the next event is of the same thread, and nothing has to move. */
+static inline bool heap_top_is_first(const struct bs_order *o)
+{
+	return (o->nheap < 2 || !node_before(&o->heap[1], &o->heap[0])) &&
+	       (o->nheap < 3 || !node_before(&o->heap[2], &o->heap[0]));
+}
+
 static void heap_build(struct bs_order *o)
 {
 	o->nheap = 0;
@@ -322,7 +329,7 @@ int bs_order_release(struct bs_order *o, uint64_t watermark_ns, bs_order_fn fn, 
 		} else {
 			*top = o->heap[--o->nheap];
 		}
-		if (o->nheap)
+		if (!heap_top_is_first(o))
 			heap_sift(o, 0);
 		err = fn(ctx, &ev);
 	}
