@@ -128,6 +128,7 @@ struct bs_end_key {
 };
 struct bs_end {
 	__u64 next, extra;
+	__u64 tid; /* of that thread */
 };
 
 /* Processes traced at once; forked children count. */

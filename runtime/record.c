@@ -77,12 +77,26 @@ static inline uint64_t now(void)
 			     : "D"(buffer), "S"(end), [bscope_sem] "i"(&bs_control.semaphore) \
 			     : "memory")
 
+/* Each probe is one place in the code, where tools listen: not inlined, not copied. */
+#ifdef __clang__
+#define BS_PROBE static BS_ANYWHERE __attribute__((noinline))
+#else
+#define BS_PROBE static BS_ANYWHERE __attribute__((noinline, noclone))
+#endif
+
 /* All slots up to the end are reserved, and committed but for those of interrupted events. */
-static BS_ANYWHERE __attribute__((noinline)) void batch(struct bscope_buffer *b, uint64_t end)
+BS_PROBE void batch(struct bscope_buffer *b, uint64_t end)
 {
 	/* Nobody there: the slots are written over when their turn comes. */
 	if (bs_control.semaphore)
 		FIRE("batch", b, end);
+}
+
+/* The thread has taken the buffer, or has it still. */
+BS_PROBE void announce(struct bscope_buffer *b)
+{
+	if (bs_control.semaphore)
+		FIRE("buffer", b, b->next);
 }
 
 static inline uint64_t reserve(struct bscope_buffer *b, uint64_t n)
@@ -114,6 +128,13 @@ static inline int ends_half(uint64_t end)
 	return end % BSCOPE_BATCH_SLOTS == 0;
 }
 
+/* Makes a buffer the thread's, if it is still that owner's. */
+static inline int claim(struct bscope_buffer *b, uint64_t owner, uint64_t tp)
+{
+	return __atomic_compare_exchange_n(&b->owner, &owner, tp, 0, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
 /*
  * The thread has no buffer yet, or has been forked, or a tool wants to know whose its buffer is.
  * NULL where nobody would read it, or none is free; the event is counted then.
@@ -127,27 +148,35 @@ static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t
 {
 	struct bscope_pool *pool = (struct bscope_pool *)(uintptr_t)bs_control.pool;
 	uint64_t mask = bs_control.buffers - 1; /* a power of two */
+	struct bscope_buffer *had = current;
+	uint64_t owner = had->owner;
 	uint32_t at;
 
 	if (!pool || !bs_control.semaphore) {
 		add(&bs_control.unrecorded, 1);
 		return 0;
 	}
+	/* The flags are a tool's; whoever thinks the thread dead may have let another one in. */
+	if ((owner & ~BSCOPE_OWNER_FLAGS) == tp && claim(had, owner, tp)) {
+		announce(had);
+		return had;
+	}
 	if (now() - pool->full_at < FULL_TICKS)
 		goto full;
 	at = (uint32_t)(tp * 0x9e3779b97f4a7c15ull >> 40);
 	for (uint64_t i = 0; i <= mask; i++, at++) {
 		struct bscope_buffer *b = &pool->buffers[at & mask];
-		uint64_t owner = b->owner;
 		uint32_t used;
 
+		owner = b->owner;
 		if ((owner & ~BSCOPE_OWNER_FLAGS) != tp && owner && !(owner & BSCOPE_OWNER_DEAD))
 			continue;
-		if (owner != tp && !__atomic_compare_exchange_n(&b->owner, &owner, tp, 0,
-								__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		if (owner != tp && !claim(b, owner, tp))
 			continue;
-		if (b->next < BSCOPE_BUFFER_FIRST)
+		if (b->next < BSCOPE_BUFFER_FIRST) {
+			b->extra = 0;
 			b->next = BSCOPE_BUFFER_FIRST;
+		}
 		used = pool->used;
 		while (used <= (at & mask) &&
 		       !__atomic_compare_exchange_n(&pool->used, &used, (at & mask) + 1, 0,
@@ -155,8 +184,7 @@ static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t
 			;
 		/* A handler that came by meanwhile has found the same. */
 		current = b;
-		if (bs_control.semaphore)
-			FIRE("buffer", b, b->next);
+		announce(b);
 		return b;
 	}
 	pool->full_at = now();

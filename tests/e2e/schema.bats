@@ -62,7 +62,13 @@ refused() {
 	refused '.verdicts = "none"'
 	refused '.older_than = {"seconds": 0, "origins": []}'
 	refused '.overhead.pause_us = null'
+	refused '.events.written = "1234567"'
+	refused 'del(.events.written)'
+	refused '.events.written = null | .events.written_at_most = null'
+	refused '.events.written = null | .events.written_at_most = "1234567"'
 	# Not the schema but the sums.
+	refused '.events.written_at_most = .events.written'
+	refused '.events.written = null | .events.written_at_most = .events.received - 1'
 	refused '.events.lost = 1'
 }
 

@@ -213,16 +213,22 @@ static const struct bs_site_spec three_registers = {
 	.reg = {REG_ARG0, REG_ARG1, REG_ARG2},
 };
 
-static void light_all(struct bs_collect *c, const struct bs_light *sites, size_t n)
+static void light_set(struct bs_collect *c, enum bs_traps set, const struct bs_light *sites,
+		      size_t n)
 {
 	struct bs_error err = {0};
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
 	assert_true(fd >= 0);
-	if (bs_collect_light(c, fd, "this test", sites, n, &err))
+	if (bs_collect_light(c, fd, "this test", set, sites, n, &err))
 		fail_msg("bs_collect_light: %s", err.text);
 	bs_collect_start(c);
 	close(fd);
+}
+
+static void light_all(struct bs_collect *c, const struct bs_light *sites, size_t n)
+{
+	light_set(c, BS_TRAPS_ALL, sites, n);
 }
 
 static void light(struct bs_collect *c)
@@ -334,6 +340,55 @@ static void test_threads_exact(void **state)
 	assert_int_equal(child_end(&other), 98 << 8);
 	assert_int_equal(child_end(&child), 98 << 8);
 	bs_collect_free(seen.c);
+}
+
+/* A process that is lit by jumps: of the traps only those count that no jump can replace. */
+static void test_sets(void **state)
+{
+	const struct bs_light site = {
+		.index = 1,
+		.probe_offset = file_offset((uintptr_t)test_site),
+		.semaphore_offset = file_offset((uintptr_t)&semaphore),
+		.spec = three_registers,
+	};
+
+	for (unsigned i = 0; i < 4; i++) {
+		enum bs_traps set = i % 2 ? BS_TRAPS_ALWAYS : BS_TRAPS_ALL;
+		uint32_t plan = i / 2 ? 7 : BS_TRACED_TRAP;
+		struct seen seen = {.c = collect_new(no_multi(state), 0)};
+		struct bs_traced list[4];
+		struct child child;
+		uint64_t hits;
+
+		child_start(&child, "--target", "threads", 500);
+		assert_int_equal(bs_collect_traced(seen.c, list, 4), 0);
+		assert_int_equal(bs_collect_set_plan(seen.c, child.pid, plan), -ENOENT);
+		trace(seen.c, child.pid);
+		assert_int_equal(bs_collect_traced(seen.c, list, 4), 1);
+		assert_int_equal(list[0].pid, child.pid);
+		assert_int_equal(list[0].plan, BS_TRACED_TRAP);
+		assert_int_equal(bs_collect_traced(seen.c, list, 0), 0);
+		assert_int_equal(bs_collect_set_plan(seen.c, child.pid, plan), 0);
+		assert_int_equal(bs_collect_traced(seen.c, list, 4), 1);
+		assert_int_equal(list[0].plan, plan);
+		light_set(seen.c, set, &site, 1);
+		child_go(&child);
+		hits = drain_until_said(&seen, &child);
+		assert_int_equal(hits, 2000);
+		/* Each set goes out alone. */
+		bs_collect_dark_traps(seen.c, set == BS_TRAPS_ALL ? BS_TRAPS_ALWAYS : BS_TRAPS_ALL);
+		assert_false(child_text_clean(&child));
+		bs_collect_dark_traps(seen.c, set);
+		assert_true(child_text_clean(&child));
+		assert_int_equal(child_semaphore(&child), 0);
+		bs_collect_dark(seen.c);
+		drain(&seen);
+		assert_int_equal(counts(&seen).sum.written, plan && set == BS_TRAPS_ALL ? 0 : hits);
+		bs_collect_untrace(seen.c, child.pid);
+		assert_int_equal(bs_collect_traced(seen.c, list, 4), 0);
+		child_end(&child);
+		bs_collect_free(seen.c);
+	}
 }
 
 static void test_tiny_ring_loses_exactly(void **state)
@@ -615,19 +670,19 @@ static void test_refuses(void **state)
 
 	bad[0] = bad[1] = good;
 	bad[1].index = 0;
-	assert_int_equal(bs_collect_light(c, fd, "name", bad, 2, &err), -EINVAL);
+	assert_int_equal(bs_collect_light(c, fd, "name", BS_TRAPS_ALL, bad, 2, &err), -EINVAL);
 	bad[1].index = 65537;
-	assert_int_equal(bs_collect_light(c, fd, "name", bad, 2, &err), -EINVAL);
+	assert_int_equal(bs_collect_light(c, fd, "name", BS_TRAPS_ALL, bad, 2, &err), -EINVAL);
 	bad[1].index = 2;
 	bad[1].spec.reg[2] = 21 * 16;
-	assert_int_equal(bs_collect_light(c, fd, "name", bad, 2, &err), -EINVAL);
+	assert_int_equal(bs_collect_light(c, fd, "name", BS_TRAPS_ALL, bad, 2, &err), -EINVAL);
 	bad[1].spec.reg[2] = 4;
-	assert_int_equal(bs_collect_light(c, fd, "name", bad, 2, &err), -EINVAL);
+	assert_int_equal(bs_collect_light(c, fd, "name", BS_TRAPS_ALL, bad, 2, &err), -EINVAL);
 	bad[1] = good;
 	bad[1].probe_offset = (uint64_t)1 << 40;
-	assert_true(bs_collect_light(c, fd, "name", bad, 2, &err) < 0);
+	assert_true(bs_collect_light(c, fd, "name", BS_TRAPS_ALL, bad, 2, &err) < 0);
 	assert_non_null(strstr(err.text, "name"));
-	assert_true(bs_collect_light(c, dir, "root", &good, 1, &err) < 0);
+	assert_true(bs_collect_light(c, dir, "root", BS_TRAPS_ALL, &good, 1, &err) < 0);
 	assert_non_null(strstr(err.text, "root"));
 	/* None of them, not even the good one. */
 	assert_true(child_text_clean(&child));
@@ -780,6 +835,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		MULTI(test_nothing_yet),
 		MULTI(test_threads_exact),
+		MULTI(test_sets),
 		MULTI(test_tiny_ring_loses_exactly),
 		MULTI(test_registers_and_constants),
 		MULTI(test_fork_followed),
@@ -795,6 +851,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest perf_tests[] = {
 		PERF(test_nothing_yet),
 		PERF(test_threads_exact),
+		PERF(test_sets),
 		PERF(test_tiny_ring_loses_exactly),
 		PERF(test_registers_and_constants),
 		PERF(test_fork_followed),

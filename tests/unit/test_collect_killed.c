@@ -80,7 +80,8 @@ static void tool(int to)
 		sites[i].semaphore_offset = bs_own_offset(&semaphore);
 	}
 	if (fd < 0 || bs_collect_new(&opts, &c, &err) || write(to, "l", 1) != 1 ||
-	    bs_collect_light(c, fd, "this test", sites, SITES, &err) || write(to, "d", 1) != 1)
+	    bs_collect_light(c, fd, "this test", BS_TRAPS_ALL, sites, SITES, &err) ||
+	    write(to, "d", 1) != 1)
 		_exit(1);
 	bs_collect_dark(c);
 	if (write(to, "e", 1) != 1)

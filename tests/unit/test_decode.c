@@ -12,7 +12,9 @@
 
 #include "bpf/event.h"
 #include "bscope/abi.h"
+#include "bscope/buffer.h"
 #include "decode/decode.h"
+#include "decode/tsc.h"
 #include "target/module.h"
 #include "target/sites.h"
 
@@ -175,10 +177,14 @@ static void life(void **state)
 	struct bs_event ev;
 
 	(void)state;
-	rec.args[0] = 4711;
-	assert_int_equal(decode(&rec, &ev), 0);
-	assert_int_equal(ev.type, BS_EVENT_FORK);
-	assert_int_equal(ev.arg, 4711);
+	for (uint64_t shares = 0; shares < 2; shares++) {
+		rec.args[0] = 4711;
+		rec.args[1] = shares;
+		assert_int_equal(decode(&rec, &ev), 0);
+		assert_int_equal(ev.type, BS_EVENT_FORK);
+		assert_int_equal(ev.arg, 4711);
+		assert_int_equal(ev.id, shares);
+	}
 	assert_int_equal(ev.kind, 0);
 	assert_int_equal(ev.place, 0);
 	assert_int_equal(ev.klass_id, 0);
@@ -282,6 +288,321 @@ static void random_bytes(void **state)
 	assert_true(good > 10000);
 }
 
+/* --- slots -------------------------------------------------------------------------------------
+ */
+
+/* One tick is one ns, from an odd start. */
+#define TSC_START 0x123456789abcull
+#define NS_START  7000000000ull
+
+static struct bs_tsc one_ghz(void)
+{
+	struct bs_tsc t = {0};
+
+	bs_tsc_add(&t, TSC_START, NS_START);
+	bs_tsc_add(&t, TSC_START + 1000000000, NS_START + 1000000000);
+	return t;
+}
+
+static struct bscope_slot event_slot(uint64_t stamp, uint32_t index, uint64_t id)
+{
+	/* Any lap: what is of the right one was decided before. */
+	return (struct bscope_slot){stamp << 24 | (uint64_t)(id & 7) << 21 | index, id};
+}
+
+static struct bscope_slot second_slot(uint64_t a1, uint64_t a2)
+{
+	return (struct bscope_slot){
+		a2 << 24 | (a1 & 7) << 21 | 1u << 20 | (a2 >> 40 & ((1u << 20) - 1)), a1};
+}
+
+static const struct bscope_slot empty_slot = {1u << 24, 0};
+
+static struct bs_event got[200];
+static size_t ngot, stop_at;
+
+static int get(void *ctx, const struct bs_event *ev)
+{
+	assert_ptr_equal(ctx, got);
+	assert_true(ngot < 200);
+	got[ngot++] = *ev;
+	return ngot == stop_at ? -ECANCELED : (int)(ngot % 2);
+}
+
+/* Returns what bs_decode_slots does; *bad: records refused. */
+static int slots(const struct bscope_slot *v, size_t n, uint64_t *bad)
+{
+	struct bs_decoder d = {.code = code_of, .code_ctx = &code_calls, .bad = 1000};
+	struct bs_tsc t = one_ghz();
+	struct bscope_slot *exact = malloc(n * sizeof(*v) + 1);
+	int ret;
+
+	assert_non_null(exact);
+	memcpy(exact, v, n * sizeof(*v));
+	ngot = 0;
+	ret = bs_decode_slots(&d, 42, 43, exact, n, &t, TSC_START + 5000000000ull, get, got);
+	free(exact);
+	*bad = d.bad - 1000;
+	return ret;
+}
+
+/* Every kind, with as many operands as it can have: what abi.h says, written down once more. */
+static void slots_by_kind(void **state)
+{
+	static const struct {
+		uint8_t kind, nargs, flags, has;
+	} want[] = {
+		{BSCOPE_KIND_NEW, 1, 0, 0},
+		{BSCOPE_KIND_NEW, 2, BSCOPE_SITE_SIZED, BS_EVENT_HAS_BYTES},
+		{BSCOPE_KIND_NEW, 3, BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER,
+		 BS_EVENT_HAS_BYTES | BS_EVENT_HAS_CALLER},
+		{BSCOPE_KIND_DROP, 1, 0, 0},
+		{BSCOPE_KIND_RESIZE_BEGIN, 1, 0, 0},
+		{BSCOPE_KIND_RESIZE_END, 2, 0, BS_EVENT_HAS_BYTES},
+		{BSCOPE_KIND_RESIZE_END, 3, BSCOPE_SITE_CALLER,
+		 BS_EVENT_HAS_BYTES | BS_EVENT_HAS_CALLER},
+		{BSCOPE_KIND_MOVE, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_BORROW, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_BORROW_MUT, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_UNBORROW, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_RETAIN, 1, 0, 0},
+		{BSCOPE_KIND_RELEASE, 1, 0, 0},
+		{BSCOPE_KIND_USE, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_REGION_ENTER, 1, 0, 0},
+		{BSCOPE_KIND_REGION_EXIT, 1, 0, 0},
+	};
+	enum { N = sizeof(want) / sizeof(want[0]) };
+	struct bscope_slot v[3 * N];
+	uint64_t bad, a1 = 0xfedcba9876543210ull;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		uint32_t index = add_site(want[i].kind, want[i].nargs, want[i].flags);
+
+		v[n++] = event_slot(TSC_START + 1000 * i, index, UINT64_MAX - i);
+		if (want[i].nargs > 1)
+			v[n++] = second_slot(a1 + i, 0x1ff00000004711ull + i);
+		if (i % 3 == 0)
+			v[n++] = empty_slot;
+	}
+	code_calls = 0;
+	assert_int_equal(slots(v, n, &bad), 0);
+	assert_int_equal(bad, 0);
+	assert_int_equal(ngot, N);
+	for (size_t i = 0; i < N; i++) {
+		bool other = want[i].has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER);
+		bool caller = want[i].has & BS_EVENT_HAS_CALLER;
+
+		assert_int_equal(got[i].type, BS_EVENT_MARK);
+		assert_int_equal(got[i].kind, want[i].kind);
+		assert_int_equal(got[i].has, want[i].has);
+		assert_int_equal(got[i].pid, 42);
+		assert_int_equal(got[i].tid, 43);
+		assert_int_equal(got[i].id, UINT64_MAX - i);
+		assert_int_equal(got[i].place, i + 101);
+		assert_int_equal(got[i].klass_id, i + 8);
+		assert_in_range(got[i].ts_ns, NS_START + 1000 * i - 1, NS_START + 1000 * i + 1);
+		assert_int_equal(got[i].arg, other ? a1 + i : 0);
+		assert_int_equal(got[i].code, caller ? 0x4711 + i : 0);
+	}
+	assert_int_equal(code_calls, 2);
+}
+
+/* All 57 bits of the address of a caller arrive at the resolver. */
+static uint64_t code_asked;
+static uint32_t code_note(void *ctx, uint32_t pid, uint64_t addr)
+{
+	(void)ctx;
+	(void)pid;
+	code_asked = addr;
+	return 1;
+}
+
+static void slots_caller_bits(void **state)
+{
+	uint32_t index = add_site(BSCOPE_KIND_NEW, 3, BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER);
+	struct bs_decoder d = {.code = code_note};
+	struct bs_tsc t = one_ghz();
+
+	(void)state;
+	for (unsigned bit = 0; bit < 57; bit++)
+		for (unsigned inverse = 0; inverse < 2; inverse++) {
+			uint64_t addr = inverse ? ~(1ull << bit) & ((1ull << 57) - 1) : 1ull << bit;
+			const struct bscope_slot v[2] = {event_slot(TSC_START, index, 1),
+							 second_slot(64, addr)};
+
+			ngot = 0;
+			code_asked = 0;
+			assert_int_equal(bs_decode_slots(&d, 1, 1, v, 2, &t, TSC_START, get, got),
+					 0);
+			assert_int_equal(code_asked, addr);
+			assert_int_equal(got[0].arg, 64);
+		}
+	assert_int_equal(d.bad, 0);
+}
+
+/* Second slots that are missing: at the end, before another event, before an empty slot. */
+static void slots_without_second(void **state)
+{
+	uint32_t pair = add_site(BSCOPE_KIND_MOVE, 2, 0), one = add_site(BSCOPE_KIND_DROP, 1, 0);
+	const struct bscope_slot v[] = {
+		event_slot(TSC_START + 1, pair, 1), /* bad */
+		event_slot(TSC_START + 2, one, 2),
+		event_slot(TSC_START + 3, pair, 3), /* bad */
+		empty_slot,
+		event_slot(TSC_START + 4, pair, 4), /* bad */
+		event_slot(TSC_START + 5, pair, 5),
+		second_slot(55, 0),
+		event_slot(TSC_START + 6, pair, 6), /* bad */
+	};
+	uint64_t bad;
+
+	(void)state;
+	assert_int_equal(slots(v, 8, &bad), 0);
+	assert_int_equal(bad, 4);
+	assert_int_equal(ngot, 2);
+	assert_int_equal(got[0].id, 2);
+	assert_int_equal(got[1].id, 5);
+	assert_int_equal(got[1].arg, 55);
+	assert_int_equal(slots(v, 7, &bad), 0);
+	assert_int_equal(bad, 3);
+	assert_int_equal(slots(v, 6, &bad), 0);
+	assert_int_equal(bad, 4);
+	assert_int_equal(ngot, 1);
+	assert_int_equal(slots(v, 0, &bad), 0);
+	assert_int_equal(bad + ngot, 0);
+}
+
+/* Second slots whose event is not there, or has no need of them: no events, and no fault. */
+static void slots_orphans(void **state)
+{
+	uint32_t pair = add_site(BSCOPE_KIND_MOVE, 2, 0), one = add_site(BSCOPE_KIND_DROP, 1, 0);
+	const struct bscope_slot v[] = {
+		second_slot(1, 1),
+		second_slot(2, 2),
+		event_slot(TSC_START, one, 3),
+		second_slot(4, 4),
+		empty_slot,
+		second_slot(5, 5),
+		event_slot(TSC_START, pair, 6),
+		second_slot(7, 7),
+		second_slot(8, 8),
+	};
+	uint64_t bad;
+
+	(void)state;
+	assert_int_equal(slots(v, 9, &bad), 0);
+	assert_int_equal(bad, 0);
+	assert_int_equal(ngot, 2);
+	assert_int_equal(got[0].id, 3);
+	assert_int_equal(got[0].arg, 0);
+	assert_int_equal(got[1].id, 6);
+	assert_int_equal(got[1].arg, 7);
+}
+
+/* Numbers of no site, of one that was not chosen, of one that is not understood. */
+static void slots_refused(void **state)
+{
+	uint32_t good = add_site(BSCOPE_KIND_DROP, 1, 0), dark = add_site(BSCOPE_KIND_DROP, 1, 0);
+	uint32_t odd = add_site(BSCOPE_KIND_END, 1, 0), homeless = add_site(BSCOPE_KIND_DROP, 1, 0);
+	const struct bscope_slot v[] = {
+		event_slot(TSC_START, dark, 1),
+		event_slot(TSC_START, odd, 2),
+		event_slot(TSC_START, homeless, 3),
+		event_slot(TSC_START, BSCOPE_SLOT_INDEX_MASK, 4),
+		event_slot(TSC_START, homeless + 1, 5),
+		event_slot(TSC_START, good, 6),
+	};
+	uint64_t bad;
+
+	(void)state;
+	expansion[dark].chosen = false;
+	expansion[homeless].place = 99;
+	assert_int_equal(slots(v, 6, &bad), 0);
+	assert_int_equal(bad, 5);
+	assert_int_equal(ngot, 1);
+	assert_int_equal(got[0].id, 6);
+}
+
+/* A negative return ends it; others do not. */
+static void slots_stopped(void **state)
+{
+	uint32_t one = add_site(BSCOPE_KIND_DROP, 1, 0);
+	struct bscope_slot v[100];
+	uint64_t bad;
+
+	(void)state;
+	for (size_t i = 0; i < 100; i++)
+		v[i] = event_slot(TSC_START + i, one, i);
+	for (stop_at = 1; stop_at <= 100; stop_at += 33) {
+		assert_int_equal(slots(v, 100, &bad), -ECANCELED);
+		assert_int_equal(ngot, stop_at);
+	}
+	stop_at = 0;
+	assert_int_equal(slots(v, 100, &bad), 0);
+	assert_int_equal(ngot, 100);
+}
+
+/* Stamps are as wide as their slot has room for; all are before the reference. */
+static void slots_time(void **state)
+{
+	static const uint64_t ages[] = {0,	    1,		1000,
+					1000000000, 6000000000, (1ull << 40) - (1u << 30)};
+	uint32_t one = add_site(BSCOPE_KIND_DROP, 1, 0);
+	struct bs_decoder d = {0};
+	struct bs_tsc t = {0};
+	/* The low 40 bits have just run over. */
+	const uint64_t now = (5ull << 40) + 12345;
+
+	(void)state;
+	bs_tsc_add(&t, now - 2000000000, 1ull << 50);
+	bs_tsc_add(&t, now, (1ull << 50) + 2000000000);
+	for (size_t i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
+		struct bscope_slot v = event_slot(now - ages[i], one, 1);
+		uint64_t want = (1ull << 50) + 2000000000 - ages[i];
+
+		ngot = 0;
+		assert_int_equal(bs_decode_slots(&d, 1, 1, &v, 1, &t, now, get, got), 0);
+		assert_in_range(got[0].ts_ns, want - 1, want + 1);
+	}
+}
+
+/* Any slots: each is an event, counted as bad, or not an event; never read past their end. */
+static void slots_random(void **state)
+{
+	uint64_t x = 0x2545f4914f6cdd1dull, bad = 0, good = 0;
+
+	(void)state;
+	for (unsigned kind = BSCOPE_KIND_NEW; kind < BSCOPE_KIND_END; kind++)
+		add_site(kind, 1 + kind % 3, kind % 4);
+	for (unsigned round = 0; round < 20000; round++) {
+		struct bscope_slot v[64];
+		uint64_t b;
+		size_t n = round % 64, events = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			v[i].value = x * 0x9e3779b97f4a7c15ull;
+			v[i].head = round % 3 ? (x & ~0xfffffull) | (x >> 30) % 17 : x;
+			if (!(v[i].head & BSCOPE_SLOT_EXTRA) && v[i].head & BSCOPE_SLOT_INDEX_MASK)
+				events++;
+		}
+		code_calls = 0;
+		assert_int_equal(slots(v, n, &b), 0);
+		assert_int_equal(ngot + b, events);
+		for (size_t i = 0; i < ngot; i++) {
+			assert_int_equal(got[i].type, BS_EVENT_MARK);
+			assert_in_range(got[i].kind, BSCOPE_KIND_NEW, BSCOPE_KIND_END - 1);
+		}
+		bad += b;
+		good += ngot;
+	}
+	assert_true(bad > 10000 && good > 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +612,14 @@ int main(void)
 		cmocka_unit_test_setup(life, reset),
 		cmocka_unit_test_setup(refused, reset),
 		cmocka_unit_test_setup(random_bytes, reset),
+		cmocka_unit_test_setup(slots_by_kind, reset),
+		cmocka_unit_test_setup(slots_caller_bits, reset),
+		cmocka_unit_test_setup(slots_without_second, reset),
+		cmocka_unit_test_setup(slots_orphans, reset),
+		cmocka_unit_test_setup(slots_refused, reset),
+		cmocka_unit_test_setup(slots_stopped, reset),
+		cmocka_unit_test_setup(slots_time, reset),
+		cmocka_unit_test_setup(slots_random, reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

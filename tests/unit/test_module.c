@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <cmocka.h>
@@ -422,6 +423,107 @@ static void odd_words(void **state)
 	}
 }
 
+/* --- the runtime: its two probes and its control block -----------------------------------------
+ */
+
+#define RT_BATCH  0x60u /* of text */
+#define RT_BUFFER 0x70u
+
+/* 0 in a member: as it should be, else what is wrong with it. */
+struct wrong {
+	uint64_t batch, buffer, semaphore;
+	bool no_batch, no_buffer, no_nop, no_buffer_nop;
+	const char *provider;
+};
+
+static struct bs_module *with_runtime(struct img *img, bool sites, const struct wrong *w)
+{
+	uint64_t semaphore = w->semaphore ? w->semaphore : IMG_SEM + 0x20;
+	const char *provider = w->provider ? w->provider : "bscope";
+
+	if (sites)
+		img_good(img);
+	else
+		img_init(img);
+	if (!w->no_nop)
+		img_nop(img, RT_BATCH);
+	if (!w->no_buffer_nop)
+		img_nop(img, RT_BUFFER);
+	if (!w->no_batch)
+		img_note(img, w->batch ? w->batch : IMG_TEXT + RT_BATCH, IMG_BASE, semaphore,
+			 provider, "batch", "8@%rdi 8@%rsi");
+	if (!w->no_buffer)
+		img_note(img, w->buffer ? w->buffer : IMG_TEXT + RT_BUFFER, IMG_BASE, semaphore,
+			 provider, "buffer", "8@%rdi 8@%rsi");
+	return read_image(img);
+}
+
+static void runtime(void **state)
+{
+	static struct img img;
+
+	(void)state;
+	for (unsigned sites = 0; sites < 2; sites++) {
+		struct bs_module *m = with_runtime(&img, sites, &(struct wrong){0});
+		uint64_t vaddr = 0;
+		char byte = 0;
+
+		assert_int_equal(m->nsites, sites ? 2 : 0);
+		/* The probes are no sites that lack their record. */
+		assert_int_equal(m->nskipped, 0);
+		assert_int_equal(m->runtime.batch_offset, IMG_TEXT_OFF + RT_BATCH);
+		assert_int_equal(m->runtime.buffer_offset, IMG_TEXT_OFF + RT_BUFFER);
+		assert_int_equal(m->runtime.semaphore_offset, IMG_SEM_OFF + 0x20);
+		assert_true(m->runtime.control_vaddr == IMG_SEM + 0x20);
+
+		assert_true(bs_module_vaddr_find(m, IMG_TEXT_OFF + RT_BATCH, &vaddr));
+		assert_true(vaddr == IMG_TEXT + RT_BATCH);
+		assert_false(bs_module_vaddr_find(m, IMG_DATA_OFF, &vaddr)); /* no code */
+		assert_false(bs_module_vaddr_find(m, UINT64_MAX, &vaddr));
+
+		assert_int_equal(bs_module_read_at(m, IMG_TEXT + RT_BATCH, &byte, 1), 0);
+		assert_memory_equal(&byte, &img.b[IMG_TEXT_OFF + RT_BATCH], 1);
+		assert_int_equal(bs_module_read_at(m, IMG_TEXT + IMG_TEXT_SIZE - 1, &byte, 1), 0);
+		assert_int_equal(bs_module_read_at(m, IMG_TEXT + IMG_TEXT_SIZE, &byte, 1),
+				 -ENOEXEC);
+		assert_int_equal(bs_module_read_at(m, IMG_TEXT + IMG_TEXT_SIZE - 1, &byte, 2),
+				 -ENOEXEC);
+		assert_int_equal(bs_module_read_at(m, 0, &byte, 1), -ENOEXEC);
+		assert_int_equal(bs_module_read_at(m, UINT64_MAX, &byte, 1), -ENOEXEC);
+		bs_module_free(m);
+	}
+}
+
+static void no_runtime(void **state)
+{
+	static const struct wrong wrong[] = {
+		{.no_batch = true},
+		{.no_buffer = true},
+		{.no_batch = true, .no_buffer = true},
+		{.no_nop = true},
+		{.no_buffer_nop = true},
+		{.batch = IMG_DATA},
+		{.buffer = IMG_DATA},
+		{.batch = IMG_TEXT + IMG_TEXT_SIZE},
+		{.buffer = 1},
+		{.semaphore = IMG_TEXT + 8},   /* cannot be written */
+		{.semaphore = IMG_RODATA + 8}, /* nor this */
+		{.semaphore = UINT64_MAX},
+		{.provider = "bscop"},
+		{.provider = "bscope2"},
+	};
+	static struct img img;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct bs_module *m = with_runtime(&img, true, &wrong[i]);
+
+		assert_int_equal(m->nsites, 2);
+		assert_int_equal(m->runtime.batch_offset, 0);
+		bs_module_free(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,7 +532,8 @@ int main(void)
 		cmocka_unit_test(bad_strings),	cmocka_unit_test(bad_notes),
 		cmocka_unit_test(bad_sections), cmocka_unit_test(errors),
 		cmocka_unit_test(truncated),	cmocka_unit_test(flipped),
-		cmocka_unit_test(odd_words),
+		cmocka_unit_test(odd_words),	cmocka_unit_test(runtime),
+		cmocka_unit_test(no_runtime),
 	};
 
 	return cmocka_run_group_tests_name("module", tests, NULL, NULL);

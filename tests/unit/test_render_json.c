@@ -222,6 +222,8 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	for (size_t i = 0; i < r->nreasons; i++)
 		r->lost += rows->reasons[i].count;
 	r->written = r->received + r->lost;
+	r->written_unknown = random_u64() % 2;
+	r->written_at_most = random_u64() % 2 ? r->written + random_count() % 1000 : 0;
 	for (size_t i = 0; i < N(r->by_kind); i++)
 		r->by_kind[i] = random_count();
 	r->sites = rows->sites;
@@ -487,7 +489,15 @@ static void same_report(json_t *doc, const struct bs_report *r)
 	assert_true(json_is_null(member(doc, "verdicts")));
 
 	v = member(doc, "events");
-	same_count(v, "written", r->written);
+	/* A number that is not known is not there, and no guess stands in its place. */
+	if (r->written_unknown)
+		assert_true(json_is_null(member(v, "written")));
+	else
+		same_count(v, "written", r->written);
+	assert_int_equal(json_object_get(v, "written_at_most") != NULL,
+			 r->written_unknown && r->written_at_most);
+	if (r->written_unknown && r->written_at_most)
+		same_count(v, "written_at_most", r->written_at_most);
 	same_count(v, "received", r->received);
 	same_count(v, "lost", r->lost);
 	sub = member(v, "lost_by_reason");

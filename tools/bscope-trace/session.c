@@ -437,16 +437,11 @@ static bool lossy(void *ctx)
 	return bs_collect_counts(s->collect, &c) || c.sum.batch_lost;
 }
 
-static bool buffer_end(void *ctx, uint32_t pid, uint64_t buffer, uint64_t *next, uint64_t *extra)
+static bool buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end)
 {
 	struct bs_session *s = ctx;
-	struct bs_end end;
 
-	if (!bs_collect_end(s->collect, pid, buffer, &end))
-		return false;
-	*next = end.next;
-	*extra = end.extra;
-	return true;
+	return bs_collect_end(s->collect, pid, buffer, end);
 }
 
 /*

@@ -48,12 +48,14 @@ _Static_assert(sizeof(struct head) == HEAD, "head of a buffer");
 
 struct buffer {
 	uint32_t tid;
-	bool known;	/* somebody has had it */
-	bool announced; /* tid is of this owner */
-	bool tell;	/* tid is to be written into the process */
-	bool ended;	/* the thread has; all it wrote was read or never will be */
-	uint8_t looks;	/* since then */
-	uint8_t nholes;
+	bool known;		   /* somebody has had it */
+	bool announced;		   /* tid is of this owner */
+	bool tell;		   /* tid is to be written into the process */
+	bool dead; /* the thread runs no more, but may have left something */
+	bool late;		   /* a look that is under way did not know of it */
+	bool ended;		   /* the thread has; all it wrote was read or never will be */
+	uint8_t looks;		   /* since then */
+	uint8_t nholes, nread;	   /* holes; of those, copied by the look that is under way */
 	uint64_t next;		   /* first slot that is not accounted for */
 	uint64_t base, base_extra; /* the program's counts when tracing began */
 	uint64_t seen, seen_extra; /* and as they were seen last */
@@ -371,9 +373,23 @@ static void see(struct buffer *buf, uint64_t next, uint64_t extra)
 static void announce(struct buffer *buf, uint32_t tid)
 {
 	buf->tell |= !buf->announced || buf->tid != tid;
+	buf->late |= !buf->known;
 	buf->tid = tid;
 	buf->known = buf->announced = true;
-	buf->ended = false;
+	buf->ended = buf->dead = false;
+}
+
+/*
+ * What a look that is under way has copied of the slots before end: a batch that did not fit into
+ * the ring may have been among them.
+ */
+static int take_copied(struct bs_buffers *b, uint32_t pid, struct buffer *buf, uint64_t end)
+{
+	if (end > buf->to)
+		end = buf->to;
+	if (end <= buf->next || end <= buf->from)
+		return 0;
+	return take_slots(b, pid, buf, &b->copies[buf->at], buf->from, end, UINT64_MAX);
 }
 
 static int batch_take(struct bs_buffers *b, const struct bs_ring_batch *batch)
@@ -386,7 +402,9 @@ static int batch_take(struct bs_buffers *b, const struct bs_ring_batch *batch)
 		return 0;
 	announce(buf, batch->tid);
 	see(buf, batch->next, batch->extra);
-	if (batch->end > buf->next && batch->end <= buf->seen)
+	if (first > buf->next)
+		ret = take_copied(b, batch->pid, buf, first);
+	if (ret >= 0 && batch->end > buf->next && batch->end <= buf->seen)
 		ret = take_slots(b, batch->pid, buf, batch->slots, first, batch->end, UINT64_MAX);
 	if (batch->flags & BS_BATCH_LAST)
 		buf->ended = true;
@@ -423,20 +441,25 @@ static void add_counts(const struct pool *pool, struct bs_buffers_counts *to)
 	}
 }
 
-/* What its last thread left, though its slots may not have come. */
+/*
+ * What its last thread left, though its slots may not have come.  False if nobody knows: then it
+ * may be half a buffer more than what was seen.
+ */
 static bool gone_counts(struct bs_buffers *b, const struct process *p, const struct pool *pool,
 			uint32_t i)
 {
 	struct buffer *buf = &pool->v[i];
-	uint64_t next, extra;
+	struct bs_end end;
+	bool known;
 
-	if (!b->ops.end ||
-	    !b->ops.end(b->ops.ctx, (uint32_t)p->pid, buffer_addr(pool, i), &next, &extra))
-		return false;
-	see(buf, next, extra);
-	if (buf->seen > buf->next)
+	known = b->ops.end && b->ops.end(b->ops.ctx, (uint32_t)p->pid, buffer_addr(pool, i), &end);
+	if (known)
+		see(buf, end.next, end.extra);
+	if (known && buf->seen > buf->next)
 		b->skipped += buf->seen - buf->next;
-	return true;
+	if (buf->announced)
+		return buf->ended || (known && end.tid == buf->tid);
+	return buf->ended || known || buf->seen == buf->base;
 }
 
 int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
@@ -457,12 +480,11 @@ int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
 			struct buffer *buf = &pool->v[k];
 
 			/* A look that was under way has seen more than was sent. */
-			if (buf->to > buf->next && !buf->ended && ret >= 0)
-				ret = take_slots(b, (uint32_t)pid, buf, &b->copies[buf->at],
-						 buf->from, buf->to, UINT64_MAX);
+			if (!buf->ended && ret >= 0)
+				ret = take_copied(b, (uint32_t)pid, buf, UINT64_MAX);
 			b->abandoned += buf->nholes;
 			/* Where the kernel could not read it: half a buffer at most is not sent. */
-			if (!gone_counts(b, p, pool, k) && !buf->ended && buf->announced)
+			if (!gone_counts(b, p, pool, k))
 				b->gone.at_most += BSCOPE_BATCH_SLOTS;
 		}
 		add_counts(pool, &b->gone);
@@ -552,8 +574,11 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 	struct bscope_pool top;
 	int ret;
 
-	for (uint32_t i = 0; i < pool->used; i++)
+	for (uint32_t i = 0; i < pool->used; i++) {
 		pool->v[i].from = pool->v[i].to = 0;
+		pool->v[i].nread = 0;
+		pool->v[i].late = false;
+	}
 	if (bs_memory_read(p->pid, pool->addr, &top, sizeof(top)))
 		return 0;
 	ret = pool_reach(pool, top.used);
@@ -579,6 +604,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 			buf->from = buf->to - SLOTS;
 		buf->at = b->ncopies;
 		buf->holes_at = buf->at + (buf->to - buf->from);
+		buf->nread = buf->nholes;
 		if (!copies_get(b, buf->to - buf->from + 2u * buf->nholes)) {
 			buf->to = buf->from;
 			ret = -ENOMEM;
@@ -606,6 +632,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 			continue;
 		if (ret || heads[i].next < buf->to || heads[i].next - buf->to > JUMP_MAX) {
 			buf->from = buf->to = 0;
+			buf->nread = 0;
 			continue;
 		}
 		/* What may have been written over meanwhile. */
@@ -624,6 +651,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 			}
 			b->abandoned++;
 			buf->nholes--;
+			buf->nread--;
 			memmove(&buf->holes[k], &buf->holes[k + 1],
 				(buf->nholes - k) * sizeof(buf->holes[0]));
 			memmove(&copy[2 * k], &copy[2 * k + 2],
@@ -666,7 +694,7 @@ static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *bu
 	size_t n = 0;
 	int ret = 0;
 
-	for (size_t k = 0; k < buf->nholes && ret >= 0; k++) {
+	for (size_t k = 0; k < buf->nread && ret >= 0; k++) {
 		const struct bscope_slot *copy = &b->copies[buf->holes_at + 2 * k];
 		bool pair =
 			committed(&copy[1], buf->holes[k] + 1) && copy[1].head & BSCOPE_SLOT_EXTRA;
@@ -676,8 +704,12 @@ static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *bu
 		else
 			kept[n++] = buf->holes[k];
 	}
+	/* Those that the ring brought since were not copied. */
+	for (size_t k = buf->nread; k < buf->nholes; k++)
+		kept[n++] = buf->holes[k];
 	memcpy(buf->holes, kept, n * sizeof(kept[0]));
 	buf->nholes = (uint8_t)n;
+	buf->nread = 0;
 	return ret;
 }
 
@@ -698,6 +730,11 @@ static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *b
 {
 	int ret = 0;
 
+	if (buf->late) {
+		++*waiting;
+		if (b->read_before_tsc < *hold)
+			*hold = b->read_before_tsc;
+	}
 	if (!buf->to)
 		return 0;
 	/* The record that announced it did not fit into the ring. */
@@ -752,28 +789,34 @@ static void free_dead(const struct process *p, struct pool *pool, uint32_t i)
 	struct buffer *buf = &pool->v[i];
 	uint64_t addr = buffer_addr(pool, i) + offsetof(struct bscope_buffer, owner), owner;
 
-	if (buf->announced || !buf->ended || pool->used < pool->nbuffers / 4 * 3)
+	if (buf->announced || !buf->ended || buf->looks > DEAD_LOOKS ||
+	    pool->used < pool->nbuffers / 4 * 3)
 		return;
-	if (++buf->looks < DEAD_LOOKS)
+	if (++buf->looks <= DEAD_LOOKS)
 		return;
-	buf->ended = false;
 	if (!bs_memory_read(p->pid, addr, &owner, sizeof(owner)) && owner &&
 	    !(owner & BSCOPE_OWNER_DEAD))
 		poke(p->pid, addr, owner | BSCOPE_OWNER_DEAD);
 }
 
-static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, uint32_t i,
-		   bool look)
+/* Where the record of its end was lost: it is dead, and there has been a look since. */
+static void look_for_thread(const struct process *p, struct buffer *buf)
+{
+	if (!buf->announced || buf->ended || thread_runs(p->pid, buf->tid))
+		return;
+	buf->ended = buf->dead && !buf->nholes && buf->next == buf->seen;
+	buf->dead = true;
+}
+
+static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, uint32_t i, bool look)
 {
 	struct buffer *buf = &pool->v[i];
 
-	/* Its last batch may have been lost: memory has it still. */
-	if (look && buf->announced && !buf->ended && !buf->nholes && buf->next == buf->seen &&
-	    !thread_runs(p->pid, buf->tid))
-		buf->ended = true;
+	if (look)
+		look_for_thread(p, buf);
 	if (buf->ended && buf->announced) {
 		b->abandoned += buf->nholes;
-		buf->nholes = 0;
+		buf->nholes = buf->nread = 0;
 		buf->announced = buf->tell = false;
 		buf->tid = 0;
 		buf->last = 0;

@@ -20,6 +20,8 @@
 
 #include <bscope/buffer.h>
 
+#include "bpf/event.h"
+
 struct bs_buffers;
 
 /*
@@ -35,9 +37,8 @@ struct bs_buffers_ops {
 	bs_buffers_fn take;
 	/* Whose is the buffer at this address?  0: nobody knows.  May be NULL. */
 	uint32_t (*owner)(void *ctx, uint32_t pid, uint64_t buffer);
-	/* With what counts did a thread that has ended leave it?  False: not known.  May be NULL.
-	 */
-	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, uint64_t *next, uint64_t *extra);
+	/* With what counts did the last thread that ended leave it?  False: not known.  NULL: never. */
+	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
 	/* Has the ring lost anything so far?  May be NULL: no. */
 	bool (*lossy)(void *ctx);
 	void *ctx;

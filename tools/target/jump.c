@@ -107,7 +107,7 @@ static enum bs_jump_why look(const struct bs_module *m, const struct bs_site *si
 		return BS_JUMP_ODD;
 	/* It may lie at the very end of the section. */
 	while (n && bs_module_read_at(m, site->stub_vaddr, code, n))
-		n /= 2;
+		n -= 8;
 	distance = (int64_t)(site->stub_vaddr - (at + 5));
 	if (!parse_stub(code, n, site, out) || distance != (int32_t)distance)
 		return BS_JUMP_ODD;
