@@ -225,6 +225,9 @@ static void nest(unsigned events)
 		const struct situation *sit = &situations[s];
 		bool hit = true;
 
+		/* A single, a pair, a pair without room, a buffer just taken. */
+		if (events > 3 && s != 0 && s != 3 && s != 5 && s != 10)
+			continue;
 		for (long at = 1; hit; at++) {
 			uint64_t done = handler_done;
 			struct walk w;
@@ -251,7 +254,7 @@ static void nest(unsigned events)
 		}
 	}
 	signal(SIGTRAP, SIG_DFL);
-	assert_true(turns > 200);
+	assert_true(turns > 100);
 }
 
 static void test_nested(void **state)

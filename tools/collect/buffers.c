@@ -51,7 +51,8 @@ struct buffer {
 	bool known;		   /* somebody has had it */
 	bool announced;		   /* tid is of this owner */
 	bool tell;		   /* tid is to be written into the process */
-	bool dead; /* the thread runs no more, but may have left something */
+	bool dead;		   /* the thread runs no more, but may have left something */
+	bool looked;		   /* which would have been read since */
 	bool late;		   /* a look that is under way did not know of it */
 	bool ended;		   /* the thread has; all it wrote was read or never will be */
 	uint8_t looks;		   /* since then */
@@ -376,7 +377,7 @@ static void announce(struct buffer *buf, uint32_t tid)
 	buf->late |= !buf->known;
 	buf->tid = tid;
 	buf->known = buf->announced = true;
-	buf->ended = buf->dead = false;
+	buf->ended = buf->dead = buf->looked = false;
 }
 
 /*
@@ -658,6 +659,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 				2 * (buf->nholes - k) * sizeof(*copy));
 		}
 		see(buf, heads[i].next, heads[i].extra);
+		buf->looked = buf->dead;
 		if (heads[i].tid && !buf->announced && heads[i].owner &&
 		    !(heads[i].owner & BSCOPE_OWNER_FLAGS) && !buf->ended &&
 		    thread_runs(p->pid, heads[i].tid)) {
@@ -804,11 +806,12 @@ static void look_for_thread(const struct process *p, struct buffer *buf)
 {
 	if (!buf->announced || buf->ended || thread_runs(p->pid, buf->tid))
 		return;
-	buf->ended = buf->dead && !buf->nholes && buf->next == buf->seen;
+	buf->ended = buf->looked && !buf->nholes && buf->next == buf->seen;
 	buf->dead = true;
 }
 
-static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, uint32_t i, bool look)
+static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, uint32_t i,
+		   bool look)
 {
 	struct buffer *buf = &pool->v[i];
 
