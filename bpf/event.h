@@ -18,7 +18,8 @@
 enum bs_ring_type {
 	BS_RING_MARK = 1, /* a site was hit */
 	BS_RING_FORK = 2, /* args[0]: pid of the child, which is traced from its first instruction;
-			     args[1]: 1 if it shares its parent's memory (vfork) */
+			     args[1]: 1 if it shares its parent's memory (vfork);
+		      args[2]: its value in the map `traced` */
 	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 	BS_RING_BATCH = 5,  /* struct bs_ring_batch: half a buffer */
@@ -128,11 +129,11 @@ struct bs_end_key {
 };
 struct bs_end {
 	__u64 next, extra;
-	__u64 tid; /* of that thread */
+	__u64 ts_ns; /* when it ended */
 };
 
 /* Processes traced at once; forked children count. */
-#define BS_TRACED_MAX 16384
+#define BS_TRACED_MAX 65536
 
 /* Sets of counters, a power of two; with more CPUs than this, CPUs share a set. */
 #define BS_CPU_LINES 256

@@ -19,7 +19,7 @@
 #define CLONE_THREAD 0x00010000ull
 
 /* Rare, and a new process may be gone soon: the reader is woken each time. */
-static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more)
+static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third)
 {
 	struct bs_ring_event *event;
 
@@ -35,7 +35,7 @@ static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more)
 	event->site = 0;
 	event->args[0] = arg;
 	event->args[1] = more;
-	event->args[2] = 0;
+	event->args[2] = third;
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -58,7 +58,7 @@ int on_fork(__u64 *ctx)
 		__sync_fetch_and_add(&counters()->traced_full, 1);
 		return 0;
 	}
-	life(BS_RING_FORK, pid, child_pid, child->mm == parent->mm);
+	life(BS_RING_FORK, pid, child_pid, child->mm == parent->mm, inherited);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ static __always_inline void last_batch(void)
 	key.buffer = buffer;
 	key.pid = bpf_get_current_pid_tgid() >> 32;
 	if (!bpf_probe_read_user(head, sizeof(head), (void *)buffer)) {
-		struct bs_end end = {.next = head[1], .extra = head[2], .tid = tid};
+		struct bs_end end = {.next = head[1], .extra = head[2], .ts_ns = bpf_ktime_get_ns()};
 
 		bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
 	}
@@ -121,7 +121,7 @@ int on_exec(__u64 *ctx)
 	if (favourite == pid)
 		favourite_plan = plan;
 	bpf_get_current_comm(name, sizeof(name));
-	life(BS_RING_EXEC, pid, name[0], name[1]);
+	life(BS_RING_EXEC, pid, name[0], name[1], 0);
 	return 0;
 }
 
@@ -152,7 +152,7 @@ int on_exit(__u64 *ctx)
 		code = signal->group_exit_code;
 	else
 		code = task->group_leader->exit_code;
-	life(BS_RING_EXIT, pid, code, 0);
+	life(BS_RING_EXIT, pid, code, 0, 0);
 	return 0;
 }
 #endif

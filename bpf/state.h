@@ -38,6 +38,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, BS_TRACED_MAX);
 	__type(key, __u32);
 	__type(value, __u32);

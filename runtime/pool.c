@@ -6,7 +6,9 @@
  * Nobody touches it until then: it is address space, no memory.  A program that has little of
  * that, or a system that counts it as memory, gets a small pool.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,15 +39,31 @@ static int counts_as_used(void)
 	return mode == '2';
 }
 
-static uint64_t buffers(void)
+/* What is reserved counts for both limits, touched or not. */
+static uint64_t within(int resource, uint64_t n)
 {
-	uint64_t n = counts_as_used() ? BUFFERS_MIN : BUFFERS_MAX;
 	struct rlimit limit;
 
-	if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY)
+	if (!getrlimit((__rlimit_resource_t)resource, &limit) && limit.rlim_cur != RLIM_INFINITY)
 		while (n && n * sizeof(struct bscope_buffer) > limit.rlim_cur / SHARE)
 			n /= 2;
 	return n;
+}
+
+static uint64_t buffers(void)
+{
+	const char *wish = secure_getenv("BSCOPE_BUFFERS");
+	uint64_t n = counts_as_used() ? BUFFERS_MIN : BUFFERS_MAX;
+
+	/* A power of two, for those who lock their memory or count their address space. */
+	if (wish && *wish >= '0' && *wish <= '9') {
+		unsigned long most = strtoul(wish, NULL, 10);
+
+		for (n = BUFFERS_MAX; n > most;)
+			n /= 2;
+	}
+	n = within(RLIMIT_AS, n);
+	return within(RLIMIT_DATA, n);
 }
 
 void bs_pool_reserve(void)

@@ -128,6 +128,23 @@ static inline int ends_half(uint64_t end)
 	return end % BSCOPE_BATCH_SLOTS == 0;
 }
 
+/*
+ * Numbers begin anew where the memory is, or was wiped by fork.  A handler that comes in between
+ * may have begun them, and recorded: then nothing is changed here.
+ */
+static inline void begin_numbers(struct bscope_buffer *b)
+{
+	uint64_t extra = b->extra, next = *(volatile uint64_t *)&b->next;
+
+	if (next >= BSCOPE_BUFFER_FIRST)
+		return;
+	if (extra)
+		__atomic_compare_exchange_n(&b->extra, &extra, 0, 0, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&b->next, &next, BSCOPE_BUFFER_FIRST, 0, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+}
+
 /* Makes a buffer the thread's, if it is still that owner's. */
 static inline int claim(struct bscope_buffer *b, uint64_t owner, uint64_t tp)
 {
@@ -173,10 +190,7 @@ static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t
 			continue;
 		if (owner != tp && !claim(b, owner, tp))
 			continue;
-		if (b->next < BSCOPE_BUFFER_FIRST) {
-			b->extra = 0;
-			b->next = BSCOPE_BUFFER_FIRST;
-		}
+		begin_numbers(b);
 		used = pool->used;
 		while (used <= (at & mask) &&
 		       !__atomic_compare_exchange_n(&pool->used, &used, (at & mask) + 1, 0,

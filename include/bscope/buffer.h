@@ -102,7 +102,12 @@ struct bscope_pool {
 	uint64_t full_at;   /* time stamp counter when that was found last */
 	uint32_t used;	    /* buffers with a number below this have been taken once */
 	uint32_t pad;
-	uint64_t reserved[5];
+	/*
+	 * The tool that has lit the process by jumps: its process id, and from bit 22 on when it
+	 * began (starttime of proc(5)).  0: none.  Two would take each other's numbers of sites.
+	 */
+	uint64_t tool;
+	uint64_t reserved[4];
 	struct bscope_buffer buffers[];
 };
 

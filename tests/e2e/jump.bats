@@ -38,6 +38,16 @@ hits_agree() {
 	return 1
 }
 
+# Of a program that another tool has lit by traps as well: jumps alone are what is seen here.
+hits_agree_jumps() {
+	jq -e -s --slurpfile r "$(report)" '
+		([.[].sure[]] | add) as $sure | ([.[].unsure[]] | add) as $unsure
+		| $r[0].events.received | . > 1000 and . <= $sure + $unsure' "$@" >/dev/null && return 0
+	cat "$@"
+	jq -c .events "$(report)"
+	return 1
+}
+
 nothing_lost() {
 	json '.events.written == .events.received + .events.lost and .events.lost == 0'
 }
@@ -56,15 +66,17 @@ text_same() {
 	done <"/proc/$pid/maps"
 }
 
-# eventually COMMAND...: true within a second.
-eventually() {
-	local i
-	for i in $(seq 20); do
+# within SECONDS COMMAND...: true before they are over.
+within() {
+	local i seconds=$1
+	shift
+	for i in $(seq $((seconds * 20))); do
 		"$@" >/dev/null 2>&1 && return 0
 		sleep 0.05
 	done
 	"$@"
 }
+eventually() { within 1 "$@"; }
 
 other_guardian() { pgrep -x -P "$1" bscope-guardian | grep -qvx "$2"; }
 
@@ -130,7 +142,7 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 		wait "$tool" || true
 		eventually text_same "$PID"
 	done
-	eventually no_guardians
+	within 10 no_guardians
 	enough "$PID"
 	unhurt
 	# And it can be traced again.
@@ -148,10 +160,10 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 	until_lit "$PID"
 	old=$(pgrep -x -P "$tool" bscope-guardian)
 	kill -KILL "$old"
-	eventually other_guardian "$tool" "$old"
+	within 5 other_guardian "$tool" "$old"
 	wait "$tool"
 	eventually text_same "$PID"
-	eventually no_guardians
+	within 10 no_guardians
 	enough "$PID"
 	hits_agree 4
 	unhurt
@@ -166,11 +178,11 @@ no_guardians() { [ -z "$(comm -13 <(echo "$GUARDIANS") <(guardians))" ]; }
 	until_lit "$PID"
 	old=$(pgrep -x -P "$tool" bscope-guardian)
 	kill -KILL "$old"
-	eventually other_guardian "$tool" "$old"
+	within 5 other_guardian "$tool" "$old"
 	kill -KILL "$tool"
 	wait "$tool" || true
 	eventually text_same "$PID"
-	eventually no_guardians
+	within 10 no_guardians
 	enough "$PID"
 	unhurt
 }
@@ -294,3 +306,85 @@ deaths() {
 @test "SIGSEGV while attached: every event up to the end" { deaths segv; }
 @test "abort while attached: every event up to the end" { deaths abort; }
 @test "exec of another program while attached: every event up to the end" { deaths exec; }
+
+@test "vfork children: what they record is their parent's, nothing lost" {
+	cat >"$BATS_TEST_TMPDIR/vf.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		static volatile sig_atomic_t stop;
+		static void on_term(int s) { (void)s; stop = 1; }
+		static __attribute__((noinline)) void mark(long i) { BSCOPE_RETAIN(thing, i); }
+		int main(void)
+		{
+			signal(SIGTERM, on_term);
+			while (!stop) {
+				pid_t pid = vfork();
+				if (!pid) { for (long i = 0; i < 5000; i++) mark(i); _exit(0); }
+				waitpid(pid, NULL, 0);
+				usleep(10000);
+			}
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/vf" "$BATS_TEST_TMPDIR/vf.c" "$BUILD/libbscope.a"
+	start "$BATS_TEST_TMPDIR/vf"
+	sleep 0.3
+	trace -p "$PID" -d 1.5
+	nothing_lost
+	# Whole children but for the first and the last.
+	json '.events.received > 50000'
+}
+
+@test "a second tool on the same process gets traps, and disturbs nobody" {
+	start "$PROGRAMS/counted" 2 5000 60
+	sleep 0.3
+	trace -p "$PID" -d 3 3>&- &
+	tool=$!
+	until_lit "$PID"
+	run "$TRACE" -q -m jump -p "$PID" -d 0.2 -o /dev/null
+	[ "$status" -eq 1 ]
+	[[ $output == *"another bscope-trace"* ]]
+	"$TRACE" -q -p "$PID" -d 0.5 --format=json -o "$BATS_TEST_TMPDIR/second.json"
+	json '.mode == "trap" and any(.notes[]; test("another bscope-trace"))' "$BATS_TEST_TMPDIR/second.json"
+	wait "$tool"
+	enough "$PID"
+	nothing_lost
+	hits_agree_jumps "$OUT"
+	unhurt
+}
+
+@test "a library that is closed and opened again at the same address is lit again" {
+	cat >"$BATS_TEST_TMPDIR/plug.c" <<-'END'
+		#include <bscope/bscope.h>
+		void plug_mark(long i);
+		void plug_mark(long i) { BSCOPE_RETAIN(plug, i); }
+	END
+	cat >"$BATS_TEST_TMPDIR/host.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <dlfcn.h>
+		#include <unistd.h>
+		static __attribute__((noinline)) void host_mark(long i) { BSCOPE_RETAIN(host, i); }
+		int main(int argc, char **argv)
+		{
+			for (;;) {
+				void *lib = dlopen(argv[argc - 1], RTLD_NOW);
+				void (*mark)(long) = (void (*)(long))dlsym(lib, "plug_mark");
+				for (long i = 0; i < 1500; i++) { mark(i); host_mark(i); usleep(1000); }
+				dlclose(lib);
+			}
+		}
+	END
+	cd "$BATS_TEST_TMPDIR"
+	${CC:-cc} -O1 -fPIC -shared -I"$ROOT/include" -o plug.so plug.c -L"$BUILD" -lbscope
+	${CC:-cc} -O1 -I"$ROOT/include" -o host host.c -L"$BUILD" -lbscope -ldl
+	start env LD_LIBRARY_PATH="$BUILD" ./host "$PWD/plug.so"
+	sleep 0.3
+	trace -p "$PID" -d 6
+	nothing_lost
+	# It comes back dark, and is noticed within half a second: most of its marks are seen.
+	json '(.classes[] | select(.class == "host")) and ([.sites[] | select(.class == "plug") | .hits] | add) as $plug
+		| ([.sites[] | select(.class == "host") | .hits] | add) as $host | $plug > $host * 0.5'
+}

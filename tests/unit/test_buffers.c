@@ -205,14 +205,14 @@ static uint32_t sink_owner(void *ctx, uint32_t pid, uint64_t buffer)
 
 /* Of one buffer. */
 static const struct bscope_buffer *end_of;
-static uint64_t end_next, end_extra;
+static uint64_t end_next, end_extra, end_ts;
 
 static bool sink_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end)
 {
 	must(ctx == &sink && pid == (uint32_t)getpid());
 	if (!end_of || buffer != (uintptr_t)end_of)
 		return false;
-	*end = (struct bs_end){end_next, end_extra, TID};
+	*end = (struct bs_end){end_next, end_extra, end_ts};
 	return true;
 }
 
@@ -248,10 +248,14 @@ static void add(void)
 	must(!bs_buffers_add(buffers, getpid(), (uintptr_t)made, NBUFFERS));
 }
 
+/* The kernel's clock: each record is later than the one before. */
+static uint64_t clock_ns = 1000;
+
 static void record_batch(const struct bscope_buffer *b, uint64_t end, uint32_t flags)
 {
 	struct bs_ring_batch batch = batch_of(b, end, flags);
 
+	batch.ts_ns = ++clock_ns;
 	must(!bs_buffers_record(buffers, &batch, sizeof(batch)));
 }
 
@@ -259,6 +263,7 @@ static void record_short(const struct bscope_buffer *b, uint32_t type, uint32_t 
 {
 	struct bs_ring_event event = short_of(b, type, tid);
 
+	event.ts_ns = ++clock_ns;
 	must(!bs_buffers_record(buffers, &event, sizeof(event)));
 }
 
@@ -1240,6 +1245,7 @@ static void test_gone_counts_known(void **state)
 	end_of = b;
 	end_next = b->next;
 	end_extra = b->extra;
+	end_ts = ++clock_ns;
 	bs_buffers_gone(buffers, getpid());
 	expect_counts(700, 100);
 	assert_int_equal(counts().at_most, 0);
@@ -1258,6 +1264,7 @@ static void test_gone_counts_old(void **state)
 	end_of = b;
 	end_next = b->next;
 	end_extra = b->extra;
+	end_ts = ++clock_ns;
 	record_batch(b, 0, BS_BATCH_LAST);
 	bs_buffers_settle(buffers);
 	record_short(b, BS_RING_BUFFER, TID + 1);

@@ -451,7 +451,7 @@ static void with_filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
@@ -462,7 +462,7 @@ static void with_filter(void)
 	for (uint64_t i = 1; i <= 100000; i++)
 		record(event_of(i, 1 + i % 3));
 	bscope_flush();
-	syscall(SYS_exit, mine()->next - FIRST - mine()->extra == 100000 ? 0 : 1);
+	syscall(SYS_exit_group, mine()->next - FIRST - mine()->extra == 100000 ? 0 : 1);
 }
 
 static void test_no_system_call(void **state)

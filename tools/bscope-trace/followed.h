@@ -20,19 +20,19 @@ enum bs_lit {
 struct bs_process {
 	pid_t pid;
 	bool alive;
-	unsigned missed; /* how often its exit has been found without its record */
+	unsigned missed;       /* how often its exit has been found without its record */
 	uint64_t cpu_first_ns; /* CPU time it had used when it was met */
 	uint64_t cpu_last_ns;  /* at the last look */
 	char comm[32];
 	char exe[256];
 	/* of lighting.c */
 	enum bs_lit how;
-	bool no_jumps;	      /* for good; why says the reason */
-	unsigned tries;	      /* that failed */
-	uint64_t next_try_ns; /* CLOCK_MONOTONIC */
-	uint32_t plan;	      /* of its switches; 0: none */
-	uint64_t mapped;      /* what code it had mapped when it was lit */
-	uint64_t lit_ns;      /* since when by jumps */
+	bool no_jumps;			 /* for good; why says the reason */
+	const struct bs_process *shares; /* whose memory it has, if not its own */
+	unsigned tries;			 /* that failed */
+	uint64_t next_try_ns;		 /* CLOCK_MONOTONIC */
+	uint32_t plan;			 /* of its switches; 0: none */
+	uint64_t lit_ns;		 /* since when by jumps */
 	char why[1024];
 	UT_hash_handle hh;
 };

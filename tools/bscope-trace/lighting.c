@@ -30,7 +30,7 @@
  */
 #define TRIES_MAX    25
 #define TRY_NS	     40000000ull
-#define DARK_POLL_MS 5
+#define DARK_POLL_MS 20
 /*
  * A COMMAND is lit by traps before it runs, so that nothing of its start is missed, and by jumps
  * when it turns out to make many events: so many cost it some 15 ms.  A program that makes few
@@ -264,24 +264,6 @@ static int process_traps(struct bs_lighting *l, struct bs_process *p, struct bs_
 	return ret;
 }
 
-/* Changes when the process maps or unmaps code.  FNV-1a. */
-static uint64_t mapped_code(pid_t pid)
-{
-	uint64_t hash = 0xcbf29ce484222325ull;
-	struct bs_maps maps;
-
-	if (bs_maps_read(pid, &maps, NULL))
-		return 0;
-	for (size_t i = 0; i < maps.n; i++) {
-		if (!maps.v[i].exec)
-			continue;
-		hash = (hash ^ maps.v[i].start) * 0x100000001b3ull;
-		hash = (hash ^ maps.v[i].ino) * 0x100000001b3ull;
-	}
-	bs_maps_fini(&maps);
-	return hash;
-}
-
 static uint64_t threads_count(pid_t pid)
 {
 	struct dirent *entry;
@@ -348,6 +330,11 @@ static int prepare(struct bs_lighting *l, const struct bs_process *p, const stru
 		ret = module_always(l, &l->modules[i], err);
 	for (size_t i = 0; i < j->npools && !ret; i++) {
 		ret = bs_buffers_add(l->buffers, p->pid, j->pools[i].addr, j->pools[i].buffers);
+		if (ret == -EBUSY)
+			return bs_error_set(err, ret,
+					    "pid %d: another bscope-trace has lit it by jumps: "
+					    "wait for that, or use -m trap",
+					    (int)p->pid);
 		if (ret)
 			return bs_error_set(err, ret, "pid %d: cannot read its buffers: %s",
 					    (int)p->pid, strerror(-ret));
@@ -391,9 +378,6 @@ static int try_jumps(struct bs_lighting *l, struct bs_process *p, struct bs_jump
 	struct bs_patch_result result = {0};
 	int ret;
 
-	/* Code was loaded that has no sites, or none that are not lit. */
-	if (p->how == BS_LIT_JUMP && bs_patch_look(p->pid, true, j->v, j->n) == 0)
-		return 0;
 	if (!p->plan)
 		p->plan = ++l->plans;
 	ret = bs_guard_light(l->guard, p->plan, p->pid, j->v, j->n, p->how == BS_LIT_TRAP, &result);
@@ -410,7 +394,6 @@ static int try_jumps(struct bs_lighting *l, struct bs_process *p, struct bs_jump
 static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct bs_error *err)
 {
 	struct bs_jump_module *modules = calloc(l->nmodules + 1, sizeof(*modules));
-	uint64_t code = mapped_code(p->pid);
 	struct bs_jumps j = {0};
 	int ret = -ENOMEM;
 
@@ -423,6 +406,9 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 		memset(err, 0, sizeof(*err));
 		bs_jumps_fini(&j);
 		ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+		/* Nothing was loaded since, nor loaded anew, that is not lit. */
+		if (!ret && p->how == BS_LIT_JUMP && bs_patch_look(p->pid, true, j.v, j.n) == 0)
+			break;
 		if (!ret && j.sites)
 			ret = prepare(l, p, &j, err);
 		if (!ret && j.n)
@@ -433,8 +419,6 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 		if (wait && p->tries < TRIES_MAX)
 			usleep(TRY_NS / 1000);
 	} while (wait && p->tries < TRIES_MAX);
-	if (!ret)
-		p->mapped = code;
 	bs_jumps_fini(&j);
 	free(modules);
 	return ret;
@@ -452,8 +436,6 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 	if (p->how == BS_LIT_TRAP && l->events < TRAP_EVENTS)
 		return bs_lighting_traps(l, err);
 	if (!wait && now_ns() < p->next_try_ns)
-		return 0;
-	if (p->mapped && p->mapped == mapped_code(p->pid))
 		return 0;
 	ret = jumps(l, p, wait, err);
 	if (!ret) {
@@ -494,31 +476,37 @@ int bs_lighting_check(struct bs_lighting *l, struct bs_error *err)
 }
 
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
-		      struct bs_process *child, bool shares)
+		      struct bs_process *child, bool shares, uint32_t plan)
 {
+	const struct bs_process *owner = parent->shares ? parent->shares : parent;
+
 	child->how = BS_LIT_NONE;
 	if (shares) {
 		child->how = BS_LIT_SHARES;
+		child->shares = owner;
+		bs_buffers_share(l->buffers, owner->pid, child->pid);
 		return;
 	}
-	how_set(l, child, parent->how);
-	child->plan = parent->plan;
-	child->mapped = parent->mapped;
-	child->no_jumps = parent->no_jumps;
-	child->lit_ns = parent->lit_ns;
-	memcpy(child->why, parent->why, sizeof(child->why));
-	if (parent->how == BS_LIT_JUMP)
-		bs_buffers_fork(l->buffers, parent->pid, child->pid);
+	child->no_jumps = owner->no_jumps;
+	memcpy(child->why, owner->why, sizeof(child->why));
+	if (!plan) {
+		/* Its text is dark, or lit by traps as that of all. */
+		how_set(l, child, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
+		return;
+	}
+	how_set(l, child, BS_LIT_JUMP);
+	child->plan = plan;
+	child->lit_ns = owner->lit_ns;
+	bs_buffers_fork(l->buffers, owner->pid, child->pid);
 }
 
 void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 {
-	if (p->how != BS_LIT_SHARES)
-		bs_buffers_gone(l->buffers, p->pid);
+	bs_buffers_gone(l->buffers, p->pid);
+	p->shares = NULL;
 	/* Traps are lit in the files, for whoever executes them. */
 	how_set(l, p, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
 	p->plan = 0;
-	p->mapped = 0;
 	p->no_jumps = false;
 	p->tries = 0;
 	p->next_try_ns = 0;
@@ -526,8 +514,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
-	if (p->how != BS_LIT_SHARES)
-		bs_buffers_gone(l->buffers, p->pid);
+	bs_buffers_gone(l->buffers, p->pid);
 	how_set(l, p, BS_LIT_NONE);
 }
 
@@ -549,6 +536,7 @@ int bs_lighting_dark(struct bs_lighting *l, int (*meanwhile)(void *ctx), void *c
 	}
 	if (ret >= 0)
 		ret = bs_guard_dark_wait(l->guard, &result);
+	bs_buffers_release(l->buffers);
 	l->dark_ns = result.at_ns ? result.at_ns : now_ns();
 	if (result.pause_ns > l->pause_ns)
 		l->pause_ns = result.pause_ns;

@@ -84,9 +84,12 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 /* Now and then: starts another guardian when somebody has killed it.  0, or -errno with err. */
 int bs_lighting_check(struct bs_lighting *l, struct bs_error *err);
 
-/* A child has its parent's text; shares: it has its parent's memory. */
+/*
+ * A child has its parent's text as it was at that moment, lit by that plan or (0) not by jumps.
+ * shares: it has its parent's memory.
+ */
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
-		      struct bs_process *child, bool shares);
+		      struct bs_process *child, bool shares, uint32_t plan);
 /* The process has become another program, or has ended. */
 void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p);
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p);

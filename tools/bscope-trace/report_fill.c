@@ -170,9 +170,9 @@ static void fill_events(struct fill *f, struct bs_report *r)
 		"ring buffer full: raise --buffer or light fewer sites with -f";
 	const struct bs_collect_counts *c = &f->s->counts;
 	const struct bs_buffers_counts *j = &f->s->jumps;
-	struct bs_report_reason *reasons = keep(f, 6, sizeof(*reasons));
+	struct bs_report_reason *reasons = keep(f, 7, sizeof(*reasons));
 	struct bs_model_totals t;
-	uint64_t traps, jumps, ring, no_buffer, abandoned, unaccounted, at_most;
+	uint64_t traps, jumps, ring, no_buffer, abandoned, unaccounted, at_most, overwritten = 0;
 
 	bs_model_totals(f->s->model, &t);
 	r->written = c->sum.written + c->missed + j->written;
@@ -202,7 +202,7 @@ static void fill_events(struct fill *f, struct bs_report *r)
 	jumps -= no_buffer;
 	abandoned = jumps < j->abandoned ? jumps : j->abandoned;
 	jumps -= abandoned;
-	*(j->skipped ? &ring : &unaccounted) += jumps;
+	*(!j->skipped ? &unaccounted : c->sum.batch_lost ? &ring : &overwritten) += jumps;
 	if (reasons) {
 		reasons[0] = (struct bs_report_reason){"ring_full", ring_text, ring};
 		reasons[1] = (struct bs_report_reason){
@@ -217,12 +217,16 @@ static void fill_events(struct fill *f, struct bs_report *r)
 			no_buffer};
 		reasons[4] = (struct bs_report_reason){
 			"abandoned",
-			"the thread ended, or jumped out of a signal handler, in the middle of it",
+			"the thread was interrupted in the middle of it, and ended or did not come back in time",
 			abandoned};
 		reasons[5] = (struct bs_report_reason){
+			"overwritten",
+			"written over before it was read: a signal handler made very many",
+			overwritten};
+		reasons[6] = (struct bs_report_reason){
 			"unaccounted", "nobody knows where: a defect of bscope-trace", unaccounted};
 		r->reasons = reasons;
-		r->nreasons = 6;
+		r->nreasons = 7;
 	}
 	for (size_t k = 0; k < 16; k++)
 		r->by_kind[k] = t.marks[k];
@@ -457,6 +461,11 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "processes went before their last events could be read: at most %llu more were "
 		     "written",
 		     (unsigned long long)(r->written_at_most - r->written));
+	/* Stamps have 40 bits: some six minutes. */
+	if (s->stalled_ns > 200000000000ull)
+		note(f,
+		     "bscope-trace stood still for %.0f s: the times of events from then may be wrong",
+		     (double)s->stalled_ns / 1e9);
 	if (s->bystanders && !s->lighting.jumped)
 		note(f,
 		     "%zu other process%s the same files mapped: trap mode slows %s too, without "

@@ -344,7 +344,7 @@ static void life_event(struct bs_session *s, const struct bs_event *ev)
 	case BS_EVENT_FORK:
 		child = bs_followed_add(&s->followed, (pid_t)ev->arg, p);
 		if (p && child)
-			bs_lighting_fork(&s->lighting, p, child, ev->id);
+			bs_lighting_fork(&s->lighting, p, child, ev->id, ev->code);
 		bs_code_fork(s->code, ev->pid, (uint32_t)ev->arg);
 		break;
 	case BS_EVENT_EXEC:
@@ -451,7 +451,7 @@ static bool buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *
  */
 static int drain(struct bs_session *s, bool last, size_t *waiting)
 {
-	uint64_t before, hold, start_ns;
+	uint64_t before, hold, start_ns, consumed;
 	int ret;
 
 	bs_tsc_sync(&s->tsc);
@@ -459,9 +459,13 @@ static int drain(struct bs_session *s, bool last, size_t *waiting)
 	if (ret)
 		return ret;
 	start_ns = bs_tsc_ns(&s->tsc, hold);
+	if (s->last_look_ns && start_ns - s->last_look_ns > s->stalled_ns)
+		s->stalled_ns = start_ns - s->last_look_ns;
+	s->last_look_ns = start_ns;
+	consumed = bs_collect_consumed(s->collect);
 	do
 		ret = bs_collect_poll(s->collect, 0, record_take, s, &before);
-	while (ret == -EINTR);
+	while (ret == -EINTR || (ret >= 0 && !bs_collect_turned(s->collect, consumed)));
 	if (ret < 0)
 		return ret;
 	s->reference_tsc = bs_tsc_now();
@@ -596,7 +600,7 @@ static int find_lost_children(struct bs_session *s)
 		/* Whoever has the same plan has the same memory. */
 		parent = child && pids[i].plan ? followed_by_plan(s, child, pids[i].plan) : NULL;
 		if (parent)
-			bs_lighting_fork(&s->lighting, parent, child, false);
+			bs_lighting_fork(&s->lighting, parent, child, false, pids[i].plan);
 	}
 	free(pids);
 	return ret;

@@ -27,6 +27,7 @@
 #include "collect/buffers.h"
 #include "decode/tsc.h"
 #include "target/memory.h"
+#include "target/process.h"
 
 #define HEAD	  BSCOPE_BUFFER_HEAD_BYTES
 #define SLOTS	  ((uint64_t)BSCOPE_BUFFER_SLOTS)
@@ -37,7 +38,7 @@
 #define JUMP_MAX (1ull << 40)
 /* Threads, and buffers that nobody announced, are looked for at least so many reads apart. */
 #define LIVENESS_READS 8
-#define BUFFERS_MAX    65536u
+#define BUFFERS_MAX    1024u /* as the runtime; a process may lie */
 /* A thread has been dead for so many of these before others are let in. */
 #define DEAD_LOOKS 3
 
@@ -48,20 +49,22 @@ _Static_assert(sizeof(struct head) == HEAD, "head of a buffer");
 
 struct buffer {
 	uint32_t tid;
-	bool known;		   /* somebody has had it */
-	bool announced;		   /* tid is of this owner */
-	bool tell;		   /* tid is to be written into the process */
-	bool dead;		   /* the thread runs no more, but may have left something */
-	bool looked;		   /* which would have been read since */
-	bool late;		   /* a look that is under way did not know of it */
-	bool ended;		   /* the thread has; all it wrote was read or never will be */
-	uint8_t looks;		   /* since then */
-	uint8_t nholes, nread;	   /* holes; of those, copied by the look that is under way */
-	uint64_t next;		   /* first slot that is not accounted for */
-	uint64_t base, base_extra; /* the program's counts when tracing began */
-	uint64_t seen, seen_extra; /* and as they were seen last */
-	uint64_t last;		   /* head of the event passed on last, 0 if none */
-	uint64_t holes[HOLES_MAX]; /* numbers */
+	bool known;		    /* somebody has had it */
+	bool announced;		    /* tid is of this owner */
+	bool tell;		    /* tid is to be written into the process */
+	bool dead;		    /* the thread runs no more, but may have left something */
+	bool looked;		    /* which would have been read since */
+	bool late;		    /* a look that is under way did not know of it */
+	bool ended;		    /* the thread has; all it wrote was read or never will be */
+	uint8_t looks;		    /* since then */
+	uint8_t nholes, nread;	    /* holes; of those, copied by the look that is under way */
+	uint64_t announced_ns;	    /* when that was */
+	uint64_t next;		    /* first slot that is not accounted for */
+	uint64_t base, base_extra;  /* the program's counts when tracing began */
+	uint64_t seen, seen_extra;  /* and as they were seen last */
+	uint64_t last;		    /* head of the event passed on last, 0 if none */
+	uint64_t before[HOLES_MAX]; /* head of the event passed on before each hole */
+	uint64_t holes[HOLES_MAX];  /* numbers */
 	/* of the look that is under way: slots from..to-1 lie in copies[at], if to > from */
 	uint64_t from, to;
 	size_t at, holes_at;
@@ -76,6 +79,7 @@ struct pool {
 
 struct process {
 	int pid;
+	int shares; /* the process whose memory it has; 0: its own */
 	struct pool *pools;
 	size_t npools;
 	unsigned reads;
@@ -84,6 +88,7 @@ struct process {
 
 struct bs_buffers {
 	struct bs_buffers_ops ops;
+	uint64_t tool; /* ourselves, as pools name it */
 	struct process *processes;
 	struct process *recent;
 	struct bs_buffers_counts gone; /* of processes that are no more */
@@ -97,6 +102,20 @@ struct bs_buffers {
 	size_t niovs;
 };
 
+#define TOOL_PID_BITS 22 /* PID_MAX_LIMIT */
+
+static uint64_t tool_tag(pid_t pid)
+{
+	return (uint64_t)pid | bs_process_started(pid) << TOOL_PID_BITS;
+}
+
+static bool tool_runs(uint64_t tag)
+{
+	pid_t pid = (pid_t)(tag & ((1u << TOOL_PID_BITS) - 1));
+
+	return pid > 0 && bs_process_started(pid) && tool_tag(pid) == tag;
+}
+
 struct bs_buffers *bs_buffers_new(const struct bs_buffers_ops *ops)
 {
 	struct bs_buffers *b = calloc(1, sizeof(*b));
@@ -104,6 +123,7 @@ struct bs_buffers *bs_buffers_new(const struct bs_buffers_ops *ops)
 	if (!b)
 		return NULL;
 	b->ops = *ops;
+	b->tool = tool_tag(getpid());
 	return b;
 }
 
@@ -199,6 +219,8 @@ static struct buffer *buffer_find(struct bs_buffers *b, uint32_t pid, uint64_t a
 {
 	struct process *p = process_find(b, (int)pid);
 
+	if (p && p->shares)
+		p = process_find(b, p->shares);
 	for (size_t i = 0; p && i < p->npools; i++) {
 		struct pool *pool = &p->pools[i];
 		uint64_t at = addr - pool->addr - sizeof(struct bscope_pool);
@@ -252,15 +274,18 @@ static int want(struct bs_buffers *b, pid_t pid, void *to, uint64_t addr, size_t
 /* --- processes -------------------------------------------------------------------------------- */
 
 /* What is there when tracing begins.  Owners are asked to announce themselves. */
-static int baseline(struct process *p, struct pool *pool)
+static int baseline(const struct bs_buffers *b, struct process *p, struct pool *pool)
 {
 	struct bscope_pool head;
 	int ret = bs_memory_read(p->pid, pool->addr, &head, sizeof(head));
 
+	if (!ret && head.tool && head.tool != b->tool && tool_runs(head.tool))
+		ret = -EBUSY;
 	if (!ret)
 		ret = pool_reach(pool, head.used);
 	if (ret)
 		return ret;
+	poke(p->pid, pool->addr + offsetof(struct bscope_pool, tool), b->tool);
 	pool->base_no_buffer = pool->no_buffer = head.no_buffer;
 	for (uint32_t i = 0; i < pool->used; i++) {
 		struct buffer *buf = &pool->v[i];
@@ -298,7 +323,7 @@ int bs_buffers_add(struct bs_buffers *b, pid_t pid, uint64_t addr, uint64_t nbuf
 	pool = pool_add(p, addr, nbuffers);
 	if (!pool)
 		return -ENOMEM;
-	ret = baseline(p, pool);
+	ret = baseline(b, p, pool);
 	if (ret) {
 		free(pool->v);
 		p->npools--;
@@ -328,10 +353,12 @@ static int pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
 
 static void hole_add(struct bs_buffers *b, struct buffer *buf, uint64_t number)
 {
-	if (buf->nholes < HOLES_MAX)
-		buf->holes[buf->nholes++] = number;
-	else
+	if (buf->nholes == HOLES_MAX) {
 		b->abandoned++;
+		return;
+	}
+	buf->before[buf->nholes] = buf->last;
+	buf->holes[buf->nholes++] = number;
 }
 
 /*
@@ -371,8 +398,10 @@ static void see(struct buffer *buf, uint64_t next, uint64_t extra)
 	buf->seen_extra = extra;
 }
 
-static void announce(struct buffer *buf, uint32_t tid)
+static void announce(struct buffer *buf, uint32_t tid, uint64_t ts_ns)
 {
+	if (!buf->announced || buf->tid != tid)
+		buf->announced_ns = ts_ns;
 	buf->tell |= !buf->announced || buf->tid != tid;
 	buf->late |= !buf->known;
 	buf->tid = tid;
@@ -395,21 +424,39 @@ static int take_copied(struct bs_buffers *b, uint32_t pid, struct buffer *buf, u
 
 static int batch_take(struct bs_buffers *b, const struct bs_ring_batch *batch)
 {
+	const struct process *p = process_find(b, (int)batch->pid);
+	bool shares = p && p->shares;
+	uint32_t pid = shares ? (uint32_t)p->shares : batch->pid;
 	struct buffer *buf = buffer_find(b, batch->pid, batch->buffer);
 	uint64_t first = (batch->end - 1) & ~(uint64_t)(BSCOPE_BATCH_SLOTS - 1);
 	int ret = 0;
 
 	if (!buf)
 		return 0;
-	announce(buf, batch->tid);
+	announce(buf, batch->tid, batch->ts_ns);
 	see(buf, batch->next, batch->extra);
 	if (first > buf->next)
-		ret = take_copied(b, batch->pid, buf, first);
+		ret = take_copied(b, pid, buf, first);
 	if (ret >= 0 && batch->end > buf->next && batch->end <= buf->seen)
-		ret = take_slots(b, batch->pid, buf, batch->slots, first, batch->end, UINT64_MAX);
-	if (batch->flags & BS_BATCH_LAST)
+		ret = take_slots(b, pid, buf, batch->slots, first, batch->end, UINT64_MAX);
+	/* The thread whose buffer a vfork child has used lives on. */
+	if (batch->flags & BS_BATCH_LAST && !shares)
 		buf->ended = true;
 	return ret;
+}
+
+int bs_buffers_share(struct bs_buffers *b, pid_t parent, pid_t child)
+{
+	int ret = bs_buffers_gone(b, child); /* the number may have come round */
+	struct process *p;
+
+	if (ret || !process_find(b, parent))
+		return ret;
+	p = process_get(b, child);
+	if (!p)
+		return -ENOMEM;
+	p->shares = parent;
+	return 0;
 }
 
 int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child)
@@ -424,10 +471,21 @@ int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child)
 	if (ret)
 		return ret;
 	to = process_get(b, child);
-	for (size_t i = 0; to && i < from->npools; i++)
-		if (!pool_add(to, from->pools[i].addr, from->pools[i].nbuffers))
+	for (size_t i = 0; to && i < from->npools; i++) {
+		const struct pool *pool = &from->pools[i];
+
+		if (!pool_add(to, pool->addr, pool->nbuffers))
 			return -ENOMEM;
+		poke(child, pool->addr + offsetof(struct bscope_pool, tool), b->tool);
+	}
 	return to ? 0 : -ENOMEM;
+}
+
+void bs_buffers_release(struct bs_buffers *b)
+{
+	for (const struct process *p = b->processes; p; p = p->hh.next)
+		for (size_t i = 0; i < p->npools; i++)
+			poke(p->pid, p->pools[i].addr + offsetof(struct bscope_pool, tool), 0);
 }
 
 static void add_counts(const struct pool *pool, struct bs_buffers_counts *to)
@@ -459,7 +517,7 @@ static bool gone_counts(struct bs_buffers *b, const struct process *p, const str
 	if (known && buf->seen > buf->next)
 		b->skipped += buf->seen - buf->next;
 	if (buf->announced)
-		return buf->ended || (known && end.tid == buf->tid);
+		return buf->ended || (known && end.ts_ns > buf->announced_ns);
 	return buf->ended || known || buf->seen == buf->base;
 }
 
@@ -509,7 +567,7 @@ int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size)
 		return 0;
 	buf = buffer_find(b, event->pid, event->args[0]);
 	if (buf && event->type == BS_RING_BUFFER)
-		announce(buf, event->tid);
+		announce(buf, event->tid, event->ts_ns);
 	return 0;
 }
 
@@ -655,6 +713,8 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 			buf->nread--;
 			memmove(&buf->holes[k], &buf->holes[k + 1],
 				(buf->nholes - k) * sizeof(buf->holes[0]));
+			memmove(&buf->before[k], &buf->before[k + 1],
+				(buf->nholes - k) * sizeof(buf->before[0]));
 			memmove(&copy[2 * k], &copy[2 * k + 2],
 				2 * (buf->nholes - k) * sizeof(*copy));
 		}
@@ -692,36 +752,36 @@ int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc)
 
 static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *buf)
 {
-	uint64_t kept[HOLES_MAX];
 	size_t n = 0;
 	int ret = 0;
 
-	for (size_t k = 0; k < buf->nread && ret >= 0; k++) {
+	for (size_t k = 0; k < buf->nholes; k++) {
 		const struct bscope_slot *copy = &b->copies[buf->holes_at + 2 * k];
-		bool pair =
-			committed(&copy[1], buf->holes[k] + 1) && copy[1].head & BSCOPE_SLOT_EXTRA;
 
-		if (committed(copy, buf->holes[k]))
+		/* Those that the ring brought since were not copied. */
+		if (k < buf->nread && ret >= 0 && committed(copy, buf->holes[k])) {
+			bool pair = committed(&copy[1], buf->holes[k] + 1) &&
+				    copy[1].head & BSCOPE_SLOT_EXTRA;
+
 			ret = pass(b, (uint32_t)p->pid, buf, copy, pair ? 2 : 1);
-		else
-			kept[n++] = buf->holes[k];
+			continue;
+		}
+		buf->before[n] = buf->before[k];
+		buf->holes[n++] = buf->holes[k];
 	}
-	/* Those that the ring brought since were not copied. */
-	for (size_t k = buf->nread; k < buf->nholes; k++)
-		kept[n++] = buf->holes[k];
-	memcpy(buf->holes, kept, n * sizeof(kept[0]));
 	buf->nholes = (uint8_t)n;
 	buf->nread = 0;
 	return ret;
 }
 
-static void hold_back(const struct bs_buffers *b, const struct buffer *buf, uint64_t reference,
+/* No earlier than the event before it is one that is on its way. */
+static void hold_back(const struct bs_buffers *b, uint64_t before, uint64_t reference,
 		      uint64_t *hold)
 {
 	uint64_t at = b->read_before_tsc;
 
-	if (buf->last)
-		at = bs_tsc_widen(buf->last >> BSCOPE_SLOT_TIME_SHIFT, BSCOPE_SLOT_TIME_BITS,
+	if (before)
+		at = bs_tsc_widen(before >> BSCOPE_SLOT_TIME_SHIFT, BSCOPE_SLOT_TIME_BITS,
 				  reference);
 	if (at < *hold)
 		*hold = at;
@@ -744,7 +804,7 @@ static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *b
 		uint32_t tid = b->ops.owner(b->ops.ctx, (uint32_t)p->pid, addr);
 
 		if (tid)
-			announce(buf, tid);
+			announce(buf, tid, 0);
 	}
 	if (buf->nholes)
 		ret = take_holes(b, p, buf);
@@ -755,7 +815,10 @@ static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *b
 						   : 0);
 	if (buf->next < buf->to || buf->nholes) {
 		++*waiting;
-		hold_back(b, buf, reference, hold);
+		if (buf->next < buf->to)
+			hold_back(b, buf->last, reference, hold);
+		for (size_t k = 0; k < buf->nholes; k++)
+			hold_back(b, buf->before[k], reference, hold);
 	}
 	if (last) {
 		b->abandoned += buf->nholes;

@@ -37,7 +37,8 @@ struct bs_buffers_ops {
 	bs_buffers_fn take;
 	/* Whose is the buffer at this address?  0: nobody knows.  May be NULL. */
 	uint32_t (*owner)(void *ctx, uint32_t pid, uint64_t buffer);
-	/* With what counts did the last thread that ended leave it?  False: not known.  NULL: never. */
+	/* With what counts did the last thread that ended leave it?  False: not known.  NULL:
+	 * never. */
 	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
 	/* Has the ring lost anything so far?  May be NULL: no. */
 	bool (*lossy)(void *ctx);
@@ -50,12 +51,19 @@ void bs_buffers_free(struct bs_buffers *b);
 /*
  * From now on the buffers of this pool (control.h) count: called before the first site of the
  * process is lit.  What is in them already is of earlier times.  0 (again for a pool that is
- * known), -ENOMEM, or -errno of reading the process.
+ * known), -EBUSY (another tool that runs has lit the process), -ENOMEM, or -errno of reading it.
  */
 int bs_buffers_add(struct bs_buffers *b, pid_t pid, uint64_t pool, uint64_t nbuffers);
 
+/* Another tool may light the processes: when all their sites are dark. */
+void bs_buffers_release(struct bs_buffers *b);
+
 /* The child begins with its parent's pools, wiped. */
 int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child);
+
+/* The child runs in its parent's memory (vfork), until it is gone: what it records is the parent's.
+ */
+int bs_buffers_share(struct bs_buffers *b, pid_t parent, pid_t child);
 
 /*
  * The memory of the process has gone (exit, exec), and everything it sent was passed to _record:

@@ -99,6 +99,7 @@ struct bs_collect {
 	int fn_ret;
 	int handed;
 	size_t handed_bytes;
+	uint64_t consumed; /* so far */
 };
 
 /* libbpf has one print function for the whole process. */
@@ -138,6 +139,7 @@ static int on_record(void *ctx, void *data, size_t size)
 
 	c->handed++;
 	c->handed_bytes += size;
+	c->consumed += size;
 	if (!c->fn)
 		return 0;
 	if (size >= sizeof(*event) && event->type == BS_RING_MARK)
@@ -192,6 +194,16 @@ int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void
 		if (ret || now >= end)
 			return ret;
 	}
+}
+
+uint64_t bs_collect_consumed(const struct bs_collect *c)
+{
+	return c->consumed;
+}
+
+bool bs_collect_turned(const struct bs_collect *c, uint64_t since)
+{
+	return !c->more || c->consumed - since >= c->ring_bytes;
 }
 
 /* --- counters --------------------------------------------------------------------------------- */

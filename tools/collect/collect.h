@@ -136,6 +136,14 @@ typedef int (*bs_collect_fn)(void *ctx, const void *data, size_t size);
 int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void *ctx,
 		    uint64_t *before_ns);
 
+/* Bytes of records that polls have read so far. */
+uint64_t bs_collect_consumed(const struct bs_collect *c);
+/*
+ * Since then (bs_collect_consumed) the ring was read to its end, or at least all that it can have
+ * held: what comes now is newer.
+ */
+bool bs_collect_turned(const struct bs_collect *c, uint64_t since);
+
 /*
  * Closes the traced interval, then makes every site a no-op again; when it returns no program of
  * ours runs any more.  Returns the end of the interval, CLOCK_MONOTONIC.

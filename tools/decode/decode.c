@@ -99,6 +99,7 @@ static int decode_record(const struct bs_decoder *d, const struct bs_ring_event 
 		out->type = BS_EVENT_FORK;
 		out->arg = rec->args[0];
 		out->id = rec->args[1];
+		out->code = (uint32_t)rec->args[2];
 		return 0;
 	case BS_RING_EXEC:
 		out->type = BS_EVENT_EXEC;

@@ -15,7 +15,8 @@ struct bscope_slot;
 
 enum bs_event_type {
 	BS_EVENT_MARK = 1,
-	BS_EVENT_FORK = 2, /* arg: pid of the child; id: 1 if it shares its parent's memory */
+	BS_EVENT_FORK = 2, /* arg: pid of the child; id: 1 if it shares its parent's memory; code:
+			      by what plan its text is lit, as inherited, or 0 */
 	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
 };

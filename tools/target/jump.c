@@ -17,7 +17,7 @@
 #define SWITCH_BYTES 6
 #define STUB_MAX     128
 #define PAGE	     4096u
-#define POOL_MAX     65536u /* buffers; the runtime takes far fewer */
+#define POOL_MAX     1024u /* buffers; the runtime takes no more */
 
 const char *bs_jump_why(enum bs_jump_why why)
 {
@@ -107,7 +107,7 @@ static enum bs_jump_why look(const struct bs_module *m, const struct bs_site *si
 		return BS_JUMP_ODD;
 	/* It may lie at the very end of the section. */
 	while (n && bs_module_read_at(m, site->stub_vaddr, code, n))
-		n -= 8;
+		n--;
 	distance = (int64_t)(site->stub_vaddr - (at + 5));
 	if (!parse_stub(code, n, site, out) || distance != (int32_t)distance)
 		return BS_JUMP_ODD;

@@ -132,6 +132,25 @@ pid_t bs_proc_live_thread(pid_t pid)
 	return found;
 }
 
+uint64_t bs_process_started(pid_t pid)
+{
+	char path[64], *text, *s;
+	unsigned long long started = 0;
+	size_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (bs_proc_read(path, &text, &size))
+		return 0;
+	s = strrchr(text, ')');
+	/* The 22nd field; the name is the second. */
+	for (int field = 2; s && field < 22; field++)
+		s = strchr(s + 1, ' ');
+	if (s)
+		sscanf(s, " %llu", &started);
+	free(text);
+	return started;
+}
+
 bool bs_process_alive(pid_t pid)
 {
 	/* While a thread executes another program it takes the number of the first: ask again. */

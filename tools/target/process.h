@@ -65,6 +65,9 @@ int bs_process_cpu_ns(pid_t pid, uint64_t *ns);
  */
 bool bs_process_strict(pid_t pid);
 
+/* When it began, as proc(5) has it: with the pid, an identity.  0 when it has gone. */
+uint64_t bs_process_started(pid_t pid);
+
 /* True while at least one thread of it has not exited. */
 bool bs_process_alive(pid_t pid);
 

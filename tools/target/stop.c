@@ -527,6 +527,10 @@ bool bs_stop_restartable(long nr)
 	case SYS_recvmsg:
 	case SYS_recvmmsg:
 	case SYS_sendto:
+	case SYS_sendfile:
+	case SYS_splice:
+	case SYS_tee:
+	case SYS_vmsplice:
 	case SYS_sendmsg:
 	case SYS_sendmmsg:
 	case SYS_read:
