@@ -388,3 +388,88 @@ deaths() {
 	json '(.classes[] | select(.class == "host")) and ([.sites[] | select(.class == "plug") | .hits] | add) as $plug
 		| ([.sites[] | select(.class == "host") | .hits] | add) as $host | $plug > $host * 0.5'
 }
+
+# The memory controller's hierarchy, v1 or v2; fails where there is none.
+memory_cgroups() {
+	local at
+	at=$(awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' /proc/mounts)
+	[ -n "$at" ] && echo "$at" && return
+	at=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -n "$at" ] && grep -qw memory "$at/cgroup.controllers" && echo "$at"
+}
+
+@test "a target in a memory cgroup without headroom is refused with a message, and lives" {
+	local at group
+	at=$(memory_cgroups) || skip "no memory cgroups on this machine"
+	group=$at/bscope-test-$$
+	mkdir "$group"
+	start "$PROGRAMS/counted" 2 5000 60
+	echo "$PID" >"$group/cgroup.procs"
+	if [ -e "$group/memory.limit_in_bytes" ]; then
+		echo $((3 << 20)) >"$group/memory.limit_in_bytes"
+	else
+		echo $((3 << 20)) >"$group/memory.max"
+	fi
+	sleep 0.3
+	for mode in auto jump trap; do
+		run "$TRACE" -q -m $mode -p "$PID" -d 0.5
+		echo "$output"
+		[ "$status" -eq 1 ]
+		[[ $output == *"pid $PID:"*cgroup* ]]
+		[ "$(wc -l <<<"$output")" -eq 1 ]
+	done
+	text_same "$PID"
+	enough "$PID"
+	rmdir "$group"
+	unhurt
+	jq -e '[.sure[], .unsure[]] | add == 0' "$OUT"
+}
+
+@test "strict seccomp: lit by traps, alive" {
+	start "$PROGRAMS/seccomp" 2
+	sleep 0.5
+	"$TRACE" -q -p "$PID" -d 0.5 --format=json -o "$(report)"
+	json '.mode == "trap" and .events.received > 1000 and any(.notes[]; test("strict seccomp"))'
+	kill "$PID"
+	wait "$PID"
+	jq -e '.alive == .threads and .results == "right" and .text == "same"' "$OUT"
+}
+
+@test "a process under a debugger: traps, with the reason; -m jump refuses" {
+	start "$PROGRAMS/counted" 2 5000 60
+	sleep 0.3
+	gdb -q -batch -p "$PID" -ex 'shell sleep 4' >/dev/null 2>&1 3>&- &
+	debugger=$!
+	within 3 grep -q 'TracerPid:.*[1-9]' "/proc/$PID/status"
+	run "$TRACE" -q -m jump -p "$PID" -d 0.2
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"pid $PID:"* ]]
+	"$TRACE" -q -p "$PID" -d 0.2 --format=json -o "$(report)"
+	json '.mode == "trap" and (.notes | length > 0)'
+	wait "$debugger" || true
+	enough "$PID"
+	unhurt
+}
+
+@test "bscope_flush: what a thread has recorded is there before it executes another program" {
+	cat >"$BATS_TEST_TMPDIR/flush.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <unistd.h>
+		static __attribute__((noinline)) void mark(long i) { BSCOPE_RETAIN(thing, i); }
+		int main(void)
+		{
+			usleep(700000);
+			for (long i = 0; i < 10; i++) mark(i);
+			bscope_flush();
+			bscope_flush();
+			for (long i = 0; i < 7; i++) mark(i);
+			bscope_flush();
+			_exit(0);
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/flush" "$BATS_TEST_TMPDIR/flush.c" "$BUILD/libbscope.a"
+	start "$BATS_TEST_TMPDIR/flush"
+	trace -p "$PID"
+	json '.mode == "jump" and .events.written == 17 and .events.received == 17'
+}
