@@ -42,7 +42,8 @@ static void on_step(int sig, siginfo_t *info, void *context)
 }
 
 /* True if the handler had its turn. */
-static __attribute__((noinline)) bool stepped(struct event e, long at, void (*what)(void))
+__attribute__((noinline, no_sanitize("thread"))) static bool stepped(struct event e, long at,
+								     void (*what)(void))
 {
 	step = 0;
 	step_at = at;
