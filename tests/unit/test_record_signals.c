@@ -472,8 +472,8 @@ int main(void)
 		cmocka_unit_test_setup(test_nested_fills_half, wipe),
 		cmocka_unit_test_setup(test_nested_laps, wipe),
 		cmocka_unit_test_setup(test_jump_away, wipe),
+#ifndef __SANITIZE_THREAD__ /* nor can they fork */
 		cmocka_unit_test_setup(test_fork_inside, wipe),
-#ifndef __SANITIZE_THREAD__
 		cmocka_unit_test_setup(test_alarms, wipe),
 		cmocka_unit_test_setup(test_alarms_jump_away, wipe),
 #endif

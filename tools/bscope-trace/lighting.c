@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "bscope-trace/followed.h"
 #include "bscope-trace/lighting.h"
@@ -37,14 +38,6 @@
  * may execute others, whose start is then seen as well.
  */
 #define TRAP_EVENTS 20000u
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* --- what the guardian asks, in its own process ------------------------------------------------
  */
@@ -435,7 +428,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : process_traps(l, p, err);
 	if (p->how == BS_LIT_TRAP && l->events < TRAP_EVENTS)
 		return bs_lighting_traps(l, err);
-	if (!wait && now_ns() < p->next_try_ns)
+	if (!wait && bs_now_ns() < p->next_try_ns)
 		return 0;
 	ret = jumps(l, p, wait, err);
 	if (!ret) {
@@ -443,13 +436,13 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		traps_release(l);
 		return 0;
 	}
-	p->next_try_ns = now_ns() + TRY_NS;
+	p->next_try_ns = bs_now_ns() + TRY_NS;
 	if (ret == -ESRCH || (worth_another_try(ret) && p->tries < TRIES_MAX && !wait))
 		return ret == -ESRCH ? ret : 0;
 	p->tries = 0;
 	/* It is lit but for what it has loaded since; or it would not survive any lighting. */
 	if (p->how == BS_LIT_JUMP || ret == -ENOMEM || l->options->mode == BS_MODE_JUMP) {
-		p->next_try_ns = now_ns() + 1000000000u;
+		p->next_try_ns = bs_now_ns() + 1000000000u;
 		return ret;
 	}
 	p->no_jumps = true;
@@ -537,7 +530,7 @@ int bs_lighting_dark(struct bs_lighting *l, int (*meanwhile)(void *ctx), void *c
 	if (ret >= 0)
 		ret = bs_guard_dark_wait(l->guard, &result);
 	bs_buffers_release(l->buffers);
-	l->dark_ns = result.at_ns ? result.at_ns : now_ns();
+	l->dark_ns = result.at_ns ? result.at_ns : bs_now_ns();
 	if (result.pause_ns > l->pause_ns)
 		l->pause_ns = result.pause_ns;
 	if (!ret && result.stuck)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "bscope-trace/command.h"
 #include "bscope-trace/options.h"
@@ -59,14 +60,6 @@
 #define EXIT_SCANS 3
 /* At most so many processes per look, so that a thousand followed children cost little. */
 #define SCAN_MAX 64
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 static void log_line(const char *line)
 {
@@ -130,7 +123,7 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 		if (!sites || s->nmodules == known || s->nlate++)
 			continue;
 		s->late_path = path;
-		s->late_ns = clock_ns(CLOCK_MONOTONIC);
+		s->late_ns = bs_clock_ns(CLOCK_MONOTONIC);
 	}
 	free(added);
 	memset(&err, 0, sizeof(err));
@@ -541,7 +534,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		goto fail;
 	if (s->lighting.trapped)
 		bystanders_count(s);
-	s->start_real_ns = clock_ns(CLOCK_REALTIME);
+	s->start_real_ns = bs_clock_ns(CLOCK_REALTIME);
 	s->start_ns = bs_collect_start(s->collect);
 	/* Jumps count from the moment they are written. */
 	for (size_t i = 0; i < s->followed.n; i++) {
@@ -553,7 +546,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		s->start_ns = lit_ns;
 	}
 	s->watermark_ns = mo.start_ns = s->start_ns;
-	s->tool_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	s->model = bs_model_new(&mo);
 	if (!s->model) {
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
@@ -685,7 +678,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 	while (!*stop && s->followed.nalive) {
 		int timeout = POLL_MS;
 
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = bs_clock_ns(CLOCK_MONOTONIC);
 		if (now >= deadline)
 			break;
 		if ((deadline - now) / NS_PER_MS < (uint64_t)timeout)
@@ -699,7 +692,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		ret = bs_collect_poll(s->collect, timeout, record_take, s, &before);
 		if (ret < 0 && ret != -EINTR)
 			break;
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = bs_clock_ns(CLOCK_MONOTONIC);
 		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
 			ret = drain(s, false, &waiting);
 			if (ret)
@@ -716,7 +709,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			ret = release(s, before);
 		if (ret)
 			break;
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = bs_clock_ns(CLOCK_MONOTONIC);
 		if (now >= next_model || !s->followed.nalive) {
 			ret = loss_check(s, now);
 			if (!ret)
@@ -743,13 +736,13 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 /* What threads had not sent when the last site went dark, and the events that were on their way. */
 static int drain_last(struct bs_session *s)
 {
-	uint64_t until = clock_ns(CLOCK_MONOTONIC) + LAST_NS;
+	uint64_t until = bs_clock_ns(CLOCK_MONOTONIC) + LAST_NS;
 	size_t waiting;
 	int ret;
 
 	for (;;) {
 		ret = drain(s, false, &waiting);
-		if (ret || !waiting || clock_ns(CLOCK_MONOTONIC) >= until)
+		if (ret || !waiting || bs_clock_ns(CLOCK_MONOTONIC) >= until)
 			break;
 		usleep(1000);
 	}
@@ -784,7 +777,7 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 		ret = loss_check(s, s->end_ns);
 	if (!ret)
 		ret = bs_model_tick(s->model, s->end_ns);
-	s->tool_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - s->tool_cpu_ns;
+	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - s->tool_cpu_ns;
 	if (s->command)
 		bs_command_poll(s->command);
 	return ret ? bs_error_set(err, ret, "cannot finish the trace: %s", strerror(-ret)) : 0;

@@ -695,7 +695,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 			continue;
 		}
 		/* What may have been written over meanwhile. */
-		if (heads[i].next > from + SLOTS)
+		if (heads[i].next - from > SLOTS)
 			from = heads[i].next - SLOTS;
 		if (from > buf->to)
 			from = buf->to;
@@ -704,7 +704,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 		for (size_t k = 0; k < buf->nholes;) {
 			struct bscope_slot *copy = &b->copies[buf->holes_at];
 
-			if (heads[i].next <= buf->holes[k] + SLOTS) {
+			if (heads[i].next - buf->holes[k] <= SLOTS) {
 				k++;
 				continue;
 			}

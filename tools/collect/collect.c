@@ -17,6 +17,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "collect/collect.h"
 #include "collect/light.h"
@@ -122,14 +123,6 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* --- reading ---------------------------------------------------------------------------------- */
 
 static int on_record(void *ctx, void *data, size_t size)
@@ -174,8 +167,8 @@ static int consume(struct bs_collect *c, bs_collect_fn fn, void *ctx)
 int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void *ctx,
 		    uint64_t *before_ns)
 {
-	uint64_t end = now_ns() + (timeout_ms > 0 ? (uint64_t)timeout_ms * 1000000u : 0);
-	uint64_t now = now_ns();
+	uint64_t end = bs_now_ns() + (timeout_ms > 0 ? (uint64_t)timeout_ms * 1000000u : 0);
+	uint64_t now = bs_now_ns();
 	struct epoll_event event;
 	int ret;
 
@@ -187,7 +180,7 @@ int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void
 				       wait < LOOK_MS ? (int)wait : LOOK_MS) < 0)
 				return -errno;
 		}
-		now = now_ns();
+		now = bs_now_ns();
 		if (before_ns)
 			*before_ns = now;
 		ret = consume(c, fn, ctx);
@@ -414,11 +407,11 @@ static void forget(struct bs_collect *c, pid_t pid)
 
 static double hit_round(unsigned int hits)
 {
-	uint64_t start = now_ns();
+	uint64_t start = bs_now_ns();
 
 	for (unsigned int i = 0; i < hits; i++)
 		bs_own_site_hit();
-	return (double)(now_ns() - start) / hits;
+	return (double)(bs_now_ns() - start) / hits;
 }
 
 static double min_round(struct bs_collect *c, unsigned int hits)
@@ -816,7 +809,7 @@ out:
 
 uint64_t bs_collect_start(struct bs_collect *c)
 {
-	uint64_t now = now_ns();
+	uint64_t now = bs_now_ns();
 
 	__atomic_store_n(&c->skel->bss->interval_open, 1, __ATOMIC_RELAXED);
 	return now;
@@ -828,7 +821,7 @@ uint64_t bs_collect_dark(struct bs_collect *c)
 
 	if (c->skel)
 		__atomic_store_n(&c->skel->bss->interval_open, 0, __ATOMIC_RELAXED);
-	now = now_ns();
+	now = bs_now_ns();
 	for (int i = 0; i < BS_TRAPS; i++)
 		links_close(&c->traps[i]);
 	links_close(&c->batches);

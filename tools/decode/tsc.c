@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tsc.c - the time stamp counter in terms of CLOCK_MONOTONIC. */
+#include "base/clock.h"
 #include "decode/tsc.h"
 
 #include <stdio.h>
@@ -11,14 +12,6 @@
 #define TRIES	  8
 #define TOLERANCE (1ull << 29)
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /*
  * The counter before and after the clock: the pair is as uncertain as the time between, so the best
  * of some tries is taken.
@@ -29,7 +22,7 @@ static struct bs_tsc_pair read_pair(void)
 	uint64_t least = UINT64_MAX;
 
 	for (int i = 0; i < TRIES; i++) {
-		uint64_t before = bs_tsc_now(), ns = monotonic_ns(), after = bs_tsc_now();
+		uint64_t before = bs_tsc_now(), ns = bs_now_ns(), after = bs_tsc_now();
 
 		if (after - before >= least)
 			continue;
@@ -62,7 +55,7 @@ void bs_tsc_sync(struct bs_tsc *t)
 		bs_tsc_add(t, pair.tsc, pair.ns);
 		if (t->n == 2)
 			return;
-		while (monotonic_ns() < t->pairs[0].ns + FIRST_NS)
+		while (bs_now_ns() < t->pairs[0].ns + FIRST_NS)
 			;
 		pair = read_pair();
 	}

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "symbol/symbol.h"
 #include "symbol/index.h"
 #include "target/elf.h"
@@ -130,14 +131,6 @@ void bs_code_free(struct bs_code *c)
 	bs_index_fini(&c->cache);
 	bs_index_fini(&c->by_code);
 	free(c);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000 * NSEC_PER_MSEC + (uint64_t)ts.tv_nsec;
 }
 
 static struct process *process_find(struct bs_code *c, uint32_t pid)
@@ -324,7 +317,7 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	struct bs_code *c = code;
 	struct process *p = process_get(c, pid);
 	const struct bs_mapping *map = NULL;
-	uint64_t now = now_ns();
+	uint64_t now = bs_clock_ns(CLOCK_MONOTONIC_COARSE);
 	uint32_t number, *file;
 
 	if (!p)
@@ -381,14 +374,14 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 
 	/* Now, because it may have gone when its first address comes. */
 	if (p)
-		process_read(c, p, now_ns());
+		process_read(c, p, bs_clock_ns(CLOCK_MONOTONIC_COARSE));
 }
 
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 {
 	struct space *space = NULL;
 	struct process *p = process_get(c, parent);
-	uint64_t now = now_ns();
+	uint64_t now = bs_clock_ns(CLOCK_MONOTONIC_COARSE);
 
 	if (p && !p->read_ns)
 		process_read(c, p, now);

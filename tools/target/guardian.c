@@ -51,6 +51,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/num.h"
 #include "target/guardian.h"
@@ -135,14 +136,6 @@ struct answer {
 	struct bs_patch_result result;
 	struct bs_dark_result dark;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
 
 static int pidfd_of(pid_t pid)
 {
@@ -247,7 +240,7 @@ static void await_old_surgeon(struct ledger *l)
 /* Whether the surgeon has had its time. */
 static bool is_overdue(const struct ledger *l, uint64_t began)
 {
-	uint64_t held = l->held_since, now = now_ns();
+	uint64_t held = l->held_since, now = bs_now_ns();
 
 	return held ? now - held > BS_GUARD_HOLD_NS && now > held : now - began > SURGEON_NS;
 }
@@ -256,7 +249,7 @@ static bool is_overdue(const struct ledger *l, uint64_t began)
 static void operate(struct guardian *g, struct stop_order *o)
 {
 	struct ledger *l = g->l;
-	uint64_t began = now_ns();
+	uint64_t began = bs_now_ns();
 	bool killed = false;
 	int fd, status;
 	pid_t pid;
@@ -284,12 +277,13 @@ static void operate(struct guardian *g, struct stop_order *o)
 	fd = pidfd_of(pid);
 	while (!waitpid(pid, &status, WNOHANG)) {
 		wait_readable(fd, fd < 0 ? 1 : 10);
-		if (killed ? now_ns() - began > KILLED_MS * NSEC_PER_MSEC : is_overdue(l, began)) {
+		if (killed ? bs_now_ns() - began > KILLED_MS * NSEC_PER_MSEC
+			   : is_overdue(l, began)) {
 			if (killed)
 				break;
 			kill(pid, SIGKILL);
 			killed = true;
-			began = now_ns();
+			began = bs_now_ns();
 		}
 	}
 	if (fd >= 0)
@@ -386,7 +380,7 @@ static bool darken_once(struct guardian *g, struct bs_dark_result *d)
 				d->pause_ns = l->result.pause_ns;
 			if (!l->result.code) {
 				d->processes++;
-				d->at_ns = now_ns();
+				d->at_ns = bs_now_ns();
 			}
 			if (!l->result.code || l->result.code == -ESRCH)
 				continue;
@@ -412,7 +406,7 @@ static bool is_orphaned(struct guardian *g)
 static void back_off(unsigned *ms, uint64_t began)
 {
 	poll(NULL, 0, (int)*ms);
-	if (*ms < (now_ns() - began < NSEC_PER_SEC ? BACKOFF_DENSE_MS : BACKOFF_MAX_MS))
+	if (*ms < (bs_now_ns() - began < NSEC_PER_SEC ? BACKOFF_DENSE_MS : BACKOFF_MAX_MS))
 		*ms *= 2;
 }
 
@@ -422,7 +416,7 @@ static void back_off(unsigned *ms, uint64_t began)
  */
 static void darken(struct guardian *g, struct bs_dark_result *d, unsigned *backoff_ms)
 {
-	uint64_t began = now_ns();
+	uint64_t began = bs_now_ns();
 
 	memset(d, 0, sizeof(*d));
 	*backoff_ms = BACKOFF_MIN_MS;
@@ -431,14 +425,14 @@ static void darken(struct guardian *g, struct bs_dark_result *d, unsigned *backo
 			break;
 		if (!d->stuck)
 			continue;
-		if (now_ns() - began > DARK_NS)
+		if (bs_now_ns() - began > DARK_NS)
 			return;
 		back_off(backoff_ms, began);
 	}
 	d->stuck_pid = 0;
 	d->why[0] = '\0';
 	if (!d->at_ns)
-		d->at_ns = now_ns();
+		d->at_ns = bs_now_ns();
 }
 
 static bool obey(struct guardian *g, const struct command *c, unsigned *backoff_ms, bool *stuck)
@@ -496,7 +490,7 @@ static void finish(struct guardian *g)
 {
 	struct bs_dark_result d = {0};
 	unsigned backoff_ms = BACKOFF_MIN_MS;
-	uint64_t began = now_ns();
+	uint64_t began = bs_now_ns();
 
 	while (darken_once(g, &d) || d.stuck)
 		if (d.stuck)
@@ -680,13 +674,13 @@ static int start(struct bs_guard *g)
  */
 static bool bury(struct bs_guard *g, int ms)
 {
-	uint64_t began = now_ns();
+	uint64_t began = bs_now_ns();
 	int fd = pidfd_of(g->pid), status = 0;
 	pid_t got;
 
 	/* Never waitpid(-1): the tool has other children. */
 	while ((got = waitpid(g->pid, &status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
-		if (now_ns() - began > (uint64_t)ms * NSEC_PER_MSEC)
+		if (bs_now_ns() - began > (uint64_t)ms * NSEC_PER_MSEC)
 			break;
 		wait_readable(fd, fd < 0 ? 2 : 50);
 	}
@@ -719,7 +713,7 @@ static int command_send(struct bs_guard *g, const struct command *c)
 static int answer_wait(struct bs_guard *g, uint32_t seq, struct answer *a)
 {
 	uint32_t beat = g->l->beat;
-	uint64_t sign = now_ns();
+	uint64_t sign = bs_now_ns();
 
 	while (g->pid) {
 		ssize_t got;
@@ -727,9 +721,9 @@ static int answer_wait(struct bs_guard *g, uint32_t seq, struct answer *a)
 		if (!wait_readable(g->sock, 250)) {
 			if (g->l->beat != beat) {
 				beat = g->l->beat;
-				sign = now_ns();
+				sign = bs_now_ns();
 			}
-			if (now_ns() - sign > SILENCE_NS)
+			if (bs_now_ns() - sign > SILENCE_NS)
 				return -EPIPE;
 			continue;
 		}

@@ -57,6 +57,7 @@ struct reader {
 	size_t nnotes, notes_room;
 	/* The runtime's own probes: link-time addresses, 0 where there is none. */
 	uint64_t batch, buffer, semaphore;
+	bool odd; /* twice: two copies of the runtime, or a compiler that copied the probe */
 	struct record *records;
 	size_t nrecords, records_room;
 };
@@ -104,9 +105,11 @@ static int take_note(void *ctx, const struct bs_stapsdt_note *n)
 		return 0;
 	/* The runtime's own probes have the same provider. */
 	if (!strcmp(n->name, "batch")) {
+		r->odd |= r->batch != 0;
 		r->batch = n->pc;
 		r->semaphore = n->semaphore;
 	} else if (!strcmp(n->name, "buffer")) {
+		r->odd |= r->buffer != 0;
 		r->buffer = n->pc;
 	}
 	kind = bs_kind_find(n->name);
@@ -387,7 +390,7 @@ static void runtime_set(struct reader *r)
 	const struct bs_elf *e = &r->priv->elf;
 	struct bs_runtime found = {.control_vaddr = r->semaphore};
 
-	if (r->batch && r->buffer && r->semaphore &&
+	if (r->batch && r->buffer && r->semaphore && !r->odd &&
 	    bs_elf_offset_find(e, r->batch, PF_X, &found.batch_offset, NULL) &&
 	    bs_elf_offset_find(e, r->buffer, PF_X, &found.buffer_offset, NULL) &&
 	    bs_elf_offset_find(e, r->semaphore, PF_W, &found.semaphore_offset, NULL) &&

@@ -51,6 +51,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "target/proc.h"
 #include "target/sharers.h"
@@ -116,14 +117,6 @@ struct stop {
 	sem_t wake;
 	_Atomic bool reaping, over;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 #define FAIL(s, ret, ...) (snprintf((s)->result->why, sizeof((s)->result->why), __VA_ARGS__), (ret))
 
@@ -345,7 +338,7 @@ static int timer_arm(struct stop *s, uint64_t every_ns)
 static void tell_all(struct stop *s)
 {
 	if (!s->began) {
-		s->began = now_ns();
+		s->began = bs_now_ns();
 		timer_arm(s, TICK_NS);
 	}
 	for (size_t i = 0; i < s->n; i++) {
@@ -388,7 +381,7 @@ static int await(struct stop *s, struct thread *t)
 			t->state = GONE;
 			return 0;
 		}
-		if (now_ns() - s->began >= BS_PATCH_STOP_NS)
+		if (bs_now_ns() - s->began >= BS_PATCH_STOP_NS)
 			return -ETIMEDOUT;
 	}
 }
@@ -473,7 +466,7 @@ static int stop_all(struct stop *s)
 			return ret;
 		if (!fresh && steady)
 			break;
-		if (s->began && now_ns() - s->began >= BS_PATCH_STOP_NS)
+		if (s->began && bs_now_ns() - s->began >= BS_PATCH_STOP_NS)
 			return FAIL(s, -ETIMEDOUT, "still starts threads after %llu ms",
 				    BS_PATCH_STOP_NS / NSEC_PER_MSEC);
 		tell_all(s);
@@ -619,7 +612,7 @@ static void let_go(struct thread *t)
  */
 static void let_all_go(struct stop *s)
 {
-	s->result->at_ns = now_ns();
+	s->result->at_ns = bs_now_ns();
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].state == STOPPED && !no_eintr(s->v[i].tid))
 			detach(&s->v[i]);
@@ -627,7 +620,7 @@ static void let_all_go(struct stop *s)
 		if (s->v[i].state == STOPPED)
 			detach(&s->v[i]);
 	if (s->began)
-		s->result->pause_ns = now_ns() - s->began;
+		s->result->pause_ns = bs_now_ns() - s->began;
 	if (bs_stop_held_since)
 		*bs_stop_held_since = 0;
 }
@@ -653,7 +646,7 @@ static bool is_starved(const struct stop *s)
  */
 static void meet_late(struct stop *s)
 {
-	uint64_t since = now_ns();
+	uint64_t since = bs_now_ns();
 	size_t late = 0;
 	siginfo_t si;
 
@@ -662,8 +655,8 @@ static void meet_late(struct stop *s)
 		s->left |= s->v[i].state != GONE;
 	}
 	timer_arm(s, TICK_NS);
-	while (late &&
-	       (now_ns() - since < LATE_NS || (now_ns() - since < STARVED_NS && is_starved(s)))) {
+	while (late && (bs_now_ns() - since < LATE_NS ||
+			(bs_now_ns() - since < STARVED_NS && is_starved(s)))) {
 		struct thread *t;
 
 		si.si_pid = 0;
@@ -736,7 +729,7 @@ static void *trace(void *arg)
 
 	/* From the first seized on: one that gets a signal stops right then. */
 	if (bs_stop_held_since)
-		*bs_stop_held_since = now_ns();
+		*bs_stop_held_since = bs_now_ns();
 	reaping(s, true);
 	ret = stop_all(s);
 	reaping(s, false);
