@@ -242,6 +242,7 @@ INSTALL = \
 	644:include/bscope/site.h:$(includedir)/bscope/site.h \
 	644:include/bscope/abi.h:$(includedir)/bscope/abi.h \
 	644:include/bscope/control.h:$(includedir)/bscope/control.h \
+	644:include/bscope/buffer.h:$(includedir)/bscope/buffer.h \
 	644:tools/render/bscope-report-1.schema.json:$(datadir)/bscope-report-1.schema.json \
 	644:tools/render/bscope-sites-1.schema.json:$(datadir)/bscope-sites-1.schema.json \
 	644:tools/bscope-trace/bscope-trace.1:$(mandir)/man1/bscope-trace.1 \

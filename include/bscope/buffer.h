@@ -108,7 +108,9 @@ struct bscope_pool {
 	 */
 	uint64_t tool;
 	uint64_t reserved[4];
-	struct bscope_buffer buffers[];
+#ifndef __cplusplus
+	struct bscope_buffer buffers[]; /* which C++ has not */
+#endif
 };
 
 #endif /* BSCOPE_BUFFER_H */

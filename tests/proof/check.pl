@@ -160,7 +160,8 @@ sub notes
 		} elsif (/^\s+Arguments: (.*)$/) { $note->{arguments} = $1 }
 	}
 	close $in or die "readelf $elf->{path}\n";
-	return grep { $_->{provider} eq 'bscope' } @notes;
+	# Not those of the runtime itself, where it is linked in.
+	return grep { $_->{provider} eq 'bscope' && $_->{name} !~ /^(batch|buffer)$/ } @notes;
 }
 
 # --- records, notes, nops, stubs -------------------------------------------------------------------
