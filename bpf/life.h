@@ -89,7 +89,8 @@ static __always_inline void last_batch(void)
 	key.buffer = buffer;
 	key.pid = bpf_get_current_pid_tgid() >> 32;
 	if (!bpf_probe_read_user(head, sizeof(head), (void *)buffer)) {
-		struct bs_end end = {.next = head[1], .extra = head[2], .ts_ns = bpf_ktime_get_ns()};
+		struct bs_end end = {
+			.next = head[1], .extra = head[2], .ts_ns = bpf_ktime_get_ns()};
 
 		bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
 	}

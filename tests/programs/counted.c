@@ -4,10 +4,10 @@
  *
  * usage: counted THREADS MARKS_PER_SECOND_AND_THREAD SECONDS [fork|exec|headless]
  *
- * A rate of 0 is full speed; a thread that had to wait for a CPU does not catch up.  Each thread goes round all kinds of marks.  Before and after each
- * mark it reads two bytes of the site in its own text, the probe's and the first of the switch: a
- * breakpoint (0xcc) or a jump (0xe9) both times means that the mark was hit (sure), one of the two
- * that nobody can tell (unsure).
+ * A rate of 0 is full speed; a thread that had to wait for a CPU does not catch up.  Each thread
+ * goes round all kinds of marks.  Before and after each mark it reads two bytes of the site in its
+ * own text, the probe's and the first of the switch: a breakpoint (0xcc) or a jump (0xe9) both
+ * times means that the mark was hit (sure), one of the two that nobody can tell (unsure).
  *
  * With COUNTED_LOG=PREFIX in its environment it also writes to PREFIX.PID the time after each mark
  * that found a breakpoint or a jump.  Afterwards
