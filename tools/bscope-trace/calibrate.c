@@ -102,6 +102,8 @@ out:
 
 static struct bscope_site *site_of_kind(unsigned kind)
 {
+	/* Both are the ends of one section, as the linker names them. */
+	/* cppcheck-suppress comparePointers */
 	for (struct bscope_site *s = __start_bscope_sites; s < __stop_bscope_sites; s++)
 		if (s->kind == kind &&
 		    !strcmp((const char *)&s->klass + s->klass, "bscope_calibration"))

@@ -140,12 +140,11 @@ static void process_free(struct bs_buffers *b, struct process *p)
 
 void bs_buffers_free(struct bs_buffers *b)
 {
-	struct process *p, *next;
 
 	if (!b)
 		return;
-	HASH_ITER (hh, b->processes, p, next)
-		process_free(b, p);
+	while (b->processes)
+		process_free(b, b->processes);
 	free(b->copies);
 	free(b);
 }
@@ -736,13 +735,12 @@ out:
 
 int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc)
 {
-	struct process *p, *next;
 	int ret = 0;
 
 	b->read_before_tsc = b->read_tsc;
 	*tsc = b->read_tsc = bs_tsc_now();
 	b->ncopies = 0;
-	HASH_ITER (hh, b->processes, p, next) {
+	for (struct process *p = b->processes; p; p = p->hh.next) {
 		for (size_t i = 0; i < p->npools && !ret; i++)
 			ret = read_pool(b, p, &p->pools[i], all || !p->reads);
 		p->reads++;
@@ -831,11 +829,10 @@ static int take_buffer(struct bs_buffers *b, struct process *p, struct buffer *b
 int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_t *hold,
 		    size_t *waiting)
 {
-	struct process *p, *next;
 	int ret = 0;
 
 	*waiting = 0;
-	HASH_ITER (hh, b->processes, p, next)
+	for (struct process *p = b->processes; p; p = p->hh.next)
 		for (size_t i = 0; i < p->npools; i++)
 			for (uint32_t k = 0; k < p->pools[i].used && !ret; k++)
 				ret = take_buffer(b, p, &p->pools[i].v[k],
@@ -897,9 +894,8 @@ static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, u
 
 void bs_buffers_settle(struct bs_buffers *b)
 {
-	struct process *p, *next;
 
-	HASH_ITER (hh, b->processes, p, next) {
+	for (struct process *p = b->processes; p; p = p->hh.next) {
 		bool look = p->reads >= LIVENESS_READS;
 
 		if (look)

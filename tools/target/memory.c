@@ -49,6 +49,8 @@ int bs_memory_writev(pid_t pid, const struct iovec *local, const struct iovec *r
 
 int bs_memory_read(pid_t pid, uint64_t addr, void *to, size_t size)
 {
+	/* What is read into need not have been written before. */
+	/* cppcheck-suppress ctuuninitvar */
 	const struct iovec local = {to, size}, remote = {(void *)(uintptr_t)addr, size};
 
 	return through_any(false, pid, &local, &remote, 1);
