@@ -88,7 +88,6 @@ static __always_inline void send_batch(__u64 buffer, __u64 end, __u32 flags)
 unread:
 	bpf_ringbuf_discard(batch, BPF_RB_NO_WAKEUP);
 	count_lost(flags);
-	send_short(BS_RING_UNREAD, flags, buffer);
 }
 
 /* Tells apart whose buffers are whose.  That the map is full costs the last events of a thread. */

@@ -24,7 +24,6 @@ enum bs_ring_type {
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 	BS_RING_BATCH = 5,  /* struct bs_ring_batch: half a buffer */
 	BS_RING_BUFFER = 6, /* a thread has taken a buffer; args[0]: its address */
-	BS_RING_UNREAD = 7, /* instead of a batch: memory could not be read; args[0]: the buffer */
 };
 
 /*
@@ -41,7 +40,7 @@ struct bs_ring_event {
 };
 _Static_assert(sizeof(struct bs_ring_event) == 48, "ring record");
 
-/* struct bs_ring_batch.flags, and struct bs_ring_event.site of BS_RING_UNREAD */
+/* struct bs_ring_batch.flags */
 #define BS_BATCH_LAST 1u /* the thread has ended, or executes another program */
 
 /*

@@ -454,11 +454,11 @@ static void test_gone_in_the_middle(void **state)
 	assert_int_equal(counts().at_most, 0);
 }
 
-/* Memory that could not be read is no last batch. */
+/* Where memory could not be read no batch comes; a record of no known type is none either. */
 static void test_gone_unread(void **state)
 {
 	struct bscope_buffer *b = taken(0);
-	struct bs_ring_event event = short_of(b, BS_RING_UNREAD, TID);
+	struct bs_ring_event event = short_of(b, BS_RING_BUFFER + 1, TID);
 
 	(void)state;
 	event.site = BS_BATCH_LAST;

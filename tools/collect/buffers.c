@@ -562,10 +562,10 @@ int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size)
 		return 0;
 	if (event->type == BS_RING_BATCH)
 		return size >= sizeof(struct bs_ring_batch) ? batch_take(b, data) : 0;
-	if (event->type != BS_RING_BUFFER && event->type != BS_RING_UNREAD)
+	if (event->type != BS_RING_BUFFER)
 		return 0;
 	buf = buffer_find(b, event->pid, event->args[0]);
-	if (buf && event->type == BS_RING_BUFFER)
+	if (buf)
 		announce(buf, event->tid, event->ts_ns);
 	return 0;
 }
