@@ -50,6 +50,6 @@ bench-redis: $B/bscope-trace $(PRELOAD_SO) ## redis-server's throughput plain, p
 	$(Q)BUILD=$B sh bench/redis.sh
 
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-model ## all of them but bench-redis
+	bench-throughput ## all of them but bench-redis
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
 	bench-pause bench-redis

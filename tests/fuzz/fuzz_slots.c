@@ -2,7 +2,7 @@
 /*
  * fuzz_slots.c - a program that writes what it likes into its buffers, and records of the ring that
  * say what they like: steps of one byte and their operands, taken from the input.  What comes out
- * is decoded.
+ * is put in order and decoded.
  *
  * The program is the harness itself, whose memory the reader reads as anybody's.
  */
@@ -19,6 +19,7 @@
 #include "collect/buffers.h"
 #include "decode/decode.h"
 #include "decode/tsc.h"
+#include "order/order.h"
 #include "target/module.h"
 #include "target/sites.h"
 
@@ -60,32 +61,46 @@ static uint64_t number(size_t bytes)
  */
 
 static struct bs_decoder decoder;
+static struct bs_order *order;
 static struct bs_tsc tsc;
 static uint64_t passed, decoded;
 
-static int event(void *ctx, const struct bs_event *ev)
+static int piece(void *ctx, const struct bs_slots *slots)
 {
-	must(ctx == &decoder);
-	must(ev->type == BS_EVENT_MARK && ev->kind >= BSCOPE_KIND_NEW &&
-	     ev->kind < BSCOPE_KIND_END);
-	must(ev->place && ev->place <= bs_places_count(decoder.sites));
-	decoded++;
+	struct bs_event v[64];
+	size_t n;
+
+	must(ctx == &decoder && slots->n <= 64);
+	n = bs_decode_slots(ctx, slots, v);
+	must(n && n <= slots->n);
+	for (size_t i = 0; i < n; i++) {
+		must(v[i].type == BS_EVENT_MARK && v[i].kind >= BSCOPE_KIND_NEW &&
+		     v[i].kind < BSCOPE_KIND_END);
+		must(v[i].place && v[i].place <= bs_places_count(decoder.sites));
+	}
+	decoded += n;
 	return 0;
 }
 
 static int take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots, size_t n)
 {
-	uint64_t before = decoder.bad + decoded, events = 0;
+	static struct bscope_slot room[BSCOPE_BUFFER_SLOTS];
+	const struct bs_order_ops ops = {NULL, piece, &decoder};
+	uint64_t before = decoder.bad + decoded, n_events = 0;
+	struct bs_slots prepared;
+	size_t good;
 
 	must(ctx == &decoder && n && n <= BSCOPE_BUFFER_SLOTS);
 	for (size_t i = 0; i < n; i++) {
 		must(slots[i].head != 0);
-		events += !(slots[i].head & BSCOPE_SLOT_EXTRA) &&
-			  slots[i].head & BSCOPE_SLOT_INDEX_MASK;
+		n_events += !(slots[i].head & BSCOPE_SLOT_EXTRA) &&
+			    slots[i].head & BSCOPE_SLOT_INDEX_MASK;
 	}
-	must(!bs_decode_slots(&decoder, pid, tid, slots, n, &tsc, TSC + 1000, event, &decoder));
-	must(decoder.bad + decoded - before == events);
-	passed += events;
+	good = bs_decode_prepare(&decoder, pid, tid, slots, n, &tsc, TSC + 1000, room, &prepared);
+	must(!bs_order_push_slots(order, &prepared, good));
+	must(!bs_order_release(order, UINT64_MAX, &ops));
+	must(decoder.bad + decoded - before == n_events);
+	passed += n_events;
 	return 0;
 }
 
@@ -252,6 +267,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(pool != MAP_FAILED);
 		must(!mprotect(pool, (POOL_BYTES + 4095) & ~4095ul, PROT_READ | PROT_WRITE));
 		decoder.sites = sites_make();
+		order = bs_order_new(0);
+		must(order != NULL);
 		bs_tsc_add(&tsc, TSC - 2000000000, 1ull << 40);
 		bs_tsc_add(&tsc, TSC, (1ull << 40) + 1000000000);
 	}

@@ -15,13 +15,10 @@
 #include "bscope/buffer.h"
 #include "decode/decode.h"
 #include "decode/tsc.h"
-#include "target/module.h"
 #include "target/sites.h"
 
 /* A table of our own in place of tools/target's: one site per index, place = index + 100. */
 #define NSITES 64
-static struct bs_site site[NSITES];
-static struct bs_place place[NSITES];
 static struct bs_expansion expansion[NSITES];
 static uint32_t nsites;
 
@@ -31,21 +28,16 @@ const struct bs_expansion *bs_sites_get(const struct bs_sites *s, uint32_t index
 	return index && index < nsites ? &expansion[index] : NULL;
 }
 
-const struct bs_place *bs_places_get(const struct bs_sites *s, uint32_t n)
-{
-	(void)s;
-	return n > 100 && n - 100 < nsites ? &place[n - 100] : NULL;
-}
-
 static uint32_t add_site(unsigned kind, unsigned nargs, unsigned flags)
 {
 	uint32_t i = nsites++;
 
-	site[i] = (struct bs_site){
-		.kind = (uint8_t)kind, .nargs = (uint8_t)nargs, .flags = (uint8_t)flags};
-	place[i] = (struct bs_place){
-		.klass_id = i + 7, .kind = (uint8_t)kind, .flags = (uint8_t)flags};
-	expansion[i] = (struct bs_expansion){.site = &site[i], .place = i + 100, .chosen = true};
+	expansion[i] = (struct bs_expansion){.place = i + 100,
+					     .klass_id = i + 7,
+					     .kind = (uint8_t)kind,
+					     .flags = (uint8_t)flags,
+					     .nargs = (uint8_t)nargs,
+					     .chosen = true};
 	return i;
 }
 
@@ -217,7 +209,7 @@ static void refused(void **state)
 
 	(void)state;
 	expansion[dark].chosen = false;
-	expansion[homeless].place = 99;
+	expansion[homeless].klass_id = 0;
 
 	assert_int_equal(bs_decode(&d, &rec, sizeof(rec), &ev), 0);
 	for (size_t size = 0; size < 200; size++) {
@@ -318,32 +310,51 @@ static struct bscope_slot second_slot(uint64_t a1, uint64_t a2)
 
 static const struct bscope_slot empty_slot = {1u << 24, 0};
 
-static struct bs_event got[200];
-static size_t ngot, stop_at;
+static struct bs_event *got;
+static size_t ngot;
 
-static int get(void *ctx, const struct bs_event *ev)
+/* Prepared and decoded, on memory that ends where they do. */
+static void prepare_and_decode(struct bs_decoder *d, const struct bscope_slot *v, size_t n,
+			      const struct bs_tsc *t, uint64_t reference)
 {
-	assert_ptr_equal(ctx, got);
-	assert_true(ngot < 200);
-	got[ngot++] = *ev;
-	return ngot == stop_at ? -ECANCELED : (int)(ngot % 2);
+	struct bscope_slot *raw = malloc(n * sizeof(*v) + 1), *out = malloc(n * sizeof(*v) + 1);
+	struct bscope_slot *exact;
+	struct bs_slots slots;
+	size_t events, own = 0;
+
+	assert_non_null(raw);
+	assert_non_null(out);
+	memcpy(raw, v, n * sizeof(*v));
+	events = bs_decode_prepare(d, 42, 43, raw, n, t, reference, out, &slots);
+	assert_int_equal(slots.pid, 42);
+	assert_int_equal(slots.tid, 43);
+	assert_ptr_equal(slots.v, out);
+	assert_true(slots.n <= n);
+	for (size_t i = 0; i < slots.n; i++)
+		own += !(out[i].head & BSCOPE_SLOT_EXTRA);
+	assert_int_equal(own, events);
+	exact = malloc(slots.n * sizeof(*v) + 1);
+	assert_non_null(exact);
+	memcpy(exact, out, slots.n * sizeof(*v));
+	slots.v = exact;
+	free(got);
+	got = malloc(slots.n * sizeof(*got) + 1);
+	assert_non_null(got);
+	ngot = bs_decode_slots(d, &slots, got);
+	assert_int_equal(ngot, events);
+	free(exact);
+	free(raw);
+	free(out);
 }
 
-/* Returns what bs_decode_slots does; *bad: records refused. */
-static int slots(const struct bscope_slot *v, size_t n, uint64_t *bad)
+/* *bad: records refused. */
+static void slots(const struct bscope_slot *v, size_t n, uint64_t *bad)
 {
 	struct bs_decoder d = {.code = code_of, .code_ctx = &code_calls, .bad = 1000};
 	struct bs_tsc t = one_ghz();
-	struct bscope_slot *exact = malloc(n * sizeof(*v) + 1);
-	int ret;
 
-	assert_non_null(exact);
-	memcpy(exact, v, n * sizeof(*v));
-	ngot = 0;
-	ret = bs_decode_slots(&d, 42, 43, exact, n, &t, TSC_START + 5000000000ull, get, got);
-	free(exact);
+	prepare_and_decode(&d, v, n, &t, TSC_START + 5000000000ull);
 	*bad = d.bad - 1000;
-	return ret;
 }
 
 /* Every kind, with as many operands as it can have: what abi.h says, written down once more. */
@@ -387,7 +398,7 @@ static void slots_by_kind(void **state)
 			v[n++] = empty_slot;
 	}
 	code_calls = 0;
-	assert_int_equal(slots(v, n, &bad), 0);
+	slots(v, n, &bad);
 	assert_int_equal(bad, 0);
 	assert_int_equal(ngot, N);
 	for (size_t i = 0; i < N; i++) {
@@ -432,10 +443,8 @@ static void slots_caller_bits(void **state)
 			const struct bscope_slot v[2] = {event_slot(TSC_START, index, 1),
 							 second_slot(64, addr)};
 
-			ngot = 0;
 			code_asked = 0;
-			assert_int_equal(bs_decode_slots(&d, 1, 1, v, 2, &t, TSC_START, get, got),
-					 0);
+			prepare_and_decode(&d, v, 2, &t, TSC_START);
 			assert_int_equal(code_asked, addr);
 			assert_int_equal(got[0].arg, 64);
 		}
@@ -459,18 +468,18 @@ static void slots_without_second(void **state)
 	uint64_t bad;
 
 	(void)state;
-	assert_int_equal(slots(v, 8, &bad), 0);
+	slots(v, 8, &bad);
 	assert_int_equal(bad, 4);
 	assert_int_equal(ngot, 2);
 	assert_int_equal(got[0].id, 2);
 	assert_int_equal(got[1].id, 5);
 	assert_int_equal(got[1].arg, 55);
-	assert_int_equal(slots(v, 7, &bad), 0);
+	slots(v, 7, &bad);
 	assert_int_equal(bad, 3);
-	assert_int_equal(slots(v, 6, &bad), 0);
+	slots(v, 6, &bad);
 	assert_int_equal(bad, 4);
 	assert_int_equal(ngot, 1);
-	assert_int_equal(slots(v, 0, &bad), 0);
+	slots(v, 0, &bad);
 	assert_int_equal(bad + ngot, 0);
 }
 
@@ -492,7 +501,7 @@ static void slots_orphans(void **state)
 	uint64_t bad;
 
 	(void)state;
-	assert_int_equal(slots(v, 9, &bad), 0);
+	slots(v, 9, &bad);
 	assert_int_equal(bad, 0);
 	assert_int_equal(ngot, 2);
 	assert_int_equal(got[0].id, 3);
@@ -518,30 +527,11 @@ static void slots_refused(void **state)
 
 	(void)state;
 	expansion[dark].chosen = false;
-	expansion[homeless].place = 99;
-	assert_int_equal(slots(v, 6, &bad), 0);
+	expansion[homeless].klass_id = 0;
+	slots(v, 6, &bad);
 	assert_int_equal(bad, 5);
 	assert_int_equal(ngot, 1);
 	assert_int_equal(got[0].id, 6);
-}
-
-/* A negative return ends it; others do not. */
-static void slots_stopped(void **state)
-{
-	uint32_t one = add_site(BSCOPE_KIND_DROP, 1, 0);
-	struct bscope_slot v[100];
-	uint64_t bad;
-
-	(void)state;
-	for (size_t i = 0; i < 100; i++)
-		v[i] = event_slot(TSC_START + i, one, i);
-	for (stop_at = 1; stop_at <= 100; stop_at += 33) {
-		assert_int_equal(slots(v, 100, &bad), -ECANCELED);
-		assert_int_equal(ngot, stop_at);
-	}
-	stop_at = 0;
-	assert_int_equal(slots(v, 100, &bad), 0);
-	assert_int_equal(ngot, 100);
 }
 
 /* Stamps are as wide as their slot has room for; all are before the reference. */
@@ -556,14 +546,14 @@ static void slots_time(void **state)
 	const uint64_t now = (5ull << 40) + 12345;
 
 	(void)state;
+	/* Two ticks are a ns. */
 	bs_tsc_add(&t, now - 2000000000, 1ull << 50);
-	bs_tsc_add(&t, now, (1ull << 50) + 2000000000);
+	bs_tsc_add(&t, now, (1ull << 50) + 1000000000);
 	for (size_t i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
 		struct bscope_slot v = event_slot(now - ages[i], one, 1);
-		uint64_t want = (1ull << 50) + 2000000000 - ages[i];
+		uint64_t want = (1ull << 50) + 1000000000 - ages[i] / 2;
 
-		ngot = 0;
-		assert_int_equal(bs_decode_slots(&d, 1, 1, &v, 1, &t, now, get, got), 0);
+		prepare_and_decode(&d, &v, 1, &t, now);
 		assert_in_range(got[0].ts_ns, want - 1, want + 1);
 	}
 }
@@ -591,7 +581,7 @@ static void slots_random(void **state)
 				events++;
 		}
 		code_calls = 0;
-		assert_int_equal(slots(v, n, &b), 0);
+		slots(v, n, &b);
 		assert_int_equal(ngot + b, events);
 		for (size_t i = 0; i < ngot; i++) {
 			assert_int_equal(got[i].type, BS_EVENT_MARK);
@@ -617,7 +607,6 @@ int main(void)
 		cmocka_unit_test_setup(slots_without_second, reset),
 		cmocka_unit_test_setup(slots_orphans, reset),
 		cmocka_unit_test_setup(slots_refused, reset),
-		cmocka_unit_test_setup(slots_stopped, reset),
 		cmocka_unit_test_setup(slots_time, reset),
 		cmocka_unit_test_setup(slots_random, reset),
 	};

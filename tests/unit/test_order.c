@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bscope/buffer.h"
 #include "order/order.h"
 
 static uint64_t seed;
@@ -31,21 +32,8 @@ static void seed_set(uint64_t n)
 struct out {
 	struct bs_event *v;
 	size_t n, cap;
-	size_t stop_at; /* return -EINTR with this many */
+	size_t stop_at; /* return -EINTR with this many or more */
 };
-
-static int keep(void *ctx, const struct bs_event *ev)
-{
-	struct out *o = ctx;
-
-	if (o->n == o->cap) {
-		o->cap = o->cap ? o->cap * 2 : 64;
-		o->v = realloc(o->v, o->cap * sizeof(*o->v));
-		assert_non_null(o->v);
-	}
-	o->v[o->n++] = *ev;
-	return o->stop_at && o->n == o->stop_at ? -EINTR : 0;
-}
 
 /* id tells events apart. */
 static struct bs_event event(uint32_t tid, uint64_t ts, uint64_t id)
@@ -61,11 +49,83 @@ static struct bs_event event(uint32_t tid, uint64_t ts, uint64_t id)
 				 .kind = 2};
 }
 
+static int keep_events(void *ctx, const struct bs_event *v, size_t n)
+{
+	struct out *o = ctx;
+
+	assert_true(n > 0);
+	if (o->n + n > o->cap) {
+		o->cap = 2 * (o->n + n);
+		o->v = realloc(o->v, o->cap * sizeof(*o->v));
+		assert_non_null(o->v);
+	}
+	memcpy(&o->v[o->n], v, n * sizeof(*v));
+	for (size_t i = 1; i < n; i++)
+		assert_int_equal(v[i].tid, v[0].tid);
+	o->n += n;
+	return o->stop_at && o->n >= o->stop_at ? -EINTR : 1;
+}
+
+/* Slots say the number of their event in their value, and in that of the slot behind it. */
+static int keep_slots(void *ctx, const struct bs_slots *piece)
+{
+	uint64_t id = UINT64_MAX;
+	int ret = 0;
+
+	for (size_t i = 0; i < piece->n && ret >= 0; i++) {
+		const struct bscope_slot *slot = &piece->v[i];
+		struct bs_event ev;
+
+		if (slot->head & BSCOPE_SLOT_EXTRA) {
+			assert_int_equal(slot->value, ~id);
+			assert_int_equal(slot->head, BSCOPE_SLOT_EXTRA | 5);
+			continue;
+		}
+		id = slot->value;
+		assert_int_equal(slot->head & ((1 << BSCOPE_SLOT_TIME_SHIFT) - 1),
+				 (id & 7) << BSCOPE_SLOT_LAP_SHIFT | 77);
+		ev = event(piece->tid, piece->base_ns + (slot->head >> BSCOPE_SLOT_TIME_SHIFT), id);
+		assert_int_equal(ev.pid, piece->pid);
+		ret = keep_events(ctx, &ev, 1);
+	}
+	return ret;
+}
+
+static int release(struct bs_order *o, uint64_t watermark, struct out *out)
+{
+	const struct bs_order_ops ops = {keep_events, keep_slots, out};
+
+	return bs_order_release(o, watermark, &ops);
+}
+
 static void push(struct bs_order *o, uint32_t tid, uint64_t ts, uint64_t id)
 {
 	struct bs_event ev = event(tid, ts, id);
 
 	assert_int_equal(bs_order_push(o, &ev), 0);
+}
+
+/* The same as prepared slots, some of them in pairs. */
+static void push_slots(struct bs_order *o, const struct bs_event *v, size_t n)
+{
+	struct bscope_slot *slots = calloc(2 * n + 1, sizeof(*slots));
+	struct bs_slots run = {.pid = v[0].pid, .tid = v[0].tid, .v = slots};
+	uint64_t first = UINT64_MAX;
+
+	assert_non_null(slots);
+	for (size_t i = 0; i < n; i++)
+		first = v[i].ts_ns < first ? v[i].ts_ns : first;
+	/* Mostly the same. */
+	run.base_ns = rnd() % 8 ? first & ~((1ull << 32) - 1) : first - first % (1 + rnd() % 9);
+	for (size_t i = 0; i < n; i++) {
+		slots[run.n].head = (v[i].ts_ns - run.base_ns) << BSCOPE_SLOT_TIME_SHIFT |
+				    (v[i].id & 7) << BSCOPE_SLOT_LAP_SHIFT | 77;
+		slots[run.n++].value = v[i].id;
+		if (!(rnd() % 3))
+			slots[run.n++] = (struct bscope_slot){BSCOPE_SLOT_EXTRA | 5, ~v[i].id};
+	}
+	assert_int_equal(bs_order_push_slots(o, &run, n), 0);
+	free(slots);
 }
 
 static void expect(struct out *o, const uint64_t *ids, size_t n)
@@ -92,30 +152,40 @@ static void watermark(void **state)
 	push(o, 2, 50, 2);
 	push(o, 1, 200, 3);
 	push(o, 2, 150, 4);
-	assert_int_equal(bs_order_release(o, 49, keep, &out), 0);
+	assert_int_equal(release(o, 49, &out), 0);
 	expect(&out, NULL, 0);
-	assert_int_equal(bs_order_release(o, 150, keep, &out), 0);
+	assert_int_equal(release(o, 150, &out), 0);
 	EXPECT(&out, 2, 1, 4);
 	assert_int_equal(bs_order_held(o), 1);
-	assert_int_equal(bs_order_release(o, 150, keep, &out), 0);
+	assert_int_equal(release(o, 150, &out), 0);
 	expect(&out, NULL, 0);
-	assert_int_equal(bs_order_release(o, UINT64_MAX, keep, &out), 0);
+	assert_int_equal(release(o, UINT64_MAX, &out), 0);
 	EXPECT(&out, 3);
 	assert_int_equal(bs_order_held(o), 0);
 	assert_int_equal(bs_order_late(o), 0);
 	bs_order_free(o);
 }
 
-static void equal_stamps_keep_the_order_of_pushing(void **state)
+/* What comes at the same time, of several threads, comes together, and each thread in its order. */
+static void equal_stamps(void **state)
 {
 	struct bs_order *o = bs_order_new(1000);
 	struct out out = {0};
+	uint64_t next[3] = {0, 1, 2};
 
 	(void)state;
-	for (uint64_t i = 0; i < 6; i++)
-		push(o, (uint32_t)(6 - i), 10, i);
-	bs_order_release(o, 10, keep, &out);
-	EXPECT(&out, 0, 1, 2, 3, 4, 5);
+	for (uint64_t i = 0; i < 60; i++)
+		push(o, (uint32_t)(i % 3), 10, i);
+	push(o, 4, 9, 60);
+	push(o, 4, 11, 61);
+	release(o, 10, &out);
+	assert_int_equal(out.n, 61);
+	assert_int_equal(out.v[0].id, 60);
+	for (size_t i = 1; i < 61; i++) {
+		assert_int_equal(out.v[i].id, next[out.v[i].tid]);
+		next[out.v[i].tid] += 3;
+	}
+	free(out.v);
 	bs_order_free(o);
 }
 
@@ -129,12 +199,12 @@ static void a_thread_never_goes_back(void **state)
 	push(o, 1, 90, 2); /* as if at 100 */
 	push(o, 2, 95, 3);
 	push(o, 1, 105, 4);
-	bs_order_release(o, 99, keep, &out);
+	release(o, 99, &out);
 	EXPECT(&out, 3);
-	bs_order_release(o, 100, keep, &out);
+	release(o, 100, &out);
 	assert_int_equal(out.v[1].ts_ns, 90); /* the stamp itself stays */
 	EXPECT(&out, 1, 2);
-	bs_order_release(o, 200, keep, &out);
+	release(o, 200, &out);
 	EXPECT(&out, 4);
 	assert_int_equal(bs_order_late(o), 0);
 	bs_order_free(o);
@@ -147,21 +217,20 @@ static void late_events(void **state)
 
 	(void)state;
 	push(o, 1, 100, 1);
-	bs_order_release(o, 500, keep, &out);
+	release(o, 500, &out);
 	EXPECT(&out, 1);
 	push(o, 2, 300, 2); /* below the watermark, but nothing younger has gone: in time */
 	assert_int_equal(bs_order_late(o), 0);
 	push(o, 2, 400, 3);
-	bs_order_release(o, 500, keep, &out);
+	release(o, 500, &out);
 	EXPECT(&out, 2, 3);
 	push(o, 3, 350, 4);
 	push(o, 4, 340, 5);
 	push(o, 1, 450, 6);
-	assert_int_equal(bs_order_late(o), 2);
 	/* Passed on even though the watermark has stepped back. */
-	bs_order_release(o, 0, keep, &out);
+	release(o, 0, &out);
 	EXPECT(&out, 5, 4);
-	bs_order_release(o, 450, keep, &out);
+	release(o, 450, &out);
 	EXPECT(&out, 6);
 	assert_int_equal(bs_order_late(o), 2);
 	bs_order_free(o);
@@ -175,10 +244,10 @@ static void stop_and_go_on(void **state)
 	(void)state;
 	for (uint64_t i = 1; i <= 5; i++)
 		push(o, (uint32_t)(i % 2), i * 10, i);
-	assert_int_equal(bs_order_release(o, 100, keep, &out), -EINTR);
+	assert_int_equal(release(o, 100, &out), -EINTR);
 	EXPECT(&out, 1, 2);
 	assert_int_equal(bs_order_held(o), 3);
-	assert_int_equal(bs_order_release(o, 100, keep, &out), 0);
+	assert_int_equal(release(o, 100, &out), 0);
 	EXPECT(&out, 3, 4, 5);
 	bs_order_free(o);
 }
@@ -195,20 +264,20 @@ static void max_held(void **state)
 	push(o, 9, 1000, 4);
 	push(o, 9, 1001, 5);
 	assert_true(bs_order_full(o));
-	bs_order_release(o, 0, keep, &out);
+	release(o, 0, &out);
 	EXPECT(&out, 3, 2);
 	assert_int_equal(bs_order_held(o), 3);
 	assert_false(bs_order_full(o));
 	push(o, 7, 75, 6); /* 80 went early: too late now */
+	release(o, 0, &out);
 	assert_int_equal(bs_order_late(o), 1);
-	bs_order_release(o, 0, keep, &out);
 	EXPECT(&out, 6);
 	bs_order_free(o);
 
 	o = bs_order_new(0);
 	push(o, 1, UINT64_MAX, 1);
 	push(o, 2, 0, 2);
-	bs_order_release(o, 0, keep, &out);
+	release(o, 0, &out);
 	EXPECT(&out, 2, 1);
 	bs_order_free(o);
 	bs_order_free(NULL);
@@ -218,65 +287,100 @@ static void max_held(void **state)
 
 struct ref {
 	struct bs_event ev;
-	uint64_t time, seq;
+	uint64_t time;
 	int gone;
 };
 
-static int ref_cmp(const void *x, const void *y)
+static int time_cmp(const void *x, const void *y)
 {
-	const struct ref *a = x, *b = y;
+	uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
 
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	return (a->seq > b->seq) - (a->seq < b->seq);
+	return (a > b) - (a < b);
+}
+
+/* Events first..n-1 of one thread are pushed in one way or the other. */
+static void push_run(struct bs_order *o, const struct ref *ref, unsigned first, unsigned n)
+{
+	struct bs_event *v = calloc(n - first + 1, sizeof(*v));
+
+	assert_non_null(v);
+	for (unsigned i = first; i < n; i++)
+		v[i - first] = ref[i].ev;
+	if (rnd() % 2 && n > first)
+		push_slots(o, v, n - first);
+	else
+		for (unsigned i = first; i < n; i++)
+			assert_int_equal(bs_order_push(o, &v[i - first]), 0);
+	free(v);
 }
 
 /*
- * Threads whose events arrive in any order between them, in runs of any length, with stamps that
- * repeat and sometimes step back; released in one go or in steps.
+ * Threads whose events arrive in any order between them, in runs of any length, decoded or as
+ * slots, with stamps that repeat and sometimes step back; released in one go or in steps.
  */
 static void interleaved(unsigned nthreads, unsigned n, unsigned longest_run, int steps)
 {
 	struct ref *ref = calloc(n, sizeof(*ref));
 	uint64_t *clock = calloc(nthreads, sizeof(*clock)), *last = calloc(nthreads, sizeof(*last));
+	uint64_t *sorted = calloc(n, sizeof(*sorted)), start = rnd() % 4 ? 0 : rnd() >> 8;
 	struct bs_order *o = bs_order_new(n);
 	struct out out = {0};
 	size_t done = 0;
-	unsigned i = 0;
+	unsigned i = 0, first;
 
+	for (unsigned t = 0; t < nthreads; t++)
+		clock[t] = start;
 	while (i < n) {
 		uint32_t tid = (uint32_t)(rnd() % nthreads);
 
+		first = i;
 		for (unsigned run = 1 + (unsigned)(rnd() % longest_run); run && i < n; run--, i++) {
 			clock[tid] += rnd() % 4;
+			/* Seconds and minutes in which nothing happens. */
+			if (start && !(rnd() % 64))
+				clock[tid] += rnd() >> (64 - 35);
 			ref[i].ev = event(tid, clock[tid], i);
 			if (!(rnd() % 16))
 				ref[i].ev.ts_ns -= ref[i].ev.ts_ns > 9 ? rnd() % 9 : 0;
-			ref[i].seq = i;
 			ref[i].time = ref[i].ev.ts_ns > last[tid] ? ref[i].ev.ts_ns : last[tid];
-			last[tid] = ref[i].time;
-			assert_int_equal(bs_order_push(o, &ref[i].ev), 0);
+			last[tid] = sorted[i] = ref[i].time;
 		}
+		push_run(o, ref, first, i);
 	}
-	qsort(ref, n, sizeof(*ref), ref_cmp);
-	if (steps) {
-		for (uint64_t w = 0; w < ref[n - 1].time; w += 1 + rnd() % 50) {
-			bs_order_release(o, w, keep, &out);
-			while (done < n && ref[done].time <= w)
-				done++;
-			assert_int_equal(out.n, done);
-			assert_int_equal(bs_order_held(o), n - done);
-		}
+	qsort(sorted, n, sizeof(*sorted), time_cmp);
+	while (steps && done < n) {
+		size_t at = done + rnd() % 20;
+		uint64_t w = sorted[at < n ? at : n - 1] + rnd() % 3 - 1;
+
+		assert_int_equal(release(o, w, &out), 0);
+		while (done < n && sorted[done] <= w && w != UINT64_MAX)
+			done++;
+		if (w == UINT64_MAX)
+			break;
+		assert_int_equal(out.n, done);
+		assert_int_equal(bs_order_held(o), n - done);
 	}
-	bs_order_release(o, UINT64_MAX, keep, &out);
+	assert_int_equal(release(o, UINT64_MAX, &out), 0);
 	assert_int_equal(out.n, n);
+	assert_int_equal(bs_order_held(o), 0);
 	assert_int_equal(bs_order_late(o), 0);
-	for (i = 0; i < n; i++)
-		assert_memory_equal(&out.v[i], &ref[i].ev, sizeof(struct bs_event));
+	/* Each once, as it was, in the order of time, and each thread's in its own order. */
+	memset(last, 0, nthreads * sizeof(*last));
+	for (i = 0; i < n; i++) {
+		const struct bs_event *ev = &out.v[i];
+
+		assert_true(ev->id < n && !ref[ev->id].gone);
+		assert_memory_equal(ev, &ref[ev->id].ev, sizeof(*ev));
+		assert_int_equal(ref[ev->id].time, sorted[i]);
+		assert_true(ev->id + 1 > last[ev->tid]);
+		last[ev->tid] = ev->id + 1;
+		ref[ev->id].gone = 1;
+	}
 	free(out.v);
 	free(ref);
 	free(clock);
 	free(last);
+	free(sorted);
 	bs_order_free(o);
 }
 
@@ -314,31 +418,35 @@ static void mixed(unsigned nthreads, unsigned n, size_t most)
 			last[tid] = 0;
 		own[tid]++;
 		ref[i].ev = event(tid, ts, i);
-		ref[i].seq = i;
 		ref[i].time = ts > last[tid] ? ts : last[tid];
 		last[tid] = ref[i].time;
 		late += ref[i].time < gone;
 		held++;
-		assert_int_equal(bs_order_push(o, &ref[i].ev), 0);
+		push_run(o, ref, i, i + 1);
 		if (rnd() % 20)
 			continue;
 
 		w = now - 20 - rnd() % 20;
-		bs_order_release(o, w, keep, &out);
+		release(o, w, &out);
 		for (;;) {
-			struct ref *least = NULL;
+			struct ref *least = NULL, *came, *of_thread = NULL;
 
 			for (unsigned k = i > 2000 ? i - 2000 : 0; k <= i; k++) {
-				if (!ref[k].gone && (!least || ref_cmp(&ref[k], least) < 0))
+				if (!ref[k].gone && (!least || ref[k].time < least->time))
 					least = &ref[k];
 			}
 			if (!least || (least->time > w && least->time >= gone && held <= most))
 				break;
 			assert_true(checked < out.n);
-			assert_int_equal(out.v[checked].id, least->ev.id);
-			checked++;
-			least->gone = 1;
-			own[least->ev.tid]--;
+			/* At equal times any thread's, but the first of its thread. */
+			came = &ref[out.v[checked++].id];
+			for (unsigned k = 0; k <= i && !of_thread; k++)
+				if (!ref[k].gone && ref[k].ev.tid == came->ev.tid)
+					of_thread = &ref[k];
+			assert_ptr_equal(came, of_thread);
+			assert_int_equal(came->time, least->time);
+			came->gone = 1;
+			own[came->ev.tid]--;
 			held--;
 			if (least->time > gone)
 				gone = least->time;
@@ -376,7 +484,7 @@ static void threads_come_and_go(void **state)
 		push(o, (uint32_t)i, 10 * i, i);
 		if (i % 50)
 			continue;
-		bs_order_release(o, 10 * i, keep, &out);
+		release(o, 10 * i, &out);
 		for (size_t k = 0; k < out.n; k++)
 			assert_int_equal(out.v[k].id, next++);
 		out.n = 0;
@@ -390,7 +498,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(watermark),
-		cmocka_unit_test(equal_stamps_keep_the_order_of_pushing),
+		cmocka_unit_test(equal_stamps),
 		cmocka_unit_test(a_thread_never_goes_back),
 		cmocka_unit_test(late_events),
 		cmocka_unit_test(stop_and_go_on),

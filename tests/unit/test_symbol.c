@@ -120,7 +120,7 @@ static __attribute__((noinline)) int some_function(int x)
 static void own(void **state)
 {
 	uint64_t addr = (uint64_t)(uintptr_t)some_function;
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	uint32_t pid = (uint32_t)getpid(), a, b;
 
 	(void)state;
@@ -145,7 +145,7 @@ static void own(void **state)
 /* The file is deleted and the process dead before anybody asks for names. */
 static void afterwards(void **state)
 {
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	struct puppet p = start();
 	static struct img img;
 	uint32_t open_conn, edge, close_conn, nowhere;
@@ -175,7 +175,7 @@ static void afterwards(void **state)
 
 static void without_names(void **state)
 {
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	struct puppet p = start();
 	static struct img img;
 	uint32_t stripped, data, none;
@@ -204,7 +204,7 @@ static void without_names(void **state)
 /* One place in a file is one number, whoever runs it, wherever it is mapped. */
 static void shared(void **state)
 {
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	struct puppet p = start(), q = start();
 	static struct img img;
 	uint64_t at_p, at_q;
@@ -233,7 +233,7 @@ static void shared(void **state)
 /* A library that comes later is found, and one that takes another's place. */
 static void changes(void **state)
 {
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	struct puppet p = start();
 	uint32_t pid = (uint32_t)p.pid, before, old, new;
 	static struct img img;
@@ -264,7 +264,7 @@ static void changes(void **state)
 /* A child that has gone before its first event is read is what its parent was. */
 static void forked(void **state)
 {
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	struct puppet p = start();
 	static struct img img;
 	uint32_t code, orphan;
@@ -301,7 +301,7 @@ static void forked(void **state)
 /* More processes, files that cannot be opened and odd addresses than anybody keeps. */
 static void flood(void **state)
 {
-	struct bs_code *c = bs_code_new();
+	struct bs_code *c = bs_code_new(1000000000);
 	struct puppet p = start();
 	uint32_t first = bs_code_intern(c, (uint32_t)p.pid, 0x5000), last = 0;
 

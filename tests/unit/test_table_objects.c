@@ -22,6 +22,11 @@ static uint64_t rnd(void)
 
 static const uint64_t secret[2] = {0x0123456789abcdefull, 0xfedcba9876543210ull};
 
+static uint64_t hash(uint32_t klass, uint64_t id)
+{
+	return bs_objects_hash(secret, klass, id);
+}
+
 #define CLASSES 3u
 #define IDS	20000u
 
@@ -47,15 +52,23 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 	size_t live = 0;
 
 	bs_objects_init(&t, secret);
-	assert_null(bs_objects_find(&t, 1, 0));
+	assert_null(bs_objects_find(&t, hash(1, 0), 1, 0));
 	for (unsigned r = 0; r < rounds; r++) {
 		/* Phases that fill and phases that empty, so that it grows, splits and shrinks. */
 		unsigned want = r / (rounds / 6) % 2 ? 2 : 10;
 		uint32_t i = (uint32_t)(rnd() % ids), klass = 1 + (uint32_t)(rnd() % CLASSES);
 		uint32_t *there = &ref[i][klass - 1];
-		struct bs_obj *o = bs_objects_find(&t, klass, id_of(shape, i));
+		struct bs_obj *o, was;
 
+		if (rnd() % 2)
+			bs_objects_fetch_tags(&t, hash(klass, id_of(shape, i)));
+		if (rnd() % 2)
+			bs_objects_fetch(&t, hash(klass, id_of(shape, i)));
+		o = bs_objects_find(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i));
 		assert_int_equal(o != NULL, *there != 0);
+		memset(&was, 0, sizeof(was));
+		if (o)
+			was = *o;
 		if (o) {
 			assert_true(o->id == id_of(shape, i));
 			assert_int_equal(o->klass, klass);
@@ -64,7 +77,7 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 		if (rnd() % 12 < want) {
 			bool found;
 
-			o = bs_objects_put(&t, klass, id_of(shape, i), &found);
+			o = bs_objects_put(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i), &found);
 			assert_non_null(o);
 			assert_int_equal(found, *there != 0);
 			if (!found) {
@@ -73,7 +86,11 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 			}
 			*there = o->origin = r + 1;
 		} else if (o) {
-			bs_objects_remove(&t, o);
+			struct bs_obj gone;
+
+			assert_true(bs_objects_take(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i), &gone));
+			assert_memory_equal(&gone, &was, sizeof(gone));
+			assert_false(bs_objects_take(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i), &gone));
 			*there = 0;
 			live--;
 		}
@@ -91,14 +108,14 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 		assert_int_equal(met, live);
 		for (unsigned i = 0; i < ids; i++) {
 			for (uint32_t k = 1; k <= CLASSES; k++) {
-				o = bs_objects_find(&t, k, id_of(shape, i));
+				o = bs_objects_find(&t, hash(k, id_of(shape, i)), k, id_of(shape, i));
 				assert_int_equal(o ? o->origin : 0, ref[i][k - 1]);
 			}
 		}
 	}
 	bs_objects_clear(&t);
 	assert_int_equal(t.live, 0);
-	assert_null(bs_objects_find(&t, 1, id_of(shape, 1)));
+	assert_null(bs_objects_find(&t, hash(1, id_of(shape, 1)), 1, id_of(shape, 1)));
 	free(ref);
 }
 
@@ -115,18 +132,19 @@ static void against_an_array(void **state)
 static void memory_per_object(void **state)
 {
 	struct bs_objects t;
+	struct bs_obj gone;
 	bool found;
 
 	(void)state;
 	bs_objects_init(&t, secret);
 	for (uint64_t i = 0; i < 1000000; i++) {
-		bs_objects_put(&t, 1, id_of(1, i), &found);
+		bs_objects_put(&t, hash(1, id_of(1, i)), 1, id_of(1, i), &found);
 		/* At every size, not only at a lucky one. */
 		if (i >= 20000 && i % 1000 == 0)
 			assert_true(bs_objects_memory(&t) <= 64 * t.live);
 	}
 	for (uint64_t i = 1000; i < 1000000; i++)
-		bs_objects_remove(&t, bs_objects_find(&t, 1, id_of(1, i)));
+		assert_true(bs_objects_take(&t, hash(1, id_of(1, i)), 1, id_of(1, i), &gone));
 	assert_int_equal(t.live, 1000);
 	/* 256 shards of at least a few slots each are kept. */
 	assert_true(bs_objects_memory(&t) <= 1024 * 1024);
@@ -134,49 +152,80 @@ static void memory_per_object(void **state)
 	assert_int_equal(bs_objects_memory(&t), 0);
 }
 
+/* So many groups of 16 slots have none that is free: whoever looks for something walks on. */
+static unsigned groups_full(const struct bs_objects *t)
+{
+	unsigned full = 0;
+
+	for (uint32_t s = 0; s < t->nshards; s++) {
+		const uint8_t *tags = (const uint8_t *)(t->shards[s].slots + t->shards[s].cap);
+
+		for (uint32_t i = 0; i < t->shards[s].cap; i += 16)
+			full += !memchr(tags + i, 0x80, 16);
+	}
+	return full;
+}
+
 /*
- * How long the runs of used slots are (their squares are what walks cost), with ids chosen to
- * collide in tables that hash weakly: equal low bits, equal high bits, multiples of the golden
- * ratio's inverse, ids whose product with a well-known constant is small.
+ * Ids chosen to collide in tables that hash weakly: equal low bits, equal high bits, multiples of
+ * the golden ratio's inverse, ids whose product with a well-known constant is small.  They fill no
+ * more groups than any others.
  */
 static void hostile_ids(void **state)
 {
+	static const uint64_t step[9] = {0, /* random */
+					 1,
+					 4096,
+					 UINT64_C(1) << 32,
+					 UINT64_C(1) << 47,
+					 0xf1de83e19937733dull,
+					 0xffffffffull,
+					 0x0123456789abcdefull,
+					 0x0001000100010001ull};
+	unsigned random = 0;
+
 	(void)state;
-	for (unsigned shape = 0; shape < 8; shape++) {
+	for (unsigned shape = 0; shape < 9; shape++) {
 		struct bs_objects t;
-		uint64_t walked = 0, n = 50000;
 
 		bs_objects_init(&t, secret);
-		for (uint64_t i = 0; i < n; i++) {
-			static const uint64_t step[8] = {1,
-							 4096,
-							 UINT64_C(1) << 32,
-							 UINT64_C(1) << 47,
-							 0xf1de83e19937733dull,
-							 0xffffffffull,
-							 0x0123456789abcdefull,
-							 0x0001000100010001ull};
+		for (uint64_t i = 0; i < 50000; i++) {
+			uint64_t id = shape ? i * step[shape] : rnd();
 			bool found;
 
-			assert_non_null(bs_objects_put(&t, 1, i * step[shape], &found));
+			assert_non_null(bs_objects_put(&t, hash(1, id), 1, id, &found));
 			assert_false(found);
 		}
-		for (uint32_t s = 0; s < t.nshards; s++) {
-			uint64_t run = 0;
-
-			for (uint32_t i = 0; i <= t.shards[s].cap; i++) {
-				if (i < t.shards[s].cap && t.shards[s].slots[i].klass) {
-					run++;
-					continue;
-				}
-				walked += run * run;
-				run = 0;
-			}
-		}
-		/* Random ids give 11; 20 leaves room for luck, not for clusters. */
-		assert_true(walked / n < 20);
+		if (!shape)
+			random = groups_full(&t);
+		/* A fifth leaves room for luck, not for clusters. */
+		assert_in_range(groups_full(&t), 1, random + random / 5);
 		bs_objects_clear(&t);
 	}
+}
+
+/* What is there one after the other at the same place, a million times, fills no table. */
+static void turned_over(void **state)
+{
+	const size_t n = 1000;
+	struct bs_objects t;
+	struct bs_obj gone;
+	size_t most = 0;
+	bool found;
+
+	(void)state;
+	bs_objects_init(&t, secret);
+	for (uint64_t i = 0; i < 1000000; i++) {
+		assert_non_null(bs_objects_put(&t, hash(1, i), 1, i, &found));
+		if (i >= n)
+			assert_true(bs_objects_take(&t, hash(1, i - n), 1, i - n, &gone));
+		if (i == 10 * n)
+			most = bs_objects_memory(&t);
+		if (i > 10 * n)
+			assert_true(bs_objects_memory(&t) <= most + most / 2);
+	}
+	assert_int_equal(t.live, n);
+	bs_objects_clear(&t);
 }
 
 int main(void)
@@ -185,6 +234,7 @@ int main(void)
 		cmocka_unit_test(against_an_array),
 		cmocka_unit_test(memory_per_object),
 		cmocka_unit_test(hostile_ids),
+		cmocka_unit_test(turned_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

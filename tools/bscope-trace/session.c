@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "bscope/buffer.h"
 #include "bscope-trace/command.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/session.h"
@@ -359,32 +360,56 @@ static void life_event(struct bs_session *s, const struct bs_event *ev)
 	}
 }
 
-static int model_take(void *ctx, const struct bs_event *ev)
+/* What was put in order goes to the model, many events at once. */
+static int ordered_flush(struct bs_session *s)
+{
+	size_t n = s->nordered;
+
+	s->nordered = 0;
+	return bs_model_events(s->model, s->ordered, n);
+}
+
+static int ordered_reserve(struct bs_session *s, size_t n)
+{
+	return s->nordered + n > BS_ORDERED ? ordered_flush(s) : 0;
+}
+
+static int events_release(void *ctx, const struct bs_event *v, size_t n)
 {
 	struct bs_session *s = ctx;
+	int ret = ordered_reserve(s, n);
 
-	return bs_model_event(s->model, ev);
+	memcpy(&s->ordered[s->nordered], v, n * sizeof(*v));
+	s->nordered += n;
+	return ret;
+}
+
+static int slots_release(void *ctx, const struct bs_slots *slots)
+{
+	struct bs_session *s = ctx;
+	int ret = ordered_reserve(s, slots->n);
+
+	s->nordered += bs_decode_slots(&s->decoder, slots, &s->ordered[s->nordered]);
+	return ret;
 }
 
 static int release(struct bs_session *s, uint64_t watermark)
 {
-	int ret = bs_order_release(s->order, watermark, model_take, s);
+	const struct bs_order_ops ops = {events_release, slots_release, s};
+	int ret = bs_order_release(s->order, watermark, &ops);
 
+	if (!ret)
+		ret = ordered_flush(s);
 	if (!ret && watermark != UINT64_MAX && watermark > s->watermark_ns)
 		s->watermark_ns = watermark;
 	return ret < 0 ? ret : 0;
 }
 
-/* An event is put in line.  One poll can bring more than is to be held: the oldest go on. */
-static int event_push(void *ctx, const struct bs_event *ev)
+/* So many events were put in line.  One poll can bring more than is to be held: the oldest go on. */
+static int pushed(struct bs_session *s, size_t marks)
 {
-	struct bs_session *s = ctx;
-	int ret = bs_order_push(s->order, ev);
-
-	s->marks += ev->type == BS_EVENT_MARK;
-	if (!ret && bs_order_full(s->order))
-		ret = release(s, s->watermark_ns);
-	return ret;
+	s->marks += marks;
+	return bs_order_full(s->order) ? release(s, s->watermark_ns) : 0;
 }
 
 /* One raw record: decoded and put in line.  What cannot be decoded is counted by the decoder. */
@@ -393,6 +418,7 @@ static int record_take(void *ctx, const void *data, size_t size)
 	const struct bs_ring_event *rec = data;
 	struct bs_session *s = ctx;
 	struct bs_event ev;
+	int ret;
 
 	if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
 		s->reference_tsc = bs_tsc_now();
@@ -402,17 +428,38 @@ static int record_take(void *ctx, const void *data, size_t size)
 		return 0;
 	if (ev.type != BS_EVENT_MARK)
 		life_event(s, &ev);
-	return event_push(s, &ev);
+	ret = bs_order_push(s->order, &ev);
+	return ret ? ret : pushed(s, ev.type == BS_EVENT_MARK);
 }
 
-/* Slots of a thread's buffer, from the ring or from its memory. */
+/*
+ * Slots of a thread's buffer, from the ring or from its memory.  What only their process knows is
+ * asked for now; the rest of their meaning can wait.
+ */
 static int slots_take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
 		      size_t n)
 {
+	struct bscope_slot room[512];
 	struct bs_session *s = ctx;
+	struct bs_slots prepared;
+	int ret = 0;
 
-	return bs_decode_slots(&s->decoder, pid, tid, slots, n, &s->tsc, s->reference_tsc,
-			       event_push, s);
+	for (size_t i = 0, k; i < n && !ret; i += k) {
+		size_t events;
+
+		k = n - i;
+		if (k > sizeof(room) / sizeof(room[0])) {
+			k = sizeof(room) / sizeof(room[0]);
+			/* What belongs to one event stays together. */
+			k -= slots[i + k].head & BSCOPE_SLOT_EXTRA ? 1 : 0;
+		}
+		events = bs_decode_prepare(&s->decoder, pid, tid, &slots[i], k, &s->tsc,
+					   s->reference_tsc, room, &prepared);
+		ret = bs_order_push_slots(s->order, &prepared, events);
+		if (!ret)
+			ret = pushed(s, events);
+	}
+	return ret;
 }
 
 static uint32_t buffer_owner(void *ctx, uint32_t pid, uint64_t buffer)
@@ -448,6 +495,7 @@ static int drain(struct bs_session *s, bool last, size_t *waiting)
 	int ret;
 
 	bs_tsc_sync(&s->tsc);
+	bs_code_tick(s->code, bs_now_ns());
 	ret = bs_buffers_read(s->buffers, last, &hold);
 	if (ret)
 		return ret;
@@ -498,7 +546,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	s->sites = bs_sites_new();
 	s->buffers = bs_buffers_new(&bo);
 	s->order = bs_order_new(ORDER_MAX_HELD);
-	s->code = bs_code_new();
+	s->code = bs_code_new(bs_now_ns());
 	bs_tsc_sync(&s->tsc);
 	if (!s->sites || !s->buffers || !s->order || !s->code) {
 		bs_error_set(err, ret, "out of memory");
@@ -693,6 +741,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		if (ret < 0 && ret != -EINTR)
 			break;
 		now = bs_clock_ns(CLOCK_MONOTONIC);
+		bs_code_tick(s->code, now);
 		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
 			ret = drain(s, false, &waiting);
 			if (ret)
@@ -793,6 +842,7 @@ void bs_session_free(struct bs_session *s)
 	bs_buffers_free(s->buffers);
 	bs_model_free(s->model);
 	bs_order_free(s->order);
+	bs_decoder_fini(&s->decoder);
 	bs_code_free(s->code);
 	bs_sites_free(s->sites);
 	for (size_t i = 0; i < s->nmodules; i++)

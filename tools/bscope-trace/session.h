@@ -20,6 +20,7 @@
 #include "collect/buffers.h"
 #include "decode/decode.h"
 #include "decode/tsc.h"
+#include "order/order.h"
 
 struct bs_code;
 struct bs_command;
@@ -29,6 +30,8 @@ struct bs_module;
 struct bs_options;
 struct bs_order;
 struct bs_sites;
+
+#define BS_ORDERED (4 * BS_ORDER_PIECE)
 
 struct bs_session {
 	const struct bs_options *options;
@@ -40,6 +43,8 @@ struct bs_session {
 	struct bs_tsc tsc;
 	struct bs_decoder decoder;
 	struct bs_order *order;
+	struct bs_event ordered[BS_ORDERED]; /* on their way from order to model */
+	size_t nordered;
 	struct bs_model *model;
 	struct bs_code *code;
 	struct bs_module **modules; /* all with sites that were seen, lit or not */

@@ -3,87 +3,117 @@
 #include "decode/decode.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bpf/event.h"
 #include "bscope/abi.h"
 #include "bscope/buffer.h"
 #include "decode/tsc.h"
-#include "target/module.h"
 #include "target/sites.h"
 
 _Static_assert(sizeof(struct bs_event) == 48, "events are copied a lot: keep them small");
+
+#define MARKS_MIN 64u
 
 static uint32_t resolve(const struct bs_decoder *d, uint32_t pid, uint64_t addr)
 {
 	return d->code && addr ? d->code(d->code_ctx, pid, addr) : 0;
 }
 
+/* What an event of a site is; kind 0: not looked at so far. */
+struct bs_mark {
+	uint32_t place, klass_id;
+	uint8_t kind;
+	uint8_t has;
+	bool two; /* slots */
+};
+
+void bs_decoder_fini(struct bs_decoder *d)
+{
+	free(d->marks);
+	d->marks = NULL;
+	d->nmarks = 0;
+}
+
 /*
- * What the operands are follows from kind, flags and number of operands of the site that was
+ * What operands a mark has follows from kind, flags and number of operands of the site that was
  * lit, never from the record: an operand that the site has not is 0 there and means nothing.
  */
-static void decode_operands(const struct bs_decoder *d, const struct bs_site *site,
-			    const struct bs_ring_event *rec, struct bs_event *out)
+static uint8_t operands_of(const struct bs_expansion *e)
 {
-	out->id = rec->args[0];
-	switch (site->kind) {
-	case BSCOPE_KIND_NEW:
-		if (!(site->flags & BSCOPE_SITE_SIZED))
-			break;
-		/* fallthrough */
-	case BSCOPE_KIND_RESIZE_END:
-		if (site->nargs < 2)
-			break;
-		out->arg = rec->args[1];
-		out->has |= BS_EVENT_HAS_BYTES;
-		break;
-	case BSCOPE_KIND_MOVE:
-	case BSCOPE_KIND_BORROW:
-	case BSCOPE_KIND_BORROW_MUT:
-	case BSCOPE_KIND_UNBORROW:
-	case BSCOPE_KIND_USE:
-		if (site->nargs < 2)
-			break;
-		out->arg = rec->args[1];
-		out->has |= BS_EVENT_HAS_OTHER;
-		break;
-	default:
-		break;
-	}
+	static const uint8_t second[BSCOPE_KIND_END] = {
+		[BSCOPE_KIND_NEW] = BS_EVENT_HAS_BYTES,
+		[BSCOPE_KIND_RESIZE_END] = BS_EVENT_HAS_BYTES,
+		[BSCOPE_KIND_MOVE] = BS_EVENT_HAS_OTHER,
+		[BSCOPE_KIND_BORROW] = BS_EVENT_HAS_OTHER,
+		[BSCOPE_KIND_BORROW_MUT] = BS_EVENT_HAS_OTHER,
+		[BSCOPE_KIND_UNBORROW] = BS_EVENT_HAS_OTHER,
+		[BSCOPE_KIND_USE] = BS_EVENT_HAS_OTHER,
+	};
+	uint8_t has = e->nargs >= 2 ? second[e->kind] : 0;
 
-	if ((site->flags & BSCOPE_SITE_CALLER) && site->nargs >= 3 &&
-	    (site->kind == BSCOPE_KIND_NEW || site->kind == BSCOPE_KIND_RESIZE_END)) {
-		out->code = resolve(d, rec->pid, rec->args[2]);
-		out->has |= BS_EVENT_HAS_CALLER;
-	}
+	if (e->nargs >= 3 && e->flags & BSCOPE_SITE_CALLER && has & BS_EVENT_HAS_BYTES)
+		has |= BS_EVENT_HAS_CALLER;
+	if (e->kind == BSCOPE_KIND_NEW && !(e->flags & BSCOPE_SITE_SIZED))
+		has &= (uint8_t)~BS_EVENT_HAS_BYTES;
+	return has;
 }
 
-static int decode_mark(const struct bs_decoder *d, const struct bs_ring_event *rec,
-		       struct bs_event *out)
+/* A site that has not been met so far: sites are added, and never change. */
+static const struct bs_mark *mark_learn(struct bs_decoder *d, uint32_t index)
 {
-	const struct bs_expansion *exp = bs_sites_get(d->sites, rec->site);
-	const struct bs_place *place;
+	const struct bs_expansion *e = bs_sites_get(d->sites, index);
 
-	if (!exp || !exp->chosen || !exp->site)
-		return -EBADMSG;
-	place = bs_places_get(d->sites, exp->place);
-	if (!place || !place->klass_id)
-		return -EBADMSG;
-	if (exp->site->kind < BSCOPE_KIND_NEW || exp->site->kind >= BSCOPE_KIND_END)
-		return -EBADMSG;
+	if (!e || !e->chosen || !e->klass_id || e->kind < BSCOPE_KIND_NEW ||
+	    e->kind >= BSCOPE_KIND_END)
+		return NULL;
+	if (index >= d->nmarks) {
+		uint32_t n = index < MARKS_MIN ? MARKS_MIN : 2 * index;
+		struct bs_mark *marks = reallocarray(d->marks, n, sizeof(*marks));
 
+		if (!marks)
+			return NULL;
+		memset(&marks[d->nmarks], 0, (n - d->nmarks) * sizeof(*marks));
+		d->marks = marks;
+		d->nmarks = n;
+	}
+	d->marks[index] = (struct bs_mark){
+		.place = e->place,
+		.klass_id = e->klass_id,
+		.kind = e->kind,
+		.has = operands_of(e),
+		.two = e->nargs > 1,
+	};
+	return &d->marks[index];
+}
+
+/* NULL unless events of that site are to be believed. */
+static const struct bs_mark *mark_of(struct bs_decoder *d, uint32_t index)
+{
+	return index < d->nmarks && d->marks[index].kind ? &d->marks[index] : mark_learn(d, index);
+}
+
+/* code: of its caller, where it has one. */
+static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint32_t code,
+			struct bs_event *out)
+{
 	out->type = BS_EVENT_MARK;
-	out->kind = exp->site->kind;
-	out->place = exp->place;
-	out->klass_id = place->klass_id;
-	decode_operands(d, exp->site, rec, out);
-	return 0;
+	out->kind = m->kind;
+	out->place = m->place;
+	out->klass_id = m->klass_id;
+	out->has = m->has;
+	out->id = id;
+	out->arg = m->has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER) ? arg : 0;
+	out->code = m->has & BS_EVENT_HAS_CALLER ? code : 0;
 }
 
-static int decode_record(const struct bs_decoder *d, const struct bs_ring_event *rec,
+static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec,
 			 struct bs_event *out)
 {
+	const struct bs_mark *m;
+
 	memset(out, 0, sizeof(*out));
 	out->ts_ns = rec->ts_ns;
 	out->pid = rec->pid;
@@ -91,7 +121,13 @@ static int decode_record(const struct bs_decoder *d, const struct bs_ring_event 
 
 	switch (rec->type) {
 	case BS_RING_MARK:
-		return decode_mark(d, rec, out);
+		m = mark_of(d, rec->site);
+		if (!m)
+			return -EBADMSG;
+		decode_mark(m, rec->args[0], rec->args[1],
+			    m->has & BS_EVENT_HAS_CALLER ? resolve(d, rec->pid, rec->args[2]) : 0,
+			    out);
+		return 0;
 	case BS_RING_FORK:
 		/* Pids are positive ints; anything else would name no process. */
 		if (!rec->args[0] || rec->args[0] > INT32_MAX)
@@ -129,50 +165,94 @@ int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_eve
 	return err;
 }
 
+/* --- slots ------------------------------------------------------------------------------------ */
+
+#define TIME_SHIFT BSCOPE_SLOT_TIME_SHIFT
+#define TIME_BITS  BSCOPE_SLOT_TIME_BITS
+#define TIME_MAX   ((1ull << TIME_BITS) - 1)
+/* Bases are multiples of it, so that most runs have the same. */
+#define BASE_NS (1ull << 34)
+
 /* It is spread over the head of the second slot. */
 static uint64_t second_operand(uint64_t head)
 {
-	return head >> BSCOPE_SLOT_TIME_SHIFT | (head & BSCOPE_SLOT_INDEX_MASK)
-							<< BSCOPE_SLOT_TIME_BITS;
+	return head >> TIME_SHIFT | (head & BSCOPE_SLOT_INDEX_MASK) << TIME_BITS;
 }
 
-int bs_decode_slots(struct bs_decoder *d, uint32_t pid, uint32_t tid,
-		    const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
-		    uint64_t reference, bs_decode_fn fn, void *ctx)
+static uint64_t second_head(uint64_t operand)
 {
-	int ret = 0;
+	return operand << TIME_SHIFT | BSCOPE_SLOT_EXTRA |
+	       (operand >> TIME_BITS & BSCOPE_SLOT_INDEX_MASK);
+}
 
-	for (size_t i = 0; i < n && ret >= 0; i++) {
-		uint64_t head = slots[i].head, stamp;
-		struct bs_ring_event rec = {
-			.pid = pid,
-			.tid = tid,
-			.type = BS_RING_MARK,
-			.site = head & BSCOPE_SLOT_INDEX_MASK,
-			.args = {slots[i].value},
-		};
-		const struct bs_expansion *e;
-		struct bs_event ev;
+/*
+ * Stamps lie at most 2^TIME_BITS ticks before the latest that is possible, and a tick is less than
+ * a nanosecond.  What is older all the same is taken to be as old as can be said.
+ */
+static uint64_t base_of(const struct bs_tsc *tsc, uint64_t reference)
+{
+	uint64_t latest = bs_tsc_ns(tsc, reference + BS_TSC_TOLERANCE);
 
-		if (head & BSCOPE_SLOT_EXTRA || !rec.site)
+	return latest > TIME_MAX - BASE_NS ? (latest - (TIME_MAX - BASE_NS)) & ~(BASE_NS - 1) : 0;
+}
+
+size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
+			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
+			 uint64_t reference, struct bscope_slot *out, struct bs_slots *prepared)
+{
+	uint64_t base = base_of(tsc, reference);
+	struct bs_tsc_piece clock = {0};
+	size_t events = 0, to = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t head = slots[i].head, ns;
+		const struct bs_mark *m;
+
+		if (head & BSCOPE_SLOT_EXTRA || !(head & BSCOPE_SLOT_INDEX_MASK))
 			continue;
-		e = bs_sites_get(d->sites, rec.site);
-		if (e && e->site && e->site->nargs > 1) {
-			if (i + 1 == n || !(slots[i + 1].head & BSCOPE_SLOT_EXTRA)) {
-				d->bad++;
-				continue;
-			}
-			i++;
-			rec.args[1] = slots[i].value;
-			rec.args[2] = second_operand(slots[i].head);
-		}
-		stamp = bs_tsc_widen(head >> BSCOPE_SLOT_TIME_SHIFT, BSCOPE_SLOT_TIME_BITS,
-				     reference);
-		rec.ts_ns = bs_tsc_ns(tsc, stamp);
-		if (decode_record(d, &rec, &ev))
+		m = mark_of(d, head & BSCOPE_SLOT_INDEX_MASK);
+		if (!m || (m->two && (i + 1 == n || !(slots[i + 1].head & BSCOPE_SLOT_EXTRA)))) {
 			d->bad++;
-		else
-			ret = fn(ctx, &ev);
+			continue;
+		}
+		ns = bs_tsc_piece_ns(&clock, tsc,
+				     bs_tsc_widen(head >> TIME_SHIFT, TIME_BITS, reference));
+		ns = ns > base ? ns - base : 0;
+		if (ns > TIME_MAX)
+			ns = TIME_MAX;
+		out[to].head = ns << TIME_SHIFT | (head & ((1ull << TIME_SHIFT) - 1));
+		out[to++].value = slots[i].value;
+		events++;
+		if (!m->two)
+			continue;
+		i++;
+		out[to].head = slots[i].head;
+		if (m->has & BS_EVENT_HAS_CALLER)
+			out[to].head = second_head(resolve(d, pid, second_operand(slots[i].head)));
+		out[to++].value = slots[i].value;
 	}
-	return ret < 0 ? ret : 0;
+	*prepared = (struct bs_slots){.pid = pid, .tid = tid, .base_ns = base, .v = out, .n = to};
+	return events;
+}
+
+size_t bs_decode_slots(const struct bs_decoder *d, const struct bs_slots *slots,
+		       struct bs_event *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < slots->n; i++, n++) {
+		const struct bscope_slot *slot = &slots->v[i];
+		const struct bs_mark *m = &d->marks[slot->head & BSCOPE_SLOT_INDEX_MASK];
+
+		out[n].ts_ns = slots->base_ns + (slot->head >> TIME_SHIFT);
+		out[n].pid = slots->pid;
+		out[n].tid = slots->tid;
+		if (m->two)
+			decode_mark(m, slot->value, slot[1].value,
+				    (uint32_t)second_operand(slot[1].head), &out[n]);
+		else
+			decode_mark(m, slot->value, 0, 0, &out[n]);
+		i += m->two;
+	}
+	return n;
 }

@@ -49,23 +49,43 @@ struct bs_decoder {
 	bs_decode_code_fn code; /* NULL: code stays 0 */
 	void *code_ctx;
 	uint64_t bad; /* records refused so far */
+
+	/* What is known of sites, by index; its own, {0} at first. */
+	struct bs_mark *marks;
+	uint32_t nmarks;
 };
+void bs_decoder_fini(struct bs_decoder *d);
 
 /*
  * 0, or -EBADMSG (wrong size or type, no such site, a site that was not chosen): counted in
- * bad, *out undefined.
+ * bad, *out undefined.  Out of memory is a site that does not exist.
  */
 int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_event *out);
 
 /*
- * Slots of a thread's buffer (include/bscope/buffer.h), in order, each committed: hands the event
- * of each to fn.  Slots of further operands without their event before them are passed over; events
- * that do not fit their site are counted in bad.  reference: a stamp not before theirs.  A negative
- * return of fn ends it and is returned, else 0.
+ * Slots of one thread that are understood: each of an event is followed by that of its further
+ * operands, if its kind has any, and by nothing else.  As in include/bscope/buffer.h but that the
+ * time in the heads is in ns since base_ns, and a caller is the number that the resolver gave.
  */
-typedef int (*bs_decode_fn)(void *ctx, const struct bs_event *ev);
-int bs_decode_slots(struct bs_decoder *d, uint32_t pid, uint32_t tid,
-		    const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
-		    uint64_t reference, bs_decode_fn fn, void *ctx);
+struct bs_slots {
+	uint32_t pid, tid;
+	uint64_t base_ns; /* CLOCK_MONOTONIC */
+	const struct bscope_slot *v;
+	size_t n;
+};
+
+/*
+ * Slots of a thread's buffer, in order, each committed, become such slots in out, which has room
+ * for n.  Those that were left empty, and those of further operands without their event before
+ * them, are passed over; events that do not fit their site are counted in bad.
+ * reference: a stamp not before theirs.  Returns the number of events.
+ */
+size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
+			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
+			 uint64_t reference, struct bscope_slot *out, struct bs_slots *prepared);
+
+/* The events of prepared slots, into out, which has room for slots->n.  Returns how many. */
+size_t bs_decode_slots(const struct bs_decoder *d, const struct bs_slots *slots,
+		       struct bs_event *out);
 
 #endif

@@ -7,10 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#define SYNC_NS	  20000000ull
-#define FIRST_NS  3000000ull
-#define TRIES	  8
-#define TOLERANCE (1ull << 29)
+#define SYNC_NS	 20000000ull
+#define FIRST_NS 3000000ull
+#define TRIES	 8
 
 /*
  * The counter before and after the clock: the pair is as uncertain as the time between, so the best
@@ -63,26 +62,29 @@ void bs_tsc_sync(struct bs_tsc *t)
 		bs_tsc_add(t, pair.tsc, pair.ns);
 }
 
-uint64_t bs_tsc_ns(const struct bs_tsc *t, uint64_t tsc)
+struct bs_tsc_piece bs_tsc_piece(const struct bs_tsc *t, uint64_t tsc)
 {
 	size_t i = t->n - 1;
 	const struct bs_tsc_pair *a;
-	int64_t ns;
 
 	/* Nearly always the latest or the one before. */
 	while (i > 1 && tsc < t->pairs[i - 1].tsc)
 		i--;
 	a = &t->pairs[i - 1];
-	/* Exact to a fraction of a ns: the product stays far below 2^53. */
-	ns = (int64_t)a->ns + (int64_t)((double)(int64_t)(tsc - a->tsc) * t->pairs[i].rate);
-	return ns < 0 ? 0 : (uint64_t)ns;
+	return (struct bs_tsc_piece){
+		.from = i == 1 ? 0 : a->tsc,
+		.to = i == t->n - 1 ? UINT64_MAX : t->pairs[i].tsc,
+		.tsc = a->tsc,
+		.ns = a->ns,
+		.rate = t->pairs[i].rate,
+	};
 }
 
-uint64_t bs_tsc_widen(uint64_t low, unsigned bits, uint64_t reference)
+uint64_t bs_tsc_ns(const struct bs_tsc *t, uint64_t tsc)
 {
-	uint64_t limit = reference + TOLERANCE;
+	struct bs_tsc_piece piece = {0};
 
-	return limit - ((limit - low) & ((1ull << bits) - 1));
+	return bs_tsc_piece_ns(&piece, t, tsc);
 }
 
 static bool file_has(const char *path, const char *line, const char *word)

@@ -52,10 +52,38 @@ void bs_tsc_add(struct bs_tsc *t, uint64_t tsc, uint64_t ns);
 /* CLOCK_MONOTONIC of a full stamp, extrapolated beyond the pairs.  At least two pairs. */
 uint64_t bs_tsc_ns(const struct bs_tsc *t, uint64_t tsc);
 
+/* The time between two pairs, for those who convert many stamps: good for stamps from..to-1. */
+struct bs_tsc_piece {
+	uint64_t from, to;
+	uint64_t tsc, ns;
+	double rate;
+};
+struct bs_tsc_piece bs_tsc_piece(const struct bs_tsc *t, uint64_t tsc);
+
+/* As bs_tsc_ns.  *p: {0} at first; whatever it was made for last. */
+static inline uint64_t bs_tsc_piece_ns(struct bs_tsc_piece *p, const struct bs_tsc *t, uint64_t tsc)
+{
+	int64_t ns;
+
+	if (tsc < p->from || tsc >= p->to)
+		*p = bs_tsc_piece(t, tsc);
+	/* Exact to a fraction of a ns: the product stays far below 2^53. */
+	ns = (int64_t)p->ns + (int64_t)((double)(int64_t)(tsc - p->tsc) * p->rate);
+	return ns < 0 ? 0 : (uint64_t)ns;
+}
+
+/* Counters of CPUs may differ: a stamp is at most a quarter of a second later than `reference`. */
+#define BS_TSC_TOLERANCE (1ull << 29)
+
 /*
  * The full stamp of one of which the low `bits` are known, and that it is not later than about
- * `reference` (a quarter of a second more is allowed, for counters that differ between CPUs).
+ * `reference`.
  */
-uint64_t bs_tsc_widen(uint64_t low, unsigned bits, uint64_t reference);
+static inline uint64_t bs_tsc_widen(uint64_t low, unsigned bits, uint64_t reference)
+{
+	uint64_t limit = reference + BS_TSC_TOLERANCE;
+
+	return limit - ((limit - low) & ((1ull << bits) - 1));
+}
 
 #endif

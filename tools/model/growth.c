@@ -134,14 +134,13 @@ static int series_advance(struct bs_series *s, unsigned shift, uint64_t t)
 	return 0;
 }
 
-int bs_series_add(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns, int64_t bytes,
-		  int64_t count)
+int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, int64_t bytes,
+		   int64_t count)
 {
-	int err = series_advance(s, c->shift, ts_ns > c->start_ns ? ts_ns - c->start_ns : 0);
+	int err = series_advance(s, c->shift, t);
 
 	if (err)
 		return err;
-	/* Unsigned, so that absurd sizes wrap and wrap back instead of being undefined. */
 	s->bytes = (int64_t)((uint64_t)s->bytes + (uint64_t)bytes);
 	s->count += count;
 	return 0;

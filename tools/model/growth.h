@@ -33,8 +33,26 @@ struct bs_series {
  * The value changes at ts_ns (CLOCK_MONOTONIC; a step back counts as no step) by so much.  The
  * clock must have been advanced to ts_ns.  O(1), amortised.  0, or -ENOMEM and no change.
  */
-int bs_series_add(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns, int64_t bytes,
-		  int64_t count);
+int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, int64_t bytes,
+		   int64_t count); /* for the following alone */
+static inline int bs_series_add(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns,
+				int64_t bytes, int64_t count)
+{
+	uint64_t t = ts_ns > c->start_ns ? ts_ns - c->start_ns : 0;
+	double part;
+
+	/* Mostly the interval that is open. */
+	if (s->shift != c->shift || t < s->last_ns || (t ^ s->last_ns) >> c->shift)
+		return bs_series_step(s, c, t, bytes, count);
+	part = (double)(int64_t)(t - s->last_ns);
+	s->acc_bytes += (double)s->bytes * part;
+	s->acc_count += (double)s->count * part;
+	s->last_ns = t;
+	/* Unsigned, so that absurd sizes wrap and wrap back instead of being undefined. */
+	s->bytes = (int64_t)((uint64_t)s->bytes + (uint64_t)bytes);
+	s->count += count;
+	return 0;
+}
 void bs_series_fini(struct bs_series *s);
 
 /*

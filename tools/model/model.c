@@ -17,6 +17,9 @@
 #include "bscope/abi.h"
 #include "model/state.h"
 
+/* So many events ahead memory is fetched: about as many misses as a core has under way. */
+#define AHEAD 8
+
 _Static_assert(BSCOPE_KIND_END <= 16, "struct bs_model_totals.marks");
 
 struct bs_model *bs_model_new(const struct bs_model_opts *opts)
@@ -101,10 +104,11 @@ static uint64_t clamp_bytes(uint64_t bytes)
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
  */
-static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			      uint64_t hash)
 {
 	bool found;
-	struct bs_obj *obj = bs_objects_put(&p->objects, ev->klass_id, ev->id, &found);
+	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
 	if (!obj || !found)
 		return obj;
@@ -115,15 +119,15 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 	return obj;
 }
 
-static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
-	struct bs_obj *obj;
+	struct bs_obj *obj, gone;
 	int err;
 
 	if (origin == UINT32_MAX)
 		return -ENOMEM;
-	obj = take_id(m, p, ev);
+	obj = take_id(m, p, ev, hash);
 	if (!obj)
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
@@ -132,7 +136,7 @@ static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	obj->origin = origin;
 	err = live_change(m, obj, 1, ev->ts_ns);
 	if (err) {
-		bs_objects_remove(&p->objects, obj);
+		bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &gone);
 		return err;
 	}
 	m->origins.v[origin].created++;
@@ -192,16 +196,13 @@ static int object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts
 	return lifetime_add(m, obj, ts_ns);
 }
 
-static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
-	struct bs_obj *obj = bs_objects_find(&p->objects, ev->klass_id, ev->id), copy;
+	struct bs_obj obj;
 	uint32_t i;
 
-	if (obj) {
-		copy = *obj;
-		bs_objects_remove(&p->objects, obj);
-		return object_gone(m, &copy, ev->ts_ns);
-	}
+	if (bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &obj))
+		return object_gone(m, &obj, ev->ts_ns);
 	/* Dropped instead of the end of its resize: the program gave up in between. */
 	i = pending_find(p, ev, true);
 	if (i != UINT32_MAX) {
@@ -232,9 +233,8 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
  * The object leaves the table: from here on the allocator may give its old id to another thread,
  * whose new is then no contradiction.  It stays alive meanwhile.
  */
-static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
-	struct bs_obj *obj;
 	struct bs_pending *e;
 	int err = 0;
 
@@ -252,12 +252,8 @@ static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_e
 	e = &p->pending[p->npending++];
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
-	obj = bs_objects_find(&p->objects, ev->klass_id, ev->id);
-	if (obj) {
-		e->known = true;
-		e->obj = *obj;
-		bs_objects_remove(&p->objects, obj);
-	} else {
+	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
+	if (!e->known) {
 		e->obj.id = ev->id;
 		e->obj.klass = ev->klass_id;
 		mark_unknown(m, ev->klass_id);
@@ -269,7 +265,7 @@ static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_e
  * An object that existed before anybody looked is known from now on.  Its bytes are alive, but
  * they did not grow here: they stay out of the series, and what it changes by later goes in.
  */
-static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
 	struct bs_origin *g;
@@ -277,7 +273,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 
 	if (origin == UINT32_MAX)
 		return -ENOMEM;
-	obj = take_id(m, p, ev);
+	obj = take_id(m, p, ev, hash);
 	if (!obj)
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
@@ -293,7 +289,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 	return 0;
 }
 
-static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t i = pending_find(p, ev, false);
 	struct bs_pending e;
@@ -304,20 +300,22 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	if (i == UINT32_MAX) {
 		/* Its begin was before the attach. */
 		mark_unknown(m, ev->klass_id);
-		return adopt(m, p, ev);
+		return adopt(m, p, ev, hash);
 	}
 	e = p->pending[i];
 	pending_remove(p, i);
 	if (!e.known)
-		return adopt(m, p, ev);
+		return adopt(m, p, ev, hash);
 
-	obj = take_id(m, p, ev);
+	obj = take_id(m, p, ev, hash);
 	if (!obj) {
 		live_change(m, &e.obj, -1, ev->ts_ns);
 		return -ENOMEM;
 	}
-	*obj = e.obj;
-	obj->id = ev->id;
+	obj->birth_ns = e.obj.birth_ns;
+	obj->bytes = e.obj.bytes;
+	obj->flags = e.obj.flags;
+	obj->origin = e.obj.origin;
 	if (!(ev->has & BS_EVENT_HAS_BYTES))
 		return 0;
 	bytes = clamp_bytes(ev->arg);
@@ -331,7 +329,7 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	return 0;
 }
 
-static int mark(struct bs_model *m, const struct bs_event *ev)
+static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_proc *p;
 	int err;
@@ -339,12 +337,14 @@ static int mark(struct bs_model *m, const struct bs_event *ev)
 	if (ev->kind < BSCOPE_KIND_NEW || ev->kind >= BSCOPE_KIND_END || !ev->klass_id ||
 	    ev->klass_id > BS_MODEL_MAX_DENSE || !ev->place || ev->place > BS_MODEL_MAX_DENSE)
 		return -EINVAL;
-	err = dense_reserve((void **)&m->hits, &m->nhits, ev->place, sizeof(*m->hits));
-	if (!err)
-		err = dense_reserve((void **)&m->classes, &m->nclasses, ev->klass_id,
-				    sizeof(*m->classes));
-	if (err)
-		return err;
+	if (ev->place >= m->nhits || ev->klass_id >= m->nclasses) {
+		err = dense_reserve((void **)&m->hits, &m->nhits, ev->place, sizeof(*m->hits));
+		if (!err)
+			err = dense_reserve((void **)&m->classes, &m->nclasses, ev->klass_id,
+					    sizeof(*m->classes));
+		if (err)
+			return err;
+	}
 	p = bs_proc_get(m, ev->pid);
 	if (!p)
 		return -ENOMEM;
@@ -353,25 +353,26 @@ static int mark(struct bs_model *m, const struct bs_event *ev)
 	m->totals.marks[ev->kind]++;
 	switch (ev->kind) {
 	case BSCOPE_KIND_NEW:
-		return object_new(m, p, ev);
+		return object_new(m, p, ev, hash);
 	case BSCOPE_KIND_DROP:
-		return object_drop(m, p, ev);
+		return object_drop(m, p, ev, hash);
 	case BSCOPE_KIND_RESIZE_BEGIN:
-		return resize_begin(m, p, ev);
+		return resize_begin(m, p, ev, hash);
 	case BSCOPE_KIND_RESIZE_END:
-		return resize_end(m, p, ev);
+		return resize_end(m, p, ev, hash);
 	case BSCOPE_KIND_REGION_ENTER:
 	case BSCOPE_KIND_REGION_EXIT:
 		/* A region need not be an object: entering it is its beginning. */
 		return 0;
 	default:
-		if (!bs_objects_find(&p->objects, ev->klass_id, ev->id))
+		if (!bs_objects_find(&p->objects, hash, ev->klass_id, ev->id))
 			mark_unknown(m, ev->klass_id);
 		return 0;
 	}
 }
 
-int bs_model_event(struct bs_model *m, const struct bs_event *ev)
+/* hash: of the object, if it is a mark. */
+static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_proc *p;
 	int err;
@@ -379,7 +380,7 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev)
 	bs_clock_advance(&m->clock, ev->ts_ns);
 	switch (ev->type) {
 	case BS_EVENT_MARK:
-		return mark(m, ev);
+		return mark(m, ev, hash);
 	case BS_EVENT_FORK:
 		/*
 		 * The child starts empty: what it inherits was seen to be made by its parent.  A
@@ -402,6 +403,60 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev)
 	default:
 		return -EINVAL;
 	}
+}
+
+static uint64_t hash_of(const struct bs_model *m, const struct bs_event *ev)
+{
+	return bs_objects_hash(m->seed, ev->klass_id, ev->id);
+}
+
+int bs_model_event(struct bs_model *m, const struct bs_event *ev)
+{
+	return event(m, ev, hash_of(m, ev));
+}
+
+/* Of so many events at once the hashes are kept. */
+#define BATCH 64u
+
+/* What event i will look at. */
+static const struct bs_objects *objects_of(struct bs_model *m, const struct bs_event *v, size_t n,
+					   size_t i)
+{
+	const struct bs_proc *p = i < n && v[i].type == BS_EVENT_MARK ? bs_proc_find(m, v[i].pid)
+								      : NULL;
+
+	return p ? &p->objects : NULL;
+}
+
+static int batch(struct bs_model *m, const struct bs_event *v, size_t n)
+{
+	const struct bs_objects *o;
+	uint64_t hash[BATCH];
+	int err = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		hash[i] = hash_of(m, &v[i]);
+		if ((o = objects_of(m, v, n, i)))
+			bs_objects_fetch_tags(o, hash[i]);
+	}
+	for (size_t i = 0; i < n && i < AHEAD; i++)
+		if ((o = objects_of(m, v, n, i)))
+			bs_objects_fetch(o, hash[i]);
+	for (size_t i = 0; i < n && !err; i++) {
+		if ((o = objects_of(m, v, n, i + AHEAD)))
+			bs_objects_fetch(o, hash[i + AHEAD]);
+		err = event(m, &v[i], hash[i]);
+	}
+	return err;
+}
+
+int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i += BATCH)
+		err = batch(m, v + i, n - i < BATCH ? n - i : BATCH);
+	return err;
 }
 
 int bs_model_tick(struct bs_model *m, uint64_t now_ns)

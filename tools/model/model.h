@@ -46,6 +46,12 @@ void bs_model_free(struct bs_model *m);
 int bs_model_event(struct bs_model *m, const struct bs_event *ev);
 
 /*
+ * Events one after the other, the same and faster: what memory they need is fetched ahead.  The
+ * first that fails ends it.
+ */
+int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n);
+
+/*
  * Time has come to now_ns: all events up to it were given.  Drives the growth series when
  * nothing happens; call about ten times a second and at the end.
  */

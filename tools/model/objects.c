@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * objects.c - open addressing with linear probing, objects in the slots themselves.
+ * objects.c - open addressing by groups of 16 slots, objects in the slots themselves.
  *
- * One look-up is one cache miss: no index in front, no pointer behind.  Removal shifts the
- * followers back, so there are no tombstones and a table that has turned over a billion objects
- * is as good as a new one.
+ * Each slot has a tag of one byte: free, left, or 7 bits of its object's hash.  The tags of a group
+ * are compared at once, so that a look-up that finds touches one line of tags and one object, and
+ * guesses nothing.  An object that does not fit into its group goes into the next one that has
+ * room; a look-up goes on until a group has a free slot.  A slot that is emptied becomes free if
+ * its group has a free one already (nobody has gone on from here), else it is left: used for the
+ * next object that comes by, but no end of a look-up.
  *
- * Memory: slots grow by a quarter when three quarters are used, so a growing table is never
- * less than 60 % full and an object takes at most 32 / 0.6 = 54 bytes; a table that empties
- * shrinks below a fifth.  Capacities are therefore no powers of two; a hash is mapped to a slot by
+ * Memory: slots grow by a quarter when seven eighths are taken, so a growing table is never less
+ * than 70 % full and an object takes at most 33 / 0.7 = 47 bytes; a table that empties shrinks
+ * below a fifth.  Capacities are therefore no powers of two; a hash is mapped to a group by
  * multiplication.
  *
  * Stalls: a table past SPLIT_AT objects is cut into 256 shards by the top bits of the hash, which
@@ -21,11 +24,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #define SHARDS	  256u
 #define SPLIT_AT  4096u
-#define MIN_SLOTS 8u
-#define MAX_SLOTS (UINT32_MAX / 2)
+#define GROUP	  16u
+#define MAX_SLOTS (UINT32_MAX / 2 / GROUP * GROUP)
+
+/* Tags with the top bit clear are of objects. */
+#define TAG_FREE 0x80u
+#define TAG_LEFT 0xfeu
 
 static uint64_t fold(uint64_t a, uint64_t b)
 {
@@ -34,22 +44,68 @@ static uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)p ^ (uint64_t)(p >> 64);
 }
 
-static uint64_t hash_of(const struct bs_objects *t, uint32_t klass, uint64_t id)
+uint64_t bs_objects_hash(const uint64_t seed[2], uint32_t klass, uint64_t id)
 {
-	uint64_t h = fold(id ^ t->seed[0], t->seed[1] + klass * 0x9e3779b97f4a7c15ull);
+	uint64_t h = fold(id ^ seed[0], seed[1] + klass * 0x9e3779b97f4a7c15ull);
 
-	return fold(h ^ t->seed[1], 0xd6e8feb86659fd93ull);
+	return fold(h ^ seed[1], 0xd6e8feb86659fd93ull);
 }
 
+/* The top byte chooses the shard, the next seven bits are the tag, the low 32 choose the group. */
 static struct bs_shard *shard_of(const struct bs_objects *t, uint64_t hash)
 {
 	return &t->shards[(hash >> 56) & (t->nshards - 1)];
 }
 
-/* The top byte chooses the shard; the 32 bits used here are others. */
+static uint8_t tag_of(uint64_t hash)
+{
+	return hash >> 49 & 0x7f;
+}
+
+/* The first slot of the group. */
 static uint32_t home_of(uint64_t hash, uint32_t cap)
 {
-	return (uint32_t)(((hash & UINT32_MAX) * cap) >> 32);
+	return (uint32_t)(((hash & UINT32_MAX) * (cap / GROUP)) >> 32) * GROUP;
+}
+
+static uint32_t group_next(const struct bs_shard *s, uint32_t group)
+{
+	return group + GROUP == s->cap ? 0 : group + GROUP;
+}
+
+static uint8_t *tags_of(const struct bs_shard *s)
+{
+	return (uint8_t *)(s->slots + s->cap);
+}
+
+/* Which tags of a group are that one: a bit for each. */
+static unsigned match(const uint8_t *group, uint8_t tag)
+{
+#if defined(__SSE2__)
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)group);
+
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8((char)tag)));
+#else
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < GROUP; i++)
+		bits |= (unsigned)(group[i] == tag) << i;
+	return bits;
+#endif
+}
+
+/* Which slots of a group hold no object. */
+static unsigned vacant(const uint8_t *group)
+{
+#if defined(__SSE2__)
+	return (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)group));
+#else
+	unsigned bits = 0;
+
+	for (unsigned i = 0; i < GROUP; i++)
+		bits |= (unsigned)(group[i] >> 7) << i;
+	return bits;
+#endif
 }
 
 void bs_objects_init(struct bs_objects *t, const uint64_t seed[2])
@@ -69,33 +125,74 @@ void bs_objects_clear(struct bs_objects *t)
 	t->live = 0;
 }
 
-/* The slot of (klass, id), or the empty one where it would go.  There is always an empty one. */
-static struct bs_obj *probe(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t id)
+/* The slot of (klass, id), UINT32_MAX if it is not there.  There is always a free one. */
+static uint32_t slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t id)
 {
-	uint32_t i = home_of(hash, s->cap);
+	const uint8_t *tags = tags_of(s);
+	uint32_t group = home_of(hash, s->cap);
 
-	for (;;) {
-		struct bs_obj *o = &s->slots[i];
+	for (;; group = group_next(s, group)) {
+		for (unsigned m = match(&tags[group], tag_of(hash)); m; m &= m - 1) {
+			uint32_t i = group + (uint32_t)__builtin_ctz(m);
 
-		if (!o->klass || (o->id == id && o->klass == klass))
-			return o;
-		if (++i == s->cap)
-			i = 0;
+			if (s->slots[i].id == id && s->slots[i].klass == klass)
+				return i;
+		}
+		if (match(&tags[group], TAG_FREE))
+			return UINT32_MAX;
 	}
+}
+
+/* A slot for an object that is not there. */
+static struct bs_obj *slot_add(struct bs_shard *s, uint64_t hash)
+{
+	uint8_t *tags = tags_of(s);
+	uint32_t group = home_of(hash, s->cap), i;
+	unsigned m;
+
+	while (!(m = vacant(&tags[group])))
+		group = group_next(s, group);
+	i = group + (uint32_t)__builtin_ctz(m);
+	s->taken += tags[i] == TAG_FREE;
+	s->used++;
+	tags[i] = tag_of(hash);
+	return &s->slots[i];
+}
+
+static void slot_leave(struct bs_shard *s, uint32_t i)
+{
+	uint8_t *tags = tags_of(s);
+	bool last = match(&tags[i / GROUP * GROUP], TAG_FREE);
+
+	tags[i] = last ? TAG_FREE : TAG_LEFT;
+	s->taken -= last;
+	s->used--;
+}
+
+static int shard_init(struct bs_shard *s, uint32_t cap)
+{
+	if (cap > MAX_SLOTS)
+		return -1;
+	cap = (cap + GROUP - 1) / GROUP * GROUP;
+	*s = (struct bs_shard){.cap = cap};
+	s->slots = malloc(cap * (sizeof(*s->slots) + 1));
+	if (!s->slots)
+		return -1;
+	memset(tags_of(s), TAG_FREE, cap);
+	return 0;
 }
 
 static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t cap)
 {
-	struct bs_shard next = {.cap = cap, .used = s->used};
+	struct bs_shard next;
 
-	next.slots = calloc(cap, sizeof(*next.slots));
-	if (!next.slots)
+	if (shard_init(&next, cap))
 		return -1;
 	for (uint32_t i = 0; i < s->cap; i++) {
 		const struct bs_obj *o = &s->slots[i];
 
-		if (o->klass)
-			*probe(&next, hash_of(t, o->klass, o->id), o->klass, o->id) = *o;
+		if (tags_of(s)[i] < TAG_FREE)
+			*slot_add(&next, bs_objects_hash(t->seed, o->klass, o->id)) = *o;
 	}
 	free(s->slots);
 	*s = next;
@@ -104,21 +201,22 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 
 static bool shard_full(const struct bs_shard *s)
 {
-	return (uint64_t)(s->used + 1) * 4 > (uint64_t)s->cap * 3;
+	return (uint64_t)(s->taken + 1) * 8 > (uint64_t)s->cap * 7;
 }
 
+/* Or, if what fills it is slots that were left, as large as it is. */
 static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 {
-	uint32_t cap = s->cap < MIN_SLOTS ? MIN_SLOTS : s->cap + s->cap / 4;
+	uint32_t cap = s->cap - s->cap / 4 > s->used ? s->cap : s->cap + s->cap / 4;
 
-	return cap > MAX_SLOTS ? -1 : shard_resize(t, s, cap);
+	return shard_resize(t, s, cap + !cap);
 }
 
 /* One shard becomes SHARDS; all or nothing. */
 static int table_split(struct bs_objects *t)
 {
+	uint32_t cap = t->shards[0].used / SHARDS * 3 / 2 + GROUP;
 	struct bs_objects next = *t;
-	uint32_t cap = t->shards[0].used / SHARDS * 3 / 2 + MIN_SLOTS;
 	uint64_t pos = 0;
 	struct bs_obj *o;
 
@@ -126,20 +224,16 @@ static int table_split(struct bs_objects *t)
 	next.shards = calloc(SHARDS, sizeof(*next.shards));
 	if (!next.shards)
 		return -1;
-	for (uint32_t i = 0; i < SHARDS; i++) {
-		next.shards[i].slots = calloc(cap, sizeof(struct bs_obj));
-		if (!next.shards[i].slots)
+	for (uint32_t i = 0; i < SHARDS; i++)
+		if (shard_init(&next.shards[i], cap))
 			goto fail;
-		next.shards[i].cap = cap;
-	}
 	while ((o = bs_objects_next(t, &pos))) {
-		uint64_t hash = hash_of(t, o->klass, o->id);
+		uint64_t hash = bs_objects_hash(t->seed, o->klass, o->id);
 		struct bs_shard *s = shard_of(&next, hash);
 
 		if (shard_full(s) && shard_grow(&next, s))
 			goto fail;
-		*probe(s, hash, o->klass, o->id) = *o;
-		s->used++;
+		*slot_add(s, hash) = *o;
 	}
 	free(t->shards[0].slots);
 	free(t->shards);
@@ -150,25 +244,25 @@ fail:
 	return -1;
 }
 
-struct bs_obj *bs_objects_find(const struct bs_objects *t, uint32_t klass, uint64_t id)
+struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash, uint32_t klass,
+			       uint64_t id)
 {
-	struct bs_obj *o;
-	uint64_t hash;
+	const struct bs_shard *s;
+	uint32_t i;
 
 	if (!t->live)
 		return NULL;
-	hash = hash_of(t, klass, id);
-	if (!shard_of(t, hash)->cap)
-		return NULL;
-	o = probe(shard_of(t, hash), hash, klass, id);
-	return o->klass ? o : NULL;
+	s = shard_of(t, hash);
+	i = s->used ? slot_find(s, hash, klass, id) : UINT32_MAX;
+	return i == UINT32_MAX ? NULL : &s->slots[i];
 }
 
-struct bs_obj *bs_objects_put(struct bs_objects *t, uint32_t klass, uint64_t id, bool *found)
+struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
+			      bool *found)
 {
-	uint64_t hash = hash_of(t, klass, id);
 	struct bs_shard *s;
 	struct bs_obj *o;
+	uint32_t i;
 
 	if (!t->shards) {
 		t->shards = calloc(1, sizeof(*t->shards));
@@ -177,13 +271,10 @@ struct bs_obj *bs_objects_put(struct bs_objects *t, uint32_t klass, uint64_t id,
 		t->nshards = 1;
 	}
 	s = shard_of(t, hash);
-	if (s->cap) {
-		o = probe(s, hash, klass, id);
-		*found = o->klass != 0;
-		if (*found)
-			return o;
-	}
-	*found = false;
+	i = s->used ? slot_find(s, hash, klass, id) : UINT32_MAX;
+	*found = i != UINT32_MAX;
+	if (*found)
+		return &s->slots[i];
 	if (shard_full(s)) {
 		/* A split that fails leaves a table that works: it is tried again at next growth.
 		 */
@@ -192,47 +283,61 @@ struct bs_obj *bs_objects_put(struct bs_objects *t, uint32_t klass, uint64_t id,
 		if (shard_full(s) && shard_grow(t, s))
 			return NULL;
 	}
-	o = probe(s, hash, klass, id);
-	memset(o, 0, sizeof(*o));
-	o->id = id;
-	o->klass = klass;
-	s->used++;
+	o = slot_add(s, hash);
+	*o = (struct bs_obj){.id = id, .klass = klass};
 	t->live++;
 	return o;
 }
 
-void bs_objects_remove(struct bs_objects *t, struct bs_obj *obj)
+bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
+		     struct bs_obj *out)
 {
-	struct bs_shard *s = shard_of(t, hash_of(t, obj->klass, obj->id));
-	uint32_t hole = (uint32_t)(obj - s->slots), i = hole;
+	struct bs_shard *s;
+	uint32_t i;
 
-	/*
-	 * An object further on moves into the hole unless its home lies behind the hole: then a
-	 * look-up, which starts at home, would no longer reach it.
-	 */
-	for (;;) {
-		uint32_t home, from_home, from_hole;
-
-		if (++i == s->cap)
-			i = 0;
-		obj = &s->slots[i];
-		if (!obj->klass)
-			break;
-		home = home_of(hash_of(t, obj->klass, obj->id), s->cap);
-		from_home = i >= home ? i - home : i + s->cap - home;
-		from_hole = i >= hole ? i - hole : i + s->cap - hole;
-		if (from_home < from_hole)
-			continue;
-		s->slots[hole] = *obj;
-		hole = i;
-	}
-	s->slots[hole].klass = 0;
-	s->used--;
+	if (!t->live)
+		return false;
+	s = shard_of(t, hash);
+	i = s->used ? slot_find(s, hash, klass, id) : UINT32_MAX;
+	if (i == UINT32_MAX)
+		return false;
+	*out = s->slots[i];
+	slot_leave(s, i);
 	t->live--;
-
 	/* Best effort: a table that stays too big is still right. */
-	if (s->cap > 8 * MIN_SLOTS && s->used < s->cap / 5)
-		shard_resize(t, s, s->used * 5 / 3 + MIN_SLOTS);
+	if (s->cap > 4 * GROUP && s->used < s->cap / 5)
+		shard_resize(t, s, s->used * 4 / 3 + GROUP);
+	return true;
+}
+
+void bs_objects_fetch_tags(const struct bs_objects *t, uint64_t hash)
+{
+	const struct bs_shard *s;
+
+	if (!t->nshards)
+		return;
+	s = shard_of(t, hash);
+	__builtin_prefetch(&tags_of(s)[home_of(hash, s->cap)]);
+}
+
+void bs_objects_fetch(const struct bs_objects *t, uint64_t hash)
+{
+	const struct bs_shard *s;
+	const uint8_t *group;
+	uint32_t home;
+	unsigned m;
+
+	if (!t->live || !shard_of(t, hash)->used)
+		return;
+	s = shard_of(t, hash);
+	home = home_of(hash, s->cap);
+	group = &tags_of(s)[home];
+	/* The object itself, or where it would go. */
+	m = match(group, tag_of(hash));
+	if (!m)
+		m = vacant(group);
+	if (m)
+		__builtin_prefetch(&s->slots[home + (uint32_t)__builtin_ctz(m)], 1);
 }
 
 struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos)
@@ -243,7 +348,7 @@ struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos)
 		const struct bs_shard *s = &t->shards[shard];
 
 		for (; slot < s->cap; slot++) {
-			if (!s->slots[slot].klass)
+			if (tags_of(s)[slot] >= TAG_FREE)
 				continue;
 			*pos = (uint64_t)shard << 32 | (slot + 1);
 			return &s->slots[slot];
@@ -258,6 +363,6 @@ size_t bs_objects_memory(const struct bs_objects *t)
 	size_t sum = t->nshards * sizeof(struct bs_shard);
 
 	for (uint32_t i = 0; i < t->nshards; i++)
-		sum += t->shards[i].cap * sizeof(struct bs_obj);
+		sum += t->shards[i].cap * (sizeof(struct bs_obj) + 1);
 	return sum;
 }

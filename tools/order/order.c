@@ -4,12 +4,13 @@
  *
  * Each thread has a queue in the order of pushing, whose times never step back: an event whose
  * stamp is older than its predecessor's sorts as if it had the predecessor's.  So the head of a
- * queue is its oldest, and handing out is a merge of queue heads through a small heap.  That
- * costs log(threads with something held) per event whatever order the threads arrive in: single
- * records of a shared ring, or a thousand of one thread at a time.
+ * queue is its oldest, and handing out is a merge of queue heads through a small heap.  Only when
+ * another thread comes first has the heap anything to do: until then the thread at its top hands
+ * out one event after the other, as a piece.
  *
- * Ties are broken by the order of pushing.  The whole is therefore a stable sort by
- * (time never stepping back within its thread).
+ * A queue is a list of cells, each of which holds events, or slots with their time in nanoseconds
+ * since the cell's base.  Cells are half a kilobyte, so that a thread with a single event costs
+ * little and one with thousands walks through memory.
  */
 #include "order/order.h"
 
@@ -17,40 +18,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bscope/buffer.h"
+
 #define NONE	   UINT32_MAX
-#define SLAB_SHIFT 10
+#define SLAB_SHIFT 7 /* cells of a slab: 64 kB */
 #define SLAB_SIZE  (1u << SLAB_SHIFT)
 
-/* One held event: a cache line. */
-struct held {
-	struct bs_event ev;
-	uint64_t time; /* ev.ts_ns, or its predecessor's */
-	uint32_t seq;  /* order of pushing; wraps, compared by difference */
-	uint32_t next; /* in the thread's queue, or in the free list */
+#define CELL_BYTES  512u
+#define CELL_HEAD   16u
+#define CELL_SLOTS  ((CELL_BYTES - CELL_HEAD) / sizeof(struct bscope_slot))
+#define CELL_EVENTS ((CELL_BYTES - CELL_HEAD) / sizeof(struct bs_event))
+
+struct cell {
+	uint64_t base_ns; /* of slots */
+	uint32_t next;	  /* in the thread's queue, or in the free list */
+	uint8_t begin, n; /* items begin..n-1 are held */
+	bool slots;	  /* or events */
+	union {
+		struct bs_event events[CELL_EVENTS];
+		struct bscope_slot slots[CELL_SLOTS];
+	} v;
 };
-_Static_assert(sizeof(struct held) == 64, "one cache line");
+_Static_assert(sizeof(struct cell) == CELL_BYTES, "half a kilobyte");
+_Static_assert(CELL_SLOTS <= BS_ORDER_PIECE && CELL_EVENTS <= BS_ORDER_PIECE, "as promised");
 
 struct thread {
 	uint64_t key;  /* pid << 32 | tid */
-	uint64_t last; /* time of the event pushed last */
+	uint64_t time; /* of the event at the head, or of the last one that was there */
 	uint32_t head, tail;
 };
 
-/* The key is repeated here so that the heap does not touch the queues while it sifts. */
+/* The time is repeated here so that the heap does not touch the queues while it sifts. */
 struct node {
 	uint64_t time;
-	uint32_t seq;
 	uint32_t thread;
 };
 
 struct bs_order {
 	size_t max_held;
-	size_t held;
+	size_t held; /* events */
 	uint64_t late;
 	uint64_t gone; /* greatest time let go so far */
-	uint32_t seq;
 
-	struct held **slabs;
+	struct cell **slabs;
 	uint32_t nslabs, slabs_cap;
 	uint32_t free;
 
@@ -64,7 +74,7 @@ struct bs_order {
 	uint32_t nheap;
 };
 
-static struct held *held_at(const struct bs_order *o, uint32_t i)
+static struct cell *cell_at(const struct bs_order *o, uint32_t i)
 {
 	return &o->slabs[i >> SLAB_SHIFT][i & (SLAB_SIZE - 1)];
 }
@@ -75,7 +85,7 @@ struct bs_order *bs_order_new(size_t max_held)
 
 	if (!o)
 		return NULL;
-	/* Indexes and sequence differences are 32 bits wide. */
+	/* Cells have numbers of 32 bits. */
 	o->max_held = max_held < INT32_MAX / 2 ? max_held : INT32_MAX / 2;
 	o->free = NONE;
 	o->recent = NONE;
@@ -97,20 +107,20 @@ void bs_order_free(struct bs_order *o)
 
 static int slab_add(struct bs_order *o)
 {
-	struct held *slab;
+	struct cell *slab;
 
 	if (o->nslabs >= (INT32_MAX >> SLAB_SHIFT))
 		return -ENOMEM;
 	if (o->nslabs == o->slabs_cap) {
 		uint32_t cap = o->slabs_cap ? o->slabs_cap * 2 : 16;
-		struct held **slabs = realloc(o->slabs, cap * sizeof(*slabs));
+		struct cell **slabs = realloc(o->slabs, cap * sizeof(*slabs));
 
 		if (!slabs)
 			return -ENOMEM;
 		o->slabs = slabs;
 		o->slabs_cap = cap;
 	}
-	slab = malloc(SLAB_SIZE * sizeof(*slab));
+	slab = aligned_alloc(64, SLAB_SIZE * sizeof(*slab));
 	if (!slab)
 		return -ENOMEM;
 	o->slabs[o->nslabs] = slab;
@@ -122,6 +132,8 @@ static int slab_add(struct bs_order *o)
 	o->nslabs++;
 	return 0;
 }
+
+/* --- threads ---------------------------------------------------------------------------------- */
 
 static uint32_t key_hash(uint64_t key)
 {
@@ -152,7 +164,7 @@ static int threads_reserve(struct bs_order *o)
 	for (uint32_t i = 0; i < o->nthreads; i++) {
 		struct thread *t = &o->threads[i];
 
-		if (t->head != NONE || t->last >= o->gone)
+		if (t->head != NONE || t->time >= o->gone)
 			o->threads[kept++] = *t;
 	}
 	o->nthreads = kept;
@@ -212,48 +224,104 @@ static struct thread *thread_get(struct bs_order *o, uint64_t key)
 	return t;
 }
 
-int bs_order_push(struct bs_order *o, const struct bs_event *ev)
+/* --- pushing ---------------------------------------------------------------------------------- */
+
+static uint64_t item_ns(const struct cell *c, unsigned i)
 {
-	struct thread *t;
-	struct held *h;
-	uint32_t at;
+	return c->slots ? c->base_ns + (c->v.slots[i].head >> BSCOPE_SLOT_TIME_SHIFT)
+			: c->v.events[i].ts_ns;
+}
 
-	if (o->free == NONE && slab_add(o))
-		return -ENOMEM;
-	t = thread_get(o, (uint64_t)ev->pid << 32 | ev->tid);
-	if (!t)
-		return -ENOMEM;
-
-	/* As if forgotten: how a thread's late events sort must not depend on how many others came.
+/* The thread is about to get an event of that time behind all that it has. */
+static void thread_begin(const struct bs_order *o, struct thread *t, uint64_t ns)
+{
+	if (t->head != NONE)
+		return;
+	/* As if forgotten: how late events of a thread sort must not depend on how many others came.
 	 */
-	if (t->head == NONE && t->last < o->gone)
-		t->last = 0;
+	if (t->time < o->gone || ns > t->time)
+		t->time = ns;
+}
 
-	at = o->free;
-	h = held_at(o, at);
-	o->free = h->next;
+/* A new cell at the end of the thread's queue; NULL when out of memory. */
+static struct cell *cell_add(struct bs_order *o, struct thread *t, bool slots, uint64_t base_ns)
+{
+	uint32_t at = o->free;
+	struct cell *c;
 
-	h->ev = *ev;
-	h->time = ev->ts_ns > t->last ? ev->ts_ns : t->last;
-	h->seq = o->seq++;
-	h->next = NONE;
-	t->last = h->time;
+	if (at == NONE) {
+		if (slab_add(o))
+			return NULL;
+		at = o->free;
+	}
+	c = cell_at(o, at);
+	o->free = c->next;
+	c->base_ns = base_ns;
+	c->next = NONE;
+	c->begin = c->n = 0;
+	c->slots = slots;
 	if (t->head == NONE)
 		t->head = at;
 	else
-		held_at(o, t->tail)->next = at;
+		cell_at(o, t->tail)->next = at;
 	t->tail = at;
+	return c;
+}
+
+int bs_order_push(struct bs_order *o, const struct bs_event *ev)
+{
+	struct thread *t = thread_get(o, (uint64_t)ev->pid << 32 | ev->tid);
+	struct cell *c = NULL;
+
+	if (!t)
+		return -ENOMEM;
+	if (t->head != NONE)
+		c = cell_at(o, t->tail);
+	thread_begin(o, t, ev->ts_ns);
+	if (!c || c->slots || c->n == CELL_EVENTS)
+		c = cell_add(o, t, false, 0);
+	if (!c)
+		return -ENOMEM;
+	c->v.events[c->n++] = *ev;
 	o->held++;
-	if (h->time < o->gone)
-		o->late++;
 	return 0;
 }
 
-static int node_before(const struct node *a, const struct node *b)
+int bs_order_push_slots(struct bs_order *o, const struct bs_slots *slots, size_t events)
 {
-	if (a->time != b->time)
-		return a->time < b->time;
-	return (int32_t)(a->seq - b->seq) < 0;
+	struct thread *t = thread_get(o, (uint64_t)slots->pid << 32 | slots->tid);
+	size_t n;
+
+	if (!t)
+		return -ENOMEM;
+	for (size_t i = 0; i < slots->n; i += n) {
+		struct cell *c = t->head != NONE ? cell_at(o, t->tail) : NULL;
+
+		if (!c || !c->slots || c->base_ns != slots->base_ns || c->n + 2u > CELL_SLOTS) {
+			thread_begin(o, t,
+				     slots->base_ns + (slots->v[i].head >> BSCOPE_SLOT_TIME_SHIFT));
+			c = cell_add(o, t, true, slots->base_ns);
+		}
+		if (!c)
+			return -ENOMEM;
+		n = CELL_SLOTS - (size_t)c->n;
+		if (n > slots->n - i)
+			n = slots->n - i;
+		/* What belongs to one event stays together. */
+		else if (n < slots->n - i && slots->v[i + n].head & BSCOPE_SLOT_EXTRA)
+			n--;
+		memcpy(&c->v.slots[c->n], &slots->v[i], n * sizeof(*slots->v));
+		c->n = (uint8_t)(c->n + n);
+	}
+	o->held += events;
+	return 0;
+}
+
+/* --- handing out ------------------------------------------------------------------------------ */
+
+static bool node_before(const struct node *a, const struct node *b)
+{
+	return a->time != b->time ? a->time < b->time : a->thread < b->thread;
 }
 
 static void heap_sift(struct bs_order *o, uint32_t i)
@@ -275,63 +343,104 @@ static void heap_sift(struct bs_order *o, uint32_t i)
 	o->heap[i] = moving;
 }
 
-/* Most often the next event is of the same thread, and nothing has to move. */
-static inline bool heap_top_is_first(const struct bs_order *o)
-{
-	return (o->nheap < 2 || !node_before(&o->heap[1], &o->heap[0])) &&
-	       (o->nheap < 3 || !node_before(&o->heap[2], &o->heap[0]));
-}
-
 static void heap_build(struct bs_order *o)
 {
 	o->nheap = 0;
-	for (uint32_t i = 0; i < o->nthreads; i++) {
-		const struct thread *t = &o->threads[i];
-		const struct held *h;
-
-		if (t->head == NONE)
-			continue;
-		h = held_at(o, t->head);
-		o->heap[o->nheap++] = (struct node){h->time, h->seq, i};
-	}
+	for (uint32_t i = 0; i < o->nthreads; i++)
+		if (o->threads[i].head != NONE)
+			o->heap[o->nheap++] = (struct node){o->threads[i].time, i};
 	for (uint32_t i = o->nheap / 2; i-- > 0;)
 		heap_sift(o, i);
 }
 
-int bs_order_release(struct bs_order *o, uint64_t watermark_ns, bs_order_fn fn, void *ctx)
+/* Up to which time the thread at the top comes before all others. */
+static uint64_t heap_limit(const struct bs_order *o)
+{
+	const struct node *next;
+
+	if (o->nheap < 2)
+		return UINT64_MAX;
+	next = &o->heap[1];
+	if (o->nheap > 2 && node_before(&o->heap[2], next))
+		next = &o->heap[2];
+	return next->time - (o->heap[0].thread > next->thread);
+}
+
+/*
+ * Takes events up to `limit`, and from `watermark` on only as many as are held too much, from the
+ * cell at the head of a thread's queue.  Leaves the time of the next one, if it has any, in t->time;
+ * returns the number of items (slots or events) taken.
+ */
+static unsigned cell_take(struct bs_order *o, struct thread *t, struct cell *c, uint64_t limit,
+			  uint64_t watermark)
+{
+	unsigned i = c->begin;
+
+	while (t->time <= limit && (t->time <= watermark || o->held > o->max_held)) {
+		o->held--;
+		if (t->time < o->gone)
+			o->late++;
+		else
+			o->gone = t->time;
+		i++;
+		if (c->slots && i < c->n && c->v.slots[i].head & BSCOPE_SLOT_EXTRA)
+			i++;
+		if (i == c->n)
+			break;
+		if (item_ns(c, i) > t->time)
+			t->time = item_ns(c, i);
+	}
+	return i - c->begin;
+}
+
+static int hand_out(const struct thread *t, const struct cell *c, unsigned n,
+		    const struct bs_order_ops *ops)
+{
+	struct bs_slots piece = {
+		.pid = (uint32_t)(t->key >> 32),
+		.tid = (uint32_t)t->key,
+		.base_ns = c->base_ns,
+		.v = &c->v.slots[c->begin],
+		.n = n,
+	};
+
+	return c->slots ? ops->slots(ops->ctx, &piece)
+			: ops->events(ops->ctx, &c->v.events[c->begin], n);
+}
+
+int bs_order_release(struct bs_order *o, uint64_t watermark_ns, const struct bs_order_ops *ops)
 {
 	/* What is older than something that has gone is late already: holding it helps nobody. */
-	uint64_t limit = o->gone > watermark_ns ? o->gone - 1 : watermark_ns;
+	uint64_t watermark = o->gone > watermark_ns ? o->gone - 1 : watermark_ns;
 	int err = 0;
 
 	heap_build(o);
 	while (o->nheap && err >= 0) {
-		struct node *top = &o->heap[0];
-		struct thread *t = &o->threads[top->thread];
+		struct thread *t = &o->threads[o->heap[0].thread];
 		uint32_t at = t->head;
-		struct held *h = held_at(o, at);
-		struct bs_event ev;
+		struct cell *c = cell_at(o, at);
+		unsigned n = cell_take(o, t, c, heap_limit(o), watermark);
 
-		if (h->time > limit && o->held <= o->max_held)
+		if (!n)
 			break;
-		ev = h->ev;
-		if (h->time > o->gone)
-			o->gone = h->time;
-		t->head = h->next;
-		h->next = o->free;
-		o->free = at;
-		o->held--;
+		err = hand_out(t, c, n, ops);
+		c->begin = (uint8_t)(c->begin + n);
+		if (c->begin == c->n) {
+			t->head = c->next;
+			c->next = o->free;
+			o->free = at;
+			if (t->head != NONE) {
+				uint64_t ns = item_ns(cell_at(o, t->head), 0);
 
-		if (t->head != NONE) {
-			h = held_at(o, t->head);
-			top->time = h->time;
-			top->seq = h->seq;
-		} else {
-			*top = o->heap[--o->nheap];
+				if (ns > t->time)
+					t->time = ns;
+			}
 		}
-		if (!heap_top_is_first(o))
-			heap_sift(o, 0);
-		err = fn(ctx, &ev);
+		if (t->head != NONE)
+			o->heap[0].time = t->time;
+		else
+			o->heap[0] = o->heap[--o->nheap];
+		heap_sift(o, 0);
 	}
 	return err < 0 ? err : 0;
 }

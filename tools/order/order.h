@@ -2,8 +2,12 @@
 /*
  * order.h - events of all threads in the order of their clocks, up to a watermark.
  *
- * Events of one thread keep the order in which they were pushed.  Between threads the
- * timestamp decides, and the order of pushing where timestamps are equal.
+ * Events come decoded, one by one, or as slots of a thread's buffer, many at once, which are held
+ * as they are: what they mean is nobody's business here but for their time.
+ *
+ * Events of one thread keep the order in which they were pushed.  Between threads the timestamp
+ * decides; where timestamps are equal no order is promised between threads, but the same pushes and
+ * releases give the same one.
  */
 #ifndef BS_ORDER_ORDER_H
 #define BS_ORDER_ORDER_H
@@ -15,8 +19,6 @@
 #include "decode/decode.h"
 
 struct bs_order;
-
-typedef int (*bs_order_fn)(void *ctx, const struct bs_event *ev);
 
 /*
  * max_held: a release leaves at most so many events behind; the oldest beyond that are let go
@@ -33,10 +35,26 @@ void bs_order_free(struct bs_order *o);
  */
 int bs_order_push(struct bs_order *o, const struct bs_event *ev);
 
-/* Hands every held event with ts_ns <= watermark_ns to fn, in order.  A negative return of fn ends
- * the call; the events handed out so far are gone, the others stay.  fn must not use o.
- * Returns 0 or what fn returned. */
-int bs_order_release(struct bs_order *o, uint64_t watermark_ns, bs_order_fn fn, void *ctx);
+/*
+ * The same for prepared slots (decode.h), of which so many are events' own.  Copied.
+ */
+int bs_order_push_slots(struct bs_order *o, const struct bs_slots *slots, size_t events);
+
+/* Events or slots in a piece, at most. */
+#define BS_ORDER_PIECE 31u
+
+/* Where held events go: pieces of one thread each, n > 0.  Whoever is called must not use o. */
+struct bs_order_ops {
+	int (*events)(void *ctx, const struct bs_event *v, size_t n);
+	int (*slots)(void *ctx, const struct bs_slots *piece);
+	void *ctx;
+};
+
+/*
+ * Hands every held event with a time up to watermark_ns to ops, in order.  A negative return of
+ * theirs ends the call; what was handed out so far is gone, the rest stays.  Returns 0 or that.
+ */
+int bs_order_release(struct bs_order *o, uint64_t watermark_ns, const struct bs_order_ops *ops);
 
 /*
  * An eighth more than max_held events are held: time for a release, which looks at every thread and

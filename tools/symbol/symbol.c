@@ -36,6 +36,8 @@
 /* Both bound what a program can do that makes up addresses. */
 #define MAX_CODES (1u << 22)
 #define MAX_CACHE (1u << 20)
+/* Callers are few and come again and again: 16 kB of them are found at once. */
+#define HOT 1024u
 
 struct file {
 	dev_t dev;
@@ -82,12 +84,21 @@ struct bs_code {
 	struct bs_index by_code; /* (file or pid, addr) -> code */
 	struct bs_index cache;	 /* (space, address) -> code */
 	uint32_t next_space;
+	uint64_t now_ns; /* as bs_code_tick said */
+	struct hot {
+		uint64_t addr;
+		uint32_t space, number;
+	} hot[HOT]; /* in front of the cache; of no space: free */
 	char name[BS_ELF_MAX_NAME + 256 + 64];
 };
 
-struct bs_code *bs_code_new(void)
+struct bs_code *bs_code_new(uint64_t now_ns)
 {
-	return calloc(1, sizeof(struct bs_code));
+	struct bs_code *c = calloc(1, sizeof(struct bs_code));
+
+	if (c)
+		c->now_ns = now_ns;
+	return c;
 }
 
 static void space_put(struct space *s)
@@ -312,18 +323,18 @@ static uint32_t code_of(struct bs_code *c, uint32_t file, uint32_t pid, uint64_t
 	return number;
 }
 
-uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
+void bs_code_tick(struct bs_code *c, uint64_t now_ns)
 {
-	struct bs_code *c = code;
-	struct process *p = process_get(c, pid);
+	c->now_ns = now_ns;
+}
+
+/* Where nothing is known yet: the maps, the file, and a number. */
+static uint32_t intern(struct bs_code *c, struct process *p, uint64_t addr)
+{
 	const struct bs_mapping *map = NULL;
-	uint64_t now = bs_clock_ns(CLOCK_MONOTONIC_COARSE);
+	uint64_t now = c->now_ns;
 	uint32_t number, *file;
 
-	if (!p)
-		return 0;
-	if (!p->read_ns || now - p->read_ns >= REFRESH_NS)
-		process_read(c, p, now);
 	if (p->space) {
 		number = bs_index_find(&c->cache, p->space->id, addr);
 		if (number)
@@ -338,10 +349,10 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	if (!map && p->gone)
 		return code_of(c, 0, 0, 0);
 	if (!map)
-		return code_of(c, 0, pid, addr);
+		return code_of(c, 0, p->pid, addr);
 	file = &p->space->files[map - p->space->maps.v];
 	if (!*file)
-		*file = file_of(c, pid, map);
+		*file = file_of(c, p->pid, map);
 	if (!*file)
 		return 0;
 	number = code_of(c, *file, 0, map->offset + (addr - map->start));
@@ -350,6 +361,26 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	/* Without its entry it is only slower. */
 	if (number)
 		bs_index_set(&c->cache, p->space->id, addr, number);
+	return number;
+}
+
+uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
+{
+	struct bs_code *c = code;
+	struct hot *hot = &c->hot[(addr * 0x9e3779b97f4a7c15ull) >> 54];
+	struct process *p = process_get(c, pid);
+	uint32_t number;
+
+	if (!p)
+		return 0;
+	if (!p->read_ns || c->now_ns - p->read_ns >= REFRESH_NS)
+		process_read(c, p, c->now_ns);
+	if (p->space && hot->space == p->space->id && hot->addr == addr)
+		return hot->number;
+	number = intern(c, p, addr);
+	/* What is not in a file may be, after the next look. */
+	if (p->space && number && c->codes[number].file)
+		*hot = (struct hot){addr, p->space->id, number};
 	return number;
 }
 
@@ -374,14 +405,14 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 
 	/* Now, because it may have gone when its first address comes. */
 	if (p)
-		process_read(c, p, bs_clock_ns(CLOCK_MONOTONIC_COARSE));
+		process_read(c, p, c->now_ns);
 }
 
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 {
 	struct space *space = NULL;
 	struct process *p = process_get(c, parent);
-	uint64_t now = bs_clock_ns(CLOCK_MONOTONIC_COARSE);
+	uint64_t now = c->now_ns;
 
 	if (p && !p->read_ns)
 		process_read(c, p, now);

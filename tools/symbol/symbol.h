@@ -15,8 +15,12 @@
 
 struct bs_code;
 
-struct bs_code *bs_code_new(void);
+/* now_ns: CLOCK_MONOTONIC, never 0. */
+struct bs_code *bs_code_new(uint64_t now_ns);
 void bs_code_free(struct bs_code *c);
+
+/* Time has come to now_ns: mappings that were read a second ago are not trusted any more. */
+void bs_code_tick(struct bs_code *c, uint64_t now_ns);
 
 /* The number of the code at addr in pid, dense from 1; fits bs_decode_code_fn.  Never fails:
  * an address that cannot be placed is kept as it is, 0 when out of memory. */

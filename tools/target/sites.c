@@ -223,7 +223,16 @@ static int add_one(struct bs_sites *s, const struct bs_module *m, const struct b
 	if (!p->p.function)
 		p->p.function = site->function;
 	e = &s->sites[++s->nsites];
-	*e = (struct bs_expansion){.module = m, .site = site, .place = number, .chosen = chosen};
+	*e = (struct bs_expansion){
+		.module = m,
+		.site = site,
+		.place = number,
+		.klass_id = p->p.klass_id,
+		.kind = site->kind,
+		.flags = site->flags,
+		.nargs = site->nargs,
+		.chosen = chosen,
+	};
 	return 0;
 }
 

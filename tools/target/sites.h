@@ -34,10 +34,13 @@ struct bs_place {
 	size_t naddresses;
 };
 
+/* What decoding an event needs is here itself. */
 struct bs_expansion {
 	const struct bs_module *module;
 	const struct bs_site *site;
 	uint32_t place;
+	uint32_t klass_id;
+	uint8_t kind, flags, nargs; /* as in site */
 	bool chosen;
 };
 
