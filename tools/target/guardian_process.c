@@ -44,7 +44,7 @@
 #define BACKOFF_MAX_MS	 1000
 
 #define GUARDIAN_NAME "bscope-guardian"
-#define SURGEON_NAME  "bscope-surgeon" /* stop.c knows it, too */
+#define SURGEON_NAME  "bscope-surgeon" /* stop_threads.c knows it, too */
 
 /* --- the surgeon ------------------------------------------------------------------------------ */
 
