@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* eintr.h - what eintr.c, which judges, and eintr_calls.h, which makes the calls, share. */
+/* eintr.h - what eintr.c, which judges, and eintr_*.h, which make the calls, share. */
 #ifndef EINTR_H
 #define EINTR_H
 
 #include <stddef.h>
 
 #include "unhurt.h"
+
+/* Sent to single threads, blocked everywhere. */
+#define SIG_WAITED (SIGRTMIN + 4)
+#define SIG_READ   (SIGRTMIN + 5)
 
 /* What a call came back with; or -errno. */
 enum { TIMED_OUT = 0, WOKEN = 1 };
@@ -63,6 +67,52 @@ static inline long seat_leave(struct seat *s, long result)
 	result = result < 0 ? -errno : result;
 	atomic_fetch_add(&s->calls, 1);
 	return result;
+}
+
+#define NEED(x)                                                                   \
+	do {                                                                      \
+		if (!(x)) {                                                       \
+			fprintf(stderr, "eintr: %s: %s: %s\n", s->call->name, #x, \
+				strerror(errno));                                 \
+			abort();                                                  \
+		}                                                                 \
+	} while (0)
+
+static inline struct timespec *span(int ms, struct timespec *ts)
+{
+	ts->tv_sec = ms / 1000;
+	ts->tv_nsec = (long)(ms % 1000) * 1000000;
+	return ms < 0 ? NULL : ts;
+}
+
+/* A time of a clock; "never" is an hour. */
+static inline struct timespec *until(clockid_t clock, int ms, struct timespec *ts)
+{
+	clock_gettime(clock, ts);
+	ts->tv_sec += ms < 0 ? 3600 : ms / 1000;
+	ts->tv_nsec += ms < 0 ? 0 : (long)(ms % 1000) * 1000000;
+	if (ts->tv_nsec >= 1000000000) {
+		ts->tv_nsec -= 1000000000;
+		ts->tv_sec++;
+	}
+	return ts;
+}
+
+/* Of calls that return how much they did, 0 being a timeout. */
+static inline int counted_result(long r)
+{
+	return r < 0 ? (int)r : r > 0 ? WOKEN : TIMED_OUT;
+}
+
+/* Of calls that fail with an error of their own after the timeout. */
+static inline int timed_result(long r, int timeout_error)
+{
+	return r == -timeout_error ? TIMED_OUT : r < 0 ? (int)r : WOKEN;
+}
+
+static inline void nothing_prepare(struct seat *s)
+{
+	(void)s;
 }
 
 #endif

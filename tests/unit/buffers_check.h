@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * buffers_check.h - for tests of tools/collect/buffers.c: buffers that the test writes by hand, in
+ * buffers_check.h - for tests of tools/collect/buffers*.c: buffers that the test writes by hand, in
  * its own memory, so that it can stop in the middle of everything; records of the ring as the BPF
  * programs would make them; and what comes out, checked.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* test_guardian.c - who lights, who darkens, and who is killed meanwhile: target/guardian.c. */
+/* test_guardian.c - who lights, who darkens, and who is killed meanwhile: target/guardian*.c. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* test_patch.c - stopping, writing and letting go: target/stop.c, target/patch.c. */
+/* test_patch.c - stopping, writing and letting go: target/stop*.c, target/patch.c. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <pthread.h>

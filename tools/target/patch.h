@@ -60,8 +60,8 @@ struct bs_patch_result {
  * a thread or a vfork child (a number that only grows); with it the search of /proc for such
  * processes need not be done while everybody stands still.
  *
- * To be called by a process that has no children but those it traces: see guardian.c.  No memory
- * is allocated while threads stand still.
+ * To be called by a process that has no children but those it traces: see guardian_process.c.  No
+ * memory is allocated while threads stand still.
  */
 void bs_patch(pid_t pid, bool light, struct bs_patch *v, size_t n, uint64_t (*shares)(void *ctx),
 	      void *ctx, struct bs_patch_result *result);

@@ -146,7 +146,7 @@ int bs_sharers_find(pid_t pid, pid_t tid, struct bs_sharers *out)
 		return ret;
 	/*
 	 * A child of vfork holds its parent in an uninterruptible sleep.  A guess, and a wrong one
-	 * does no harm: see stop.c.
+	 * does no harm: see stop_threads.c.
 	 */
 	for (size_t i = 0; i < out->n; i++)
 		if (!bs_sharers_stat(out->v[i].pid, &state, &parent))

@@ -2,7 +2,7 @@
 /*
  * stop.h - makes all who execute a process's text stand still, has something done, lets them go.
  *
- * For patch.c, guardian.c and tests.
+ * For patch.c, guardian_process.c and tests.
  */
 #ifndef BS_TARGET_STOP_H
 #define BS_TARGET_STOP_H
@@ -34,7 +34,10 @@ struct bs_stop_ask {
  */
 void bs_stop_and(const struct bs_stop_ask *ask, struct bs_patch_result *result);
 
-/* Whether a system call (x86-64 number) that returned -EINTR may be started again: see stop.c. */
+/*
+ * Whether a system call (x86-64 number) that returned -EINTR may be started again: see
+ * stop_eintr.c.
+ */
 bool bs_stop_restartable(long nr);
 
 /*
