@@ -244,7 +244,7 @@ int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child)
 	struct process *to;
 	int ret;
 
-	if (!from)
+	if (!from || child == parent)
 		return 0;
 	ret = bs_buffers_gone(b, child); /* the number may have come round */
 	if (ret)

@@ -95,6 +95,14 @@ static int read_heads(struct bs_buffers *b, pid_t pid, const struct pool *pool, 
 	return ret ? ret : fetch(b, pid);
 }
 
+static void copies_none(struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->used; i++) {
+		pool->v[i].from = pool->v[i].to = 0;
+		pool->v[i].nread = 0;
+	}
+}
+
 /*
  * Room for copies is taken for all buffers first, since it may move.  A copy is of no use when
  * anything of it could not be read: then the process is just ending.
@@ -105,11 +113,9 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 	struct bscope_pool top;
 	int ret;
 
-	for (uint32_t i = 0; i < pool->used; i++) {
-		pool->v[i].from = pool->v[i].to = 0;
-		pool->v[i].nread = 0;
+	copies_none(pool);
+	for (uint32_t i = 0; i < pool->used; i++)
 		pool->v[i].late = false;
-	}
 	if (bs_memory_read(p->pid, pool->addr, &top, sizeof(top)))
 		return 0;
 	ret = bs_pool_reach(pool, top.used);
@@ -137,10 +143,13 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 		buf->holes_at = buf->at + (buf->to - buf->from);
 		buf->nread = buf->nholes;
 		if (!copies_get(b, buf->to - buf->from + 2u * buf->nholes)) {
-			buf->to = buf->from;
 			ret = -ENOMEM;
-			goto out;
+			break;
 		}
+	}
+	if (ret) {
+		copies_none(pool);
+		goto out;
 	}
 	for (uint32_t i = 0; i < pool->used && !ret; i++) {
 		struct buffer *buf = &pool->v[i];

@@ -42,7 +42,7 @@ struct holder {
 	dev_t dev;
 	ino_t ino;
 	uint64_t semaphore;
-	size_t sites;
+	size_t sites[BS_TRAPS];
 };
 
 int bs_collect_attach(struct bs_collect *c, const struct bpf_program *program, struct links *to,
@@ -120,8 +120,18 @@ static struct holder *holder_find(struct bs_collect *c, const struct stat *file,
 	return holders;
 }
 
-static int make_probes(struct bs_collect *c, const struct stat *file, const struct bs_light *sites,
-		       size_t n, size_t max_ref_ctr, struct bs_probe *probes)
+static size_t held(const struct holder *holder)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < BS_TRAPS; i++)
+		sum += holder->sites[i];
+	return sum;
+}
+
+static int make_probes(struct bs_collect *c, const struct stat *file, enum bs_traps set,
+		       const struct bs_light *sites, size_t n, size_t max_ref_ctr,
+		       struct bs_probe *probes)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct holder *holder;
@@ -134,15 +144,15 @@ static int make_probes(struct bs_collect *c, const struct stat *file, const stru
 		holder = holder_find(c, file, sites[i].semaphore_offset);
 		if (!holder)
 			return -ENOMEM;
-		if (holder->sites >= max_ref_ctr)
+		if (held(holder) >= max_ref_ctr)
 			continue;
-		holder->sites++;
+		holder->sites[set]++;
 		probes[i].ref_ctr = sites[i].semaphore_offset;
 	}
 	return 0;
 }
 
-static void release_probes(struct bs_collect *c, const struct stat *file,
+static void release_probes(struct bs_collect *c, const struct stat *file, enum bs_traps set,
 			   const struct bs_probe *probes, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -150,7 +160,7 @@ static void release_probes(struct bs_collect *c, const struct stat *file,
 			probes[i].ref_ctr ? holder_find(c, file, probes[i].ref_ctr) : NULL;
 
 		if (holder)
-			holder->sites--;
+			holder->sites[set]--;
 	}
 }
 
@@ -187,7 +197,7 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 		}
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	ret = make_probes(c, &file, sites, n, c->multi ? MAX_REF_CTR : MAX_REF_CTR_PERF, probes);
+	ret = make_probes(c, &file, set, sites, n, c->multi ? MAX_REF_CTR : MAX_REF_CTR_PERF, probes);
 	if (!ret)
 		ret = bs_collect_attach(c, c->skel->progs.trap, &c->traps[set], self, probes, n);
 	if (ret == -EINVAL && !c->multi) {
@@ -195,15 +205,15 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 		 * The kernel wants every tracer of a site to name the same semaphore or none, and
 		 * others name it at each site.
 		 */
-		release_probes(c, &file, probes, n);
-		ret = make_probes(c, &file, sites, n, MAX_REF_CTR, probes);
+		release_probes(c, &file, set, probes, n);
+		ret = make_probes(c, &file, set, sites, n, MAX_REF_CTR, probes);
 		if (!ret)
 			ret = bs_collect_attach(c, c->skel->progs.trap, &c->traps[set], self,
 						probes, n);
 	}
 	if (!ret)
 		goto out;
-	release_probes(c, &file, probes, n);
+	release_probes(c, &file, set, probes, n);
 	if (ret == -EINVAL)
 		bs_error_set(err, ret,
 			     "%s: the kernel does not take its sites (not a plain file, or another "
@@ -241,7 +251,8 @@ uint64_t bs_collect_dark(struct bs_collect *c)
 void bs_collect_dark_traps(struct bs_collect *c, enum bs_traps set)
 {
 	links_close(&c->traps[set]);
-	c->n_holders = 0;
+	for (size_t i = 0; i < c->n_holders; i++)
+		c->holders[i].sites[set] = 0;
 }
 
 int bs_collect_listen(struct bs_collect *c, int fd, const char *path,
