@@ -396,10 +396,15 @@ static int slots_release(void *ctx, const struct bs_slots *slots)
 static int release(struct bs_session *s, uint64_t watermark)
 {
 	const struct bs_order_ops ops = {events_release, slots_release, s};
-	int ret = bs_order_release(s->order, watermark, &ops);
+	int ret;
 
+	/* This is where most of our own time goes; and at the end somebody waits for it. */
+	if (watermark != UINT64_MAX)
+		bs_priority_low(s->priority);
+	ret = bs_order_release(s->order, watermark, &ops);
 	if (!ret)
 		ret = ordered_flush(s);
+	bs_priority_normal(s->priority);
 	if (!ret && watermark != UINT64_MAX && watermark > s->watermark_ns)
 		s->watermark_ns = watermark;
 	return ret < 0 ? ret : 0;
@@ -600,6 +605,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
+	s->priority = bs_priority_new(bs_collect_ring_fd(s->collect));
 	*out = s;
 	return 0;
 fail:
@@ -836,6 +842,7 @@ void bs_session_free(struct bs_session *s)
 {
 	if (!s)
 		return;
+	bs_priority_free(s->priority);
 	/* Switches before probes, here too. */
 	bs_lighting_fini(&s->lighting);
 	bs_collect_free(s->collect);

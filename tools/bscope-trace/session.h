@@ -16,6 +16,7 @@
 
 #include "bscope-trace/followed.h"
 #include "bscope-trace/lighting.h"
+#include "bscope-trace/priority.h"
 #include "collect/collect.h"
 #include "collect/buffers.h"
 #include "decode/decode.h"
@@ -46,6 +47,7 @@ struct bs_session {
 	struct bs_event ordered[BS_ORDERED]; /* on their way from order to model */
 	size_t nordered;
 	struct bs_model *model;
+	struct bs_priority *priority;
 	struct bs_code *code;
 	struct bs_module **modules; /* all with sites that were seen, lit or not */
 	size_t nmodules;

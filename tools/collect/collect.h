@@ -136,6 +136,9 @@ typedef int (*bs_collect_fn)(void *ctx, const void *data, size_t size);
 int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void *ctx,
 		    uint64_t *before_ns);
 
+/* For poll(2): there is more in the ring than can wait, or a process began or ended.  Borrowed. */
+int bs_collect_ring_fd(const struct bs_collect *c);
+
 /* Bytes of records that polls have read so far. */
 uint64_t bs_collect_consumed(const struct bs_collect *c);
 /*

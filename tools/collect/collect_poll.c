@@ -89,6 +89,11 @@ int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void
 	}
 }
 
+int bs_collect_ring_fd(const struct bs_collect *c)
+{
+	return bpf_map__fd(c->skel->maps.ring);
+}
+
 uint64_t bs_collect_consumed(const struct bs_collect *c)
 {
 	return c->consumed;
