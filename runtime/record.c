@@ -250,19 +250,21 @@ static inline void record_pair(const struct bscope_site *site, uint64_t id, uint
 			       uint64_t a2)
 {
 	struct bscope_buffer *b = mine();
-	uint64_t number;
+	uint64_t number, time;
 
 	if (unlikely(!b))
 		return;
 	number = reserve(b, 2);
 	if (unlikely(ends_half(number + 1)))
 		number = reserve_pair(b, number);
+	/* As early as may be, which is after reserving: all the rest is done while it is read. */
+	time = now() << BSCOPE_SLOT_TIME_SHIFT;
 	add(&b->extra, 1);
 	commit(b, number + 1,
 	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
 		       (a2 >> BSCOPE_SLOT_TIME_BITS & BSCOPE_SLOT_INDEX_MASK),
 	       a1);
-	commit(b, number, now() << BSCOPE_SLOT_TIME_SHIFT | site->index, id);
+	commit(b, number, time | site->index, id);
 	if (unlikely(ends_half(number + 2)))
 		batch(b, number + 2);
 }
