@@ -3,7 +3,10 @@
 # redis.sh - what redis-server gets done plain, under the idle preload library ("detached"), and
 # with bscope-trace attached to that in jump mode.
 #   BUILD: build folder (default: build); ROUNDS: rounds (default: 9); LIMIT: seconds after which no
-#   new round begins (default: 60)
+#   new round begins (default: 150); PIN=0: servers and load on any CPU
+# Servers run on CPU 0, the load on CPU 1, the tool where it likes.  Left to the scheduler, server
+# and client sometimes share a CPU while the other one idles, and sometimes do not, for seconds:
+# that changes throughput by half, traced or not.
 # Two servers, started once, on unix sockets: one plain, one preloaded, which the tool attaches to
 # and leaves again.  Each round runs the same loads, without (P1) and with (P16) pipelining, on each
 # of the three, in rotated order, and gives one ratio for each; printed are medians and quartiles.
@@ -12,7 +15,8 @@
 set -eu
 build=$(cd "${BUILD:-build}" && pwd)
 rounds=${ROUNDS:-9}
-limit=${LIMIT:-60}
+limit=${LIMIT:-150}
+pin=${PIN:-1}
 tests=set,get,lpush,lpop,hset
 dir=$(mktemp -d)
 plain='' preloaded='' tool=''
@@ -43,8 +47,17 @@ until_ok() {
 	done
 }
 
+# on CPU COMMAND...
+on() {
+	cpu=$1
+	shift
+	[ "$pin" = 0 ] || set -- taskset -c "$cpu" "$@"
+	"$@"
+}
+
 # serve NAME: a server that keeps nothing; the environment is the caller's
 serve() {
+	[ "$pin" = 0 ] || taskset -cp 0 "$(exec sh -c 'echo $PPID')" >/dev/null
 	exec redis-server --port 0 --unixsocket "$dir/$1.sock" --save '' --appendonly no --dir "$dir" \
 		--logfile "$dir/$1.log"
 }
@@ -76,7 +89,7 @@ load() {
 	redis-cli -s "$2" flushall >/dev/null
 	for depth in 1 16; do
 		before=$(cpu_ns "$3")
-		redis-benchmark -s "$2" -q --csv -n $((20000 + 4000 * depth)) -c 20 -r 10000 -d 200 \
+		on 1 redis-benchmark -s "$2" -q --csv -n $((50000 + 10000 * depth)) -c 20 -r 10000 -d 200 \
 			-P $depth -t "$tests" 2>/dev/null |
 			awk -F '"' -v r="$round" -v c="$1" -v p="$depth" \
 				'$4 + 0 > 0 { print r, c, $2 "/P" p, $4 }' >>"$dir/results"

@@ -41,7 +41,7 @@
  */
 #define DRAIN_NS (100 * NS_PER_MS)
 /* More often where there is much: what is held back until then should fit into the cache. */
-#define DRAIN_BUSY_NS	  (20 * NS_PER_MS)
+#define DRAIN_BUSY_NS	  (50 * NS_PER_MS)
 #define DRAIN_BUSY_EVENTS 5000
 #define HOLD_MAX_NS	  (500 * NS_PER_MS)
 /* After the last site is dark, events on their way are waited for so long. */

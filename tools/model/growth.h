@@ -17,7 +17,12 @@ struct bs_clock {
 
 void bs_clock_init(struct bs_clock *c, uint64_t start_ns);
 /* Time has come to now_ns; steps back are ignored. */
-void bs_clock_advance(struct bs_clock *c, uint64_t now_ns);
+void bs_clock_step(struct bs_clock *c, uint64_t now_ns); /* for the following alone */
+static inline void bs_clock_advance(struct bs_clock *c, uint64_t now_ns)
+{
+	if (now_ns > c->start_ns + c->elapsed_ns)
+		bs_clock_step(c, now_ns);
+}
 
 /* All zero is a series that has been 0 since the start. */
 struct bs_series {

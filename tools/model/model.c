@@ -345,7 +345,7 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		if (err)
 			return err;
 	}
-	p = bs_proc_get(m, ev->pid);
+	p = m->recent && m->recent->pid == ev->pid ? m->recent : bs_proc_get(m, ev->pid);
 	if (!p)
 		return -ENOMEM;
 

@@ -31,6 +31,8 @@
 #define SHARDS	  256u
 #define SPLIT_AT  4096u
 #define GROUP	  16u
+/* Smaller tables are in a near cache anyway. */
+#define FETCH_FROM 4096u
 #define MAX_SLOTS (UINT32_MAX / 2 / GROUP * GROUP)
 
 /* Tags with the top bit clear are of objects. */
@@ -314,7 +316,7 @@ void bs_objects_fetch_tags(const struct bs_objects *t, uint64_t hash)
 {
 	const struct bs_shard *s;
 
-	if (!t->nshards)
+	if (t->live < FETCH_FROM)
 		return;
 	s = shard_of(t, hash);
 	__builtin_prefetch(&tags_of(s)[home_of(hash, s->cap)]);
@@ -327,7 +329,7 @@ void bs_objects_fetch(const struct bs_objects *t, uint64_t hash)
 	uint32_t home;
 	unsigned m;
 
-	if (!t->live || !shard_of(t, hash)->used)
+	if (t->live < FETCH_FROM || !shard_of(t, hash)->used)
 		return;
 	s = shard_of(t, hash);
 	home = home_of(hash, s->cap);
