@@ -22,8 +22,8 @@
 
 #define NS_PER_MS 1000000ull
 /* A spell longer than this, or a ring that fills, and there are none for a while. */
-#define SPELL_MS 50
-#define LIFT_NS	 (1000 * NS_PER_MS)
+#define SPELL_MS 200
+#define LIFT_NS	 (500 * NS_PER_MS)
 
 struct bs_priority {
 	pthread_t watcher;
