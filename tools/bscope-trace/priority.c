@@ -136,16 +136,17 @@ void bs_priority_free(struct bs_priority *p)
 
 void bs_priority_low(struct bs_priority *p)
 {
-	if (!p || bs_now_ns() < __atomic_load_n(&p->lifted_till, __ATOMIC_RELAXED))
+	if (!p || p->spell & 1 || bs_now_ns() < __atomic_load_n(&p->lifted_till, __ATOMIC_RELAXED))
 		return;
-	__atomic_store_n(&p->spell, p->spell | 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->spell, p->spell + 1, __ATOMIC_RELAXED);
 	policy_set(p->tid, SCHED_IDLE);
 }
 
-void bs_priority_normal(struct bs_priority *p)
+bool bs_priority_normal(struct bs_priority *p)
 {
 	if (!p || !(p->spell & 1))
-		return;
+		return false;
 	__atomic_store_n(&p->spell, p->spell + 1, __ATOMIC_RELAXED);
 	policy_set(p->tid, p->policy);
+	return true;
 }

@@ -13,6 +13,8 @@
 #ifndef BS_BSCOPE_TRACE_PRIORITY_H
 #define BS_BSCOPE_TRACE_PRIORITY_H
 
+#include <stdbool.h>
+
 struct bs_priority;
 
 /*
@@ -24,8 +26,11 @@ struct bs_priority *bs_priority_new(int ring_fd);
 /* With the priority that the thread had. */
 void bs_priority_free(struct bs_priority *p);
 
-/* A spell of computing begins, and ends; by the thread that called new. */
+/*
+ * A spell of computing begins, or goes on, and ends; by the thread that called new.  normal says
+ * whether there was one.
+ */
 void bs_priority_low(struct bs_priority *p);
-void bs_priority_normal(struct bs_priority *p);
+bool bs_priority_normal(struct bs_priority *p);
 
 #endif

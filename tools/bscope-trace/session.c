@@ -398,13 +398,10 @@ static int release(struct bs_session *s, uint64_t watermark)
 	const struct bs_order_ops ops = {events_release, slots_release, s};
 	int ret;
 
-	/* This is where most of our own time goes; and at the end somebody waits for it. */
-	if (watermark != UINT64_MAX)
-		bs_priority_low(s->priority);
+	bs_priority_low(s->priority);
 	ret = bs_order_release(s->order, watermark, &ops);
 	if (!ret)
 		ret = ordered_flush(s);
-	bs_priority_normal(s->priority);
 	if (!ret && watermark != UINT64_MAX && watermark > s->watermark_ns)
 		s->watermark_ns = watermark;
 	return ret < 0 ? ret : 0;
@@ -426,15 +423,34 @@ static int record_take(void *ctx, const void *data, size_t size)
 	int ret;
 
 	if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
+		bs_priority_low(s->priority);
 		s->reference_tsc = bs_tsc_now();
 		return bs_buffers_record(s->buffers, data, size);
 	}
 	if (bs_decode(&s->decoder, data, size, &ev))
 		return 0;
-	if (ev.type != BS_EVENT_MARK)
+	if (ev.type != BS_EVENT_MARK) {
+		bs_priority_normal(s->priority);
 		life_event(s, &ev);
+	}
 	ret = bs_order_push(s->order, &ev);
 	return ret ? ret : pushed(s, ev.type == BS_EVENT_MARK);
+}
+
+/* The process is looked at with normal priority: the reader of its maps can hold it up. */
+static uint32_t code_intern(void *ctx, uint32_t pid, uint64_t addr)
+{
+	struct bs_session *s = ctx;
+	uint32_t number = bs_code_known(s->code, pid, addr);
+	bool low;
+
+	if (number)
+		return number;
+	low = bs_priority_normal(s->priority);
+	number = bs_code_intern(s->code, pid, addr);
+	if (low)
+		bs_priority_low(s->priority);
+	return number;
 }
 
 /*
@@ -512,11 +528,13 @@ static int drain(struct bs_session *s, bool last, size_t *waiting)
 	do
 		ret = bs_collect_poll(s->collect, 0, record_take, s, &before);
 	while (ret == -EINTR || (ret >= 0 && !bs_collect_turned(s->collect, consumed)));
+	if (ret >= 0) {
+		bs_priority_low(s->priority);
+		s->reference_tsc = bs_tsc_now();
+		ret = bs_buffers_take(s->buffers, last, s->reference_tsc, &hold, waiting);
+	}
+	bs_priority_normal(s->priority);
 	if (ret < 0)
-		return ret;
-	s->reference_tsc = bs_tsc_now();
-	ret = bs_buffers_take(s->buffers, last, s->reference_tsc, &hold, waiting);
-	if (ret)
 		return ret;
 	bs_buffers_settle(s->buffers);
 	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
@@ -558,7 +576,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		goto fail;
 	}
 	s->decoder =
-		(struct bs_decoder){.sites = s->sites, .code = bs_code_intern, .code_ctx = s->code};
+		(struct bs_decoder){.sites = s->sites, .code = code_intern, .code_ctx = s};
 	ret = processes_read(s, err);
 	if (ret)
 		goto fail;
@@ -744,6 +762,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		    (s->next_drain_ns - now) / NS_PER_MS < (uint64_t)timeout)
 			timeout = (int)((s->next_drain_ns - now) / NS_PER_MS) + 1;
 		ret = bs_collect_poll(s->collect, timeout, record_take, s, &before);
+		bs_priority_normal(s->priority);
 		if (ret < 0 && ret != -EINTR)
 			break;
 		now = bs_clock_ns(CLOCK_MONOTONIC);
@@ -762,6 +781,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 								 : s->drained_ns;
 		if (before > s->start_ns)
 			ret = release(s, before);
+		bs_priority_normal(s->priority);
 		if (ret)
 			break;
 		now = bs_clock_ns(CLOCK_MONOTONIC);
@@ -810,6 +830,9 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	uint64_t before;
 	int ret;
 
+	/* From here on somebody waits for us. */
+	bs_priority_free(s->priority);
+	s->priority = NULL;
 	for (size_t i = 0; i < s->followed.n; i++)
 		if (s->followed.v[i]->alive)
 			bs_followed_refresh(s->followed.v[i]);

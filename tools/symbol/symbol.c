@@ -37,7 +37,7 @@
 #define MAX_CODES (1u << 22)
 #define MAX_CACHE (1u << 20)
 /* Callers are few and come again and again: 16 kB of them are found at once. */
-#define HOT 1024u
+#define HOT_BITS 10
 
 struct file {
 	dev_t dev;
@@ -88,7 +88,7 @@ struct bs_code {
 	struct hot {
 		uint64_t addr;
 		uint32_t space, number;
-	} hot[HOT]; /* in front of the cache; of no space: free */
+	} hot[1u << HOT_BITS]; /* in front of the cache; of no space: free */
 	char name[BS_ELF_MAX_NAME + 256 + 64];
 };
 
@@ -364,23 +364,43 @@ static uint32_t intern(struct bs_code *c, struct process *p, uint64_t addr)
 	return number;
 }
 
+static struct hot *hot_of(struct bs_code *c, uint64_t addr)
+{
+	return &c->hot[(addr * 0x9e3779b97f4a7c15ull) >> (64 - HOT_BITS)];
+}
+
+static bool is_due(const struct bs_code *c, const struct process *p)
+{
+	return !p->read_ns || c->now_ns - p->read_ns >= REFRESH_NS;
+}
+
+uint32_t bs_code_known(struct bs_code *c, uint32_t pid, uint64_t addr)
+{
+	const struct process *p = process_find(c, pid);
+	const struct hot *hot = hot_of(c, addr);
+
+	if (!p || !p->space || is_due(c, p) || hot->space != p->space->id || hot->addr != addr)
+		return 0;
+	return hot->number;
+}
+
 uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 {
 	struct bs_code *c = code;
-	struct hot *hot = &c->hot[(addr * 0x9e3779b97f4a7c15ull) >> 54];
-	struct process *p = process_get(c, pid);
-	uint32_t number;
+	uint32_t number = bs_code_known(c, pid, addr);
+	struct process *p;
 
+	if (number)
+		return number;
+	p = process_get(c, pid);
 	if (!p)
 		return 0;
-	if (!p->read_ns || c->now_ns - p->read_ns >= REFRESH_NS)
+	if (is_due(c, p))
 		process_read(c, p, c->now_ns);
-	if (p->space && hot->space == p->space->id && hot->addr == addr)
-		return hot->number;
 	number = intern(c, p, addr);
 	/* What is not in a file may be, after the next look. */
 	if (p->space && number && c->codes[number].file)
-		*hot = (struct hot){addr, p->space->id, number};
+		*hot_of(c, addr) = (struct hot){addr, p->space->id, number};
 	return number;
 }
 

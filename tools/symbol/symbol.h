@@ -26,6 +26,9 @@ void bs_code_tick(struct bs_code *c, uint64_t now_ns);
  * an address that cannot be placed is kept as it is, 0 when out of memory. */
 uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr);
 
+/* The same if it is known without looking at the process; else 0. */
+uint32_t bs_code_known(struct bs_code *c, uint32_t pid, uint64_t addr);
+
 /* The mappings of pid have changed (exec, dlopen): forget what was cached for it; a child of a
  * fork starts with its parent's. */
 void bs_code_invalidate(struct bs_code *c, uint32_t pid);
