@@ -18,9 +18,6 @@
  *   - region_enter and region_exit make no object and need none: they are never unknown.
  *   - fork: the child starts with nothing; what it inherited is unknown in it.
  *   - exec and exit: what the process owned leaves live and becomes rows of at_exit.
- *
- * Verdicts (double drops, conflicting borrows, ...) will be another table beside the ones below,
- * filled from the same events: every kind and its `by` or `to` already comes in here.
  */
 #ifndef BS_MODEL_MODEL_H
 #define BS_MODEL_MODEL_H
@@ -152,5 +149,61 @@ int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site
 		   size_t *n);
 int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_t *n);
 int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t *n);
+
+/* --- verdicts --------------------------------------------------------------------------------- */
+
+/*
+ * What was done wrong with an object, proven by the marks that were seen; see the table in verdict.c.
+ * Marks of different threads that are closer than BS_MODEL_SKEW_NS have no order: where swapping
+ * them would make it legal, it is legal.
+ */
+#define BS_MODEL_SKEW_NS 500u
+
+enum bs_verdict {
+	BS_VERDICT_DOUBLE_DROP = 1,
+	BS_VERDICT_USE_AFTER_DROP,
+	BS_VERDICT_USE_AFTER_MOVE,
+	BS_VERDICT_DROP_WHILE_BORROWED,
+	BS_VERDICT_CONFLICTING_BORROW,
+	BS_VERDICT_UNBALANCED_COUNT,
+	BS_VERDICT_BORROW_OUTLIVES_OWNER,
+	BS_VERDICT_LEAK,
+	BS_VERDICT_END,
+};
+
+/*
+ * All findings of one kind at one pair of places are one row; what is said of a single one is said
+ * of the first.  at: the mark that was wrong (leak: the end of the region, or the drop of the
+ * owner); since: the one that made it wrong (the drop, move, borrow or new before it).
+ */
+struct bs_verdict_row {
+	enum bs_verdict verdict;
+	uint32_t klass_id;
+	uint32_t pid, tid; /* whose mark `at` is */
+	uint64_t id;	   /* of the object */
+	uint32_t at, since; /* places */
+	uint32_t since_tid;
+	uint64_t at_ns, since_ns; /* CLOCK_MONOTONIC */
+	uint64_t count;
+	int64_t balance; /* unbalanced-count: 1 + retains - releases; else 0 */
+};
+
+/* By time of the first.  As the rows above: freed by the caller, 0 or -ENOMEM. */
+int bs_model_verdicts(const struct bs_model *m, struct bs_verdict_row **rows, size_t *n);
+
+/*
+ * Marks that look wrong, and that something unseen could explain (a loss, a site that was not lit,
+ * the order of marks too close in time): no verdicts.
+ */
+uint64_t bs_model_undecided(const struct bs_model *m);
+
+/*
+ * Marks of the class may be missing up to ts_ns: a site of it is not lit (UINT64_MAX), or was not
+ * until then.  0, -ENOMEM or -EINVAL (no such class can be).
+ */
+int bs_model_gap(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+
+/* All events have come: what was waiting for a mark that could explain it is decided. */
+int bs_model_end(struct bs_model *m);
 
 #endif
