@@ -104,25 +104,26 @@ static uint64_t clamp_bytes(uint64_t bytes)
 	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
 }
 
-/* The drop of the object before may still come: see struct bs_twin. */
-static int twin_add(struct bs_model *m, const struct bs_event *ev)
+static int recent_add(struct bs_recent *r, const struct bs_event *ev)
 {
 	uint32_t old = 0;
 
-	while (old < m->ntwins && ev->ts_ns > m->twins[old].ts_ns + BS_MODEL_SKEW_NS)
+	while (old < r->n && ev->ts_ns > r->v[old].ts_ns + BS_MODEL_SKEW_NS)
 		old++;
-	m->ntwins -= old;
-	memmove(m->twins, m->twins + old, m->ntwins * sizeof(*m->twins));
-	if (m->ntwins == m->twins_cap) {
-		uint32_t cap = m->twins_cap ? m->twins_cap * 2 : 16;
-		struct bs_twin *twins = reallocarray(m->twins, cap, sizeof(*twins));
-
-		if (!twins)
-			return -ENOMEM;
-		m->twins = twins;
-		m->twins_cap = cap;
+	if (old) {
+		r->n -= old;
+		memmove(r->v, r->v + old, r->n * sizeof(*r->v));
 	}
-	m->twins[m->ntwins++] = (struct bs_twin){
+	if (r->n == r->cap) {
+		uint32_t cap = r->cap ? r->cap * 2 : 16;
+		struct bs_moment *v = reallocarray(r->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		r->v = v;
+		r->cap = cap;
+	}
+	r->v[r->n++] = (struct bs_moment){
 		.key = {.id = ev->id, .klass = ev->klass_id},
 		.pid = ev->pid,
 		.tid = ev->tid,
@@ -131,20 +132,28 @@ static int twin_add(struct bs_model *m, const struct bs_event *ev)
 	return 0;
 }
 
-/* Is the drop that of the object before? */
-static bool twin_take(struct bs_model *m, const struct bs_event *ev)
+/* One on the same object that has no order with this mark; NULL if there is none. */
+static struct bs_moment *recent_find(const struct bs_recent *r, const struct bs_event *ev)
 {
-	for (uint32_t i = 0; i < m->ntwins; i++) {
-		const struct bs_twin *t = &m->twins[i];
+	for (uint32_t i = r->n; i-- > 0;) {
+		struct bs_moment *at = &r->v[i];
 
-		if (t->key.id != ev->id || t->key.klass != ev->klass_id || t->pid != ev->pid ||
-		    !bs_no_order(ev, t->tid, t->ts_ns))
-			continue;
-		m->ntwins--;
-		memmove(&m->twins[i], &m->twins[i + 1], (m->ntwins - i) * sizeof(*m->twins));
-		return true;
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
+		    bs_no_order(ev, at->tid, at->ts_ns))
+			return at;
 	}
-	return false;
+	return NULL;
+}
+
+static bool recent_take(struct bs_recent *r, const struct bs_event *ev)
+{
+	struct bs_moment *at = recent_find(r, ev);
+
+	if (!at)
+		return false;
+	r->n--;
+	memmove(at, at + 1, (size_t)(&r->v[r->n] - at) * sizeof(*at));
+	return true;
 }
 
 /*
@@ -154,7 +163,7 @@ static bool twin_take(struct bs_model *m, const struct bs_event *ev)
 static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			      uint64_t hash)
 {
-	bool found, fresh;
+	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
 	if (!obj)
@@ -165,16 +174,22 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 	if (!found)
 		return obj;
 	if (obj->flags & BS_OBJ_DEAD) {
-		fresh = ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
+		bool fresh = ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
+		bool doubt = obj->flags & BS_OBJ_DOUBT;
+
+		/* It may have been alive. */
+		if (doubt && recent_add(&m->twins, ev))
+			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
-		obj->flags = fresh ? BS_OBJ_FRESH : 0;
+		obj->flags = (fresh ? BS_OBJ_FRESH : 0) |
+			     (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
 		return obj;
 	}
-	if (live_change(m, obj, -1, ev->ts_ns) || twin_add(m, ev))
+	if (live_change(m, obj, -1, ev->ts_ns) || recent_add(&m->twins, ev))
 		return NULL;
 	m->totals.vanished++;
 	mark_unknown(m, ev->klass_id);
-	obj->flags = BS_OBJ_UNSURE;
+	obj->flags = BS_OBJ_UNSURE | BS_OBJ_DOUBT;
 	obj->refs = 0;
 	return obj;
 }
@@ -194,6 +209,11 @@ static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? clamp_bytes(ev->arg) : 0;
 	obj->origin = origin;
+	/* What was said of it a moment ago may have been said of this one. */
+	if (m->explained)
+		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
+	else if (recent_find(&m->counts, ev))
+		obj->flags |= BS_OBJ_UNSURE;
 	err = live_change(m, obj, 1, ev->ts_ns);
 	if (err) {
 		bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &gone);
@@ -275,7 +295,7 @@ static int mark_after_drop(struct bs_model *m, const struct bs_event *ev, const 
 	/* A borrow that was in force then: it was said of the drop. */
 	if (ev->kind == BSCOPE_KIND_UNBORROW && dead->flags & BS_OBJ_BORROWED)
 		return 0;
-	if (bs_no_order(ev, drop.tid, drop.ts_ns)) {
+	if (dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -299,7 +319,7 @@ static int drop_check(struct bs_model *m, const struct bs_event *ev, const struc
 	}
 	if (err || !obj || !(obj->flags & BS_OBJ_COUNTED) || obj->refs == -1)
 		return err;
-	if (obj->flags & (BS_OBJ_UNSURE | BS_OBJ_ADOPTED)) {
+	if (obj->flags & (BS_OBJ_UNSURE | BS_OBJ_ADOPTED) || recent_find(&m->counts, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -355,15 +375,21 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 				return object_gone(m, &e.obj, ev->ts_ns);
 		}
 	}
+	/* Of the object before, whose end was late. */
+	if (obj && recent_take(&m->twins, ev)) {
+		bs_undecided(m);
+		return 0;
+	}
 	if (obj && obj->flags & BS_OBJ_DEAD) {
 		struct bs_evidence drop = death_of(obj);
 
-		err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, key_of(ev), drop, drop.ts_ns, 0, 0);
+		err = 0;
+		if (obj->flags & BS_OBJ_DOUBT)
+			bs_undecided(m);
+		else
+			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, key_of(ev), drop,
+					 drop.ts_ns, 0, 0);
 		return err ? err : unknown_drop(m, p, ev, hash, obj);
-	}
-	if (obj && m->ntwins && twin_take(m, ev)) {
-		bs_undecided(m);
-		return 0;
 	}
 	err = drop_check(m, ev, obj, tie);
 	if (!err && obj && p->holders)
@@ -375,7 +401,7 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	if (!obj)
 		return unknown_drop(m, p, ev, hash, NULL);
 	gone = *obj;
-	obj->flags = held ? BS_OBJ_BORROWED : 0;
+	obj->flags = (held ? BS_OBJ_BORROWED : 0) | (obj->flags & BS_OBJ_DOUBT);
 	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
 	return object_gone(m, &gone, ev->ts_ns);
 }
@@ -400,6 +426,9 @@ static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 
 	if (!obj || obj->flags & BS_OBJ_DEAD)
 		mark_unknown(m, ev->klass_id);
+	if ((ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE) &&
+	    recent_add(&m->counts, ev))
+		return -ENOMEM;
 	if (obj && obj->flags & BS_OBJ_DEAD)
 		return mark_after_drop(m, ev, obj);
 	switch (ev->kind) {
@@ -411,13 +440,9 @@ static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	case BSCOPE_KIND_MOVE:
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;
-		/* Perhaps it was the one before that was moved. */
-		if (obj && obj->flags & BS_OBJ_FRESH &&
-		    ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS) {
-			bs_undecided(m);
-			return 0;
-		}
-		return bs_tie_move(m, p, ev);
+		return bs_tie_move(m, p, ev,
+				   !obj || !(obj->flags & (BS_OBJ_FRESH | BS_OBJ_DOUBT)) ||
+					   ev->ts_ns - obj->birth_ns > BS_MODEL_SKEW_NS);
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
@@ -587,7 +612,9 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		err = bs_suspects_decide(m, ev->ts_ns);
 		if (err)
 			return err;
-		bs_suspects_explain(m, ev);
+		m->explained = bs_suspects_explain(m, ev);
+	} else {
+		m->explained = false;
 	}
 	m->hits[ev->place]++;
 	m->totals.marks[ev->kind]++;

@@ -12,10 +12,11 @@
 /* struct bs_obj.flags */
 #define BS_OBJ_ADOPTED	0x01u /* known since a resize: its birth was not seen */
 #define BS_OBJ_COUNTED	0x02u /* a retain or release was seen */
-#define BS_OBJ_UNSURE	0x04u /* of its count: more than fits, or its birth is in doubt */
+#define BS_OBJ_UNSURE	0x04u /* of its count: more than fits, or not all its own */
 #define BS_OBJ_MOVED	0x08u /* it has an owner of its own */
 #define BS_OBJ_DEAD	0x10u /* dropped: a struct bs_dead */
 #define BS_OBJ_BORROWED 0x20u /* dead: with borrows in force */
+#define BS_OBJ_DOUBT	0x80u /* alive or dead: of marks too close to each other to tell */
 #define BS_OBJ_FRESH	0x40u /* its id was another's a moment before its birth */
 
 #define BS_OBJ_MAX_REFS INT16_MAX

@@ -125,7 +125,7 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		const struct bs_birth *b = &r->births[i];
 		const struct bs_obj *obj = birth_find(m, p, b);
 
-		if (!obj || obj->flags & (BS_OBJ_MOVED | BS_OBJ_UNSURE) || obj->refs > 0)
+		if (!obj || obj->flags & (BS_OBJ_MOVED | BS_OBJ_UNSURE | BS_OBJ_DOUBT) || obj->refs > 0)
 			continue;
 		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, b->at.ts_ns, 0, 0);
 	}

@@ -140,6 +140,16 @@ struct bs_suspect {
 	uint64_t after_ns;  /* evidence begins here */
 };
 
+/* Marks of the last moment that one of another thread may give another meaning. */
+struct bs_recent {
+	struct bs_moment {
+		struct bs_key key;
+		uint32_t pid, tid;
+		uint64_t ts_ns;
+	} *v; /* oldest first */
+	uint32_t n, cap;
+};
+
 struct bs_finding {
 	struct {
 		uint32_t verdict, klass, at, since;
@@ -168,21 +178,12 @@ struct bs_model {
 
 	uint64_t loss_ns; /* marks up to here may have been lost */
 	uint64_t undecided;
+	bool explained; /* the mark at hand explains one before it */
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
-	struct bs_twin *twins; /* oldest first */
-	uint32_t ntwins, twins_cap;
-};
-
-/*
- * A new on an object that was alive: the drop of the one before it may be a moment late, of another
- * thread.
- */
-struct bs_twin {
-	struct bs_key key;
-	uint32_t pid, tid;
-	uint64_t ts_ns;
+	struct bs_recent twins;	 /* news on objects that were alive: a drop may come late */
+	struct bs_recent counts; /* retains, releases: of the life before, or the next, perhaps */
 };
 
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
@@ -215,7 +216,8 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id);
 void bs_tie_free(struct bs_tie *tie);
-int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* sure: it was this object that was moved, and not the one before. */
+int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
 /* False if no such borrow is in force. */
 bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
@@ -242,8 +244,8 @@ void bs_regions_fini(struct bs_proc *p);
 int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_event *ev,
 	       struct bs_key object, struct bs_evidence since, uint64_t after_ns, uint64_t by,
 	       uint64_t other);
-/* A mark may explain what another thread's did a moment ago. */
-void bs_suspects_explain(struct bs_model *m, const struct bs_event *ev);
+/* A mark may explain what another thread's did a moment ago.  True if it did. */
+bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev);
 /* What was that long ago is found. */
 int bs_suspects_decide(struct bs_model *m, uint64_t now_ns);
 void bs_findings_fini(struct bs_model *m);

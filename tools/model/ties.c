@@ -291,17 +291,21 @@ bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_even
 
 /* --- owners ------------------------------------------------------------------------------------- */
 
-int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure)
 {
 	struct bs_tie *tie = tie_get(m, p, ev);
 
 	if (!tie)
 		return -ENOMEM;
-	tie->owned = true;
+	/* Of moves that have no order nobody knows which was the last; nor of those between. */
+	if (tie->moved.place)
+		sure = sure && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) &&
+		       (tie->owned || ev->ts_ns - tie->moved.ts_ns > BS_MODEL_SKEW_NS);
+	tie->owned = sure;
 	tie->owner = ev->arg;
 	tie->moved = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
 	tie->orphaned = (struct bs_evidence){0};
-	tie->owner_klass = tracked(m, p, ev->arg);
+	tie->owner_klass = tie->owned ? tracked(m, p, ev->arg) : 0;
 	return tie->owner_klass ? holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;
 }
 
@@ -359,7 +363,7 @@ int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t 
 			continue;
 		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, klass, tie->key.id),
 				      klass, tie->key.id);
-		if (!obj || obj->flags & BS_OBJ_DEAD)
+		if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
 			continue;
 		if (ts_ns - tie->orphaned.ts_ns < grace_ns)
 			bs_undecided(m);

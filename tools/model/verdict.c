@@ -69,10 +69,10 @@ static bool explains(struct bs_suspect *s, const struct bs_event *ev)
 {
 	bool borrow = ev->kind == BSCOPE_KIND_BORROW || ev->kind == BSCOPE_KIND_BORROW_MUT;
 
+	/* Said of the next one. */
+	if (ev->kind == BSCOPE_KIND_NEW || ev->kind == BSCOPE_KIND_RESIZE_END)
+		return true;
 	switch (s->row.verdict) {
-	case BS_VERDICT_DOUBLE_DROP:
-	case BS_VERDICT_USE_AFTER_DROP:
-		return ev->kind == BSCOPE_KIND_NEW || ev->kind == BSCOPE_KIND_RESIZE_END;
 	case BS_VERDICT_USE_AFTER_MOVE:
 		return (ev->kind == BSCOPE_KIND_MOVE || borrow) && ev->arg == s->by;
 	case BS_VERDICT_DROP_WHILE_BORROWED:
@@ -89,7 +89,23 @@ static bool explains(struct bs_suspect *s, const struct bs_event *ev)
 	}
 }
 
-void bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
+/* Would it, had it been a moment earlier than what the mark is held against? */
+static bool explains_since(const struct bs_suspect *s, const struct bs_event *ev)
+{
+	return s->row.verdict == BS_VERDICT_DOUBLE_DROP && ev->kind == BSCOPE_KIND_NEW;
+}
+
+/*
+ * Two holds must last longer together than clocks can be wrong, whoever ends his; unless one thread
+ * has both.
+ */
+static bool ends_overlap(const struct bs_suspect *s, const struct bs_event *ev)
+{
+	return s->row.verdict == BS_VERDICT_CONFLICTING_BORROW && s->row.tid != s->row.since_tid &&
+	       ev->kind == BSCOPE_KIND_UNBORROW && (ev->arg == s->by || ev->arg == s->other);
+}
+
+bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 {
 	uint32_t kept = 0;
 
@@ -99,23 +115,20 @@ void bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 			    s->key.klass == ev->klass_id;
 		bool explained;
 
-		/*
-		 * Both holds must last longer together than clocks can be wrong, whoever ends his:
-		 * unless one thread has both.
-		 */
-		if (s->row.verdict == BS_VERDICT_CONFLICTING_BORROW)
-			explained = same && s->row.tid != s->row.since_tid &&
-				    ev->kind == BSCOPE_KIND_UNBORROW &&
-				    (ev->arg == s->by || ev->arg == s->other);
-		else
-			explained = same && bs_no_order(ev, s->row.tid, s->row.at_ns) &&
-				    explains(s, ev);
+		explained = same && ((bs_no_order(ev, s->row.tid, s->row.at_ns) &&
+				      explains(s, ev)) ||
+				     (bs_no_order(ev, s->row.since_tid, s->row.since_ns) &&
+				      explains_since(s, ev)) ||
+				     ends_overlap(s, ev));
 		if (explained)
 			m->undecided++;
 		else
 			m->suspects[kept++] = *s;
 	}
+	if (kept == m->nsuspects)
+		return false;
 	m->nsuspects = kept;
+	return true;
 }
 
 static bool complete(const struct bs_model *m, const struct bs_suspect *s)
@@ -184,7 +197,8 @@ void bs_findings_fini(struct bs_model *m)
 		free(f);
 	}
 	free(m->suspects);
-	free(m->twins);
+	free(m->twins.v);
+	free(m->counts.v);
 }
 
 static int row_cmp(const void *x, const void *y)
