@@ -181,8 +181,8 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 		if (doubt && recent_add(&m->twins, ev))
 			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
-		obj->flags = (fresh ? BS_OBJ_FRESH : 0) |
-			     (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
+		obj->flags =
+			(fresh ? BS_OBJ_FRESH : 0) | (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
 		return obj;
 	}
 	if (live_change(m, obj, -1, ev->ts_ns) || recent_add(&m->twins, ev))
@@ -315,10 +315,9 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 		if (bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
 			bs_undecided(m);
 		else
-			err = bs_suspect(m, BS_VERDICT_DROP_WHILE_BORROWED, ev, key_of(ev),
-					 hold->since,
-					 bs_proof_ns(m, p, key_of(ev), hold->since.ts_ns), hold->by,
-					 0);
+			err = bs_suspect(
+				m, BS_VERDICT_DROP_WHILE_BORROWED, ev, key_of(ev), hold->since,
+				bs_proof_ns(m, p, key_of(ev), hold->since.ts_ns), hold->by, 0);
 	}
 	if (err || !obj || !(obj->flags & BS_OBJ_COUNTED) || obj->refs == -1)
 		return err;
@@ -499,7 +498,8 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
  * The object leaves the table: from here on the allocator may give its old id to another thread,
  * whose new is then no contradiction.  It stays alive meanwhile.
  */
-static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			uint64_t hash)
 {
 	struct bs_pending *e;
 	int err = 0;
@@ -561,7 +561,8 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 	return 0;
 }
 
-static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t hash)
 {
 	uint32_t i = pending_find(p, ev, false);
 	struct bs_pending e;
@@ -716,8 +717,8 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev)
 static const struct bs_objects *objects_of(struct bs_model *m, const struct bs_event *v, size_t n,
 					   size_t i)
 {
-	const struct bs_proc *p = i < n && v[i].type == BS_EVENT_MARK ? bs_proc_find(m, v[i].pid)
-								      : NULL;
+	const struct bs_proc *p =
+		i < n && v[i].type == BS_EVENT_MARK ? bs_proc_find(m, v[i].pid) : NULL;
 
 	return p ? &p->objects : NULL;
 }

@@ -80,9 +80,9 @@ struct bs_tie {
 	bool owned;
 	uint64_t owner;
 	struct bs_evidence moved;
-	uint32_t owner_klass;	    /* of the tracked object that the owner is; 0: of none */
+	uint32_t owner_klass;	     /* of the tracked object that the owner is; 0: of none */
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
-	uint64_t last_by;	    /* whose borrow ended last, and when */
+	uint64_t last_by;	     /* whose borrow ended last, and when */
 	struct bs_evidence last;
 	UT_hash_handle hh;
 };
@@ -113,7 +113,7 @@ struct bs_birth {
 struct bs_region {
 	struct bs_key key;
 	uint32_t tid;
-	uint64_t entered_ns; /* 0: whether it is open still, nobody knows */
+	uint64_t entered_ns;	 /* 0: whether it is open still, nobody knows */
 	struct bs_birth *births; /* of objects that may be alive still */
 	uint32_t n, cap, prune_at;
 };
@@ -136,7 +136,7 @@ struct bs_proc {
 /* Waits for a mark of another thread that could explain it. */
 struct bs_suspect {
 	struct bs_verdict_row row;
-	struct bs_key key; /* the object whose marks could explain it */
+	struct bs_key key;  /* the object whose marks could explain it */
 	uint64_t by, other; /* of borrows and uses */
 	uint64_t after_ns;  /* evidence begins here */
 };
@@ -147,7 +147,7 @@ struct bs_recent {
 		struct bs_key key;
 		uint32_t pid, tid;
 		uint64_t ts_ns;
-	} *v; /* oldest first */
+	} * v; /* oldest first */
 	uint32_t n, cap;
 };
 
@@ -179,7 +179,7 @@ struct bs_model {
 
 	uint64_t loss_ns; /* marks up to here may have been lost */
 	uint64_t undecided;
-	bool explained; /* the mark at hand explains one before it */
+	bool explained;		     /* the mark at hand explains one before it */
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
@@ -265,8 +265,8 @@ static inline void bs_undecided(struct bs_model *m)
 /* So close in time that nobody knows the order. */
 static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t ts_ns)
 {
-	return ev->tid != tid && (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <=
-					 BS_MODEL_SKEW_NS;
+	return ev->tid != tid &&
+	       (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <= BS_MODEL_SKEW_NS;
 }
 
 #endif
