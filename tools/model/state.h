@@ -92,7 +92,8 @@ struct bs_pending {
 	uint32_t tid;
 	bool known;
 	struct bs_obj obj;  /* id and klass alone when not known */
-	struct bs_tie *tie; /* or NULL */
+	uint64_t begin_ns;
+	struct bs_tie *tie; /* whose id is another object's by now, or NULL */
 };
 
 /* A tracked object by whose id others are held or owned. */
@@ -142,12 +143,15 @@ struct bs_suspect {
 };
 
 /* Marks of the last moment that one of another thread may give another meaning. */
+struct bs_moment {
+	struct bs_key key;
+	uint32_t pid, tid;
+	uint64_t ts_ns;
+	uint64_t to; /* of a resize: its id now */
+};
+
 struct bs_recent {
-	struct bs_moment {
-		struct bs_key key;
-		uint32_t pid, tid;
-		uint64_t ts_ns;
-	} * v; /* oldest first */
+	struct bs_moment *v; /* oldest first */
 	uint32_t n, cap;
 };
 
@@ -184,7 +188,8 @@ struct bs_model {
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
 	struct bs_recent twins;	 /* news on objects that were alive: a drop may come late */
-	struct bs_recent counts; /* retains, releases: of the life before, or the next, perhaps */
+	struct bs_recent marks;	 /* counts, moves: of the life before, or the next, perhaps */
+	struct bs_recent resized; /* begins of resizes that have ended */
 };
 
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */

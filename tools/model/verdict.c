@@ -212,7 +212,8 @@ void bs_findings_fini(struct bs_model *m)
 	}
 	free(m->suspects);
 	free(m->twins.v);
-	free(m->counts.v);
+	free(m->marks.v);
+	free(m->resized.v);
 }
 
 static int row_cmp(const void *x, const void *y)
