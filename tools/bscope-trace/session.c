@@ -33,8 +33,11 @@
  * is counted late by the order stage.
  */
 #define ORDER_SLACK_NS (50 * NS_PER_MS)
-/* About 60 MB of them at most; half a kilobyte each where every thread has one. */
-#define ORDER_MAX_HELD (1u << 20)
+/*
+ * What a full ring can bring at once.  Held events take 16 to 48 bytes, half a kilobyte where a
+ * thread has but one.
+ */
+#define ORDER_MAX_HELD (1u << 22)
 
 /*
  * Buffers are looked at this often: an event of a thread that makes few is no older when it is
