@@ -3,10 +3,10 @@
  * contended.c - a correct program: threads share, pass on, resize and replace few objects, marked
  * by the placement rule (what acquires after, what releases before).
  *
- * usage: contended OPERATIONS [THREADS]
+ * usage: contended OPERATIONS THREADS [FILE]
  *
- * Waits for a line on its standard input, so that somebody can attach; then does so many
- * operations in all and prints a checksum of what the objects held, which nobody may change.
+ * Waits for a line in FILE (a fifo; else it does not wait), so that somebody can attach; then does
+ * so many operations in all and prints how many references were taken, which nobody may change.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -190,17 +190,16 @@ int main(int argc, char **argv)
 {
 	static struct worker workers[THREADS];
 	uint64_t operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 0, sum = 0;
+	FILE *go = argc > 3 ? fopen(argv[3], "r") : NULL;
 	char line[16];
 
 	if (argc > 2)
 		nworkers = (unsigned)strtoul(argv[2], NULL, 10);
-	if (!operations || !nworkers || nworkers > THREADS) {
-		fprintf(stderr, "usage: %s OPERATIONS [THREADS]\n", argv[0]);
+	if (!operations || argc < 3 || !nworkers || nworkers > THREADS) {
+		fprintf(stderr, "usage: %s OPERATIONS THREADS [FILE]\n", argv[0]);
 		return 64;
 	}
-	puts("ready");
-	fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
+	if (argc > 3 && (!go || !fgets(line, sizeof(line), go)))
 		return 1;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		pthread_mutex_init(&slots[i].lock, NULL);

@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# contended.bats - a correct program whose threads share, pass on, resize and replace few objects is
+# not accused of anything, and not changed.
+# CONTENDED_OPS: operations (default 400,000); CONTENDED_RUNS: runs of each mode (default 1).
+
+load common
+
+setup() { need_bpf; }
+
+# contended MODE: one run; its marks and what it printed are right, and there are no verdicts
+contended() {
+	local go=$BATS_TEST_TMPDIR/go program out
+	rm -f "$go"
+	mkfifo "$go"
+	exec 4<>"$go"
+	start "$PROGRAMS/contended" "$OPS" 8 "$go" 4>&-
+	program=$PID out=$OUT
+	start "$TRACE" -m "$1" -p "$program" --format=json -o "$BATS_TEST_TMPDIR/report.json" 4>&-
+	for _ in $(seq 200); do
+		grep -q attached "$BATS_TEST_TMPDIR/err" && break
+		sleep 0.05
+	done
+	echo go >&4
+	exec 4>&-
+	wait "$program" || { echo "the program failed"; return 1; }
+	wait "$PID" || { cat "$BATS_TEST_TMPDIR/err"; return 1; }
+	[ "$(tail -1 "$out")" = "$TAKEN" ] || { echo "not $TAKEN, but:"; cat "$out"; return 1; }
+	json ".mode == \"$1\" and .verdicts == [] and .events.written == .events.received + .events.lost"
+	json '.events.lost > 0 or .events.by_kind.new > 1000'
+}
+
+run_all() {
+	OPS=${CONTENDED_OPS:-400000}
+	TAKEN=$("$PROGRAMS/contended" "$OPS" 8)
+	for run in $(seq "${CONTENDED_RUNS:-1}"); do
+		contended "$1" || { echo "run $run"; return 1; }
+	done
+}
+
+@test "jump mode: no verdict on a correct program" { run_all jump; }
+
+@test "trap mode: no verdict on a correct program" { run_all trap; }
