@@ -77,6 +77,7 @@ static int decode(const struct bs_ring_event *rec, struct bs_event *ev)
 	memset(ev, 0xa5, sizeof(*ev));
 	err = bs_decode(&d, rec, sizeof(*rec), ev);
 	assert_int_equal(d.bad, err ? 1 : 0);
+	bs_decoder_fini(&d);
 	return err;
 }
 
@@ -161,6 +162,7 @@ static void caller_without_resolver(void **state)
 	assert_int_equal(bs_decode(&d, &rec, sizeof(rec), &ev), 0);
 	assert_int_equal(ev.code, 0);
 	assert_int_equal(ev.has, BS_EVENT_HAS_BYTES | BS_EVENT_HAS_CALLER);
+	bs_decoder_fini(&d);
 }
 
 static void life(void **state)
@@ -220,6 +222,7 @@ static void refused(void **state)
 			assert_int_equal(bs_decode(&d, buf, size, &ev), -EBADMSG);
 	}
 	assert_int_equal(d.bad, 199);
+	bs_decoder_fini(&d);
 
 	for (uint32_t index = 0; index < 100; index++) {
 		rec.site = index;
@@ -277,6 +280,7 @@ static void random_bytes(void **state)
 		free(buf);
 	}
 	assert_int_equal(good + d.bad, 100000);
+	bs_decoder_fini(&d);
 	assert_true(good > 10000);
 }
 
@@ -355,6 +359,7 @@ static void slots(const struct bscope_slot *v, size_t n, uint64_t *bad)
 
 	prepare_and_decode(&d, v, n, &t, TSC_START + 5000000000ull);
 	*bad = d.bad - 1000;
+	bs_decoder_fini(&d);
 }
 
 /* Every kind, with as many operands as it can have: what abi.h says, written down once more. */
@@ -449,6 +454,7 @@ static void slots_caller_bits(void **state)
 			assert_int_equal(got[0].arg, 64);
 		}
 	assert_int_equal(d.bad, 0);
+	bs_decoder_fini(&d);
 }
 
 /* Second slots that are missing: at the end, before another event, before an empty slot. */
@@ -556,6 +562,7 @@ static void slots_time(void **state)
 		prepare_and_decode(&d, &v, 1, &t, now);
 		assert_in_range(got[0].ts_ns, want - 1, want + 1);
 	}
+	bs_decoder_fini(&d);
 }
 
 /* Any slots: each is an event, counted as bad, or not an event; never read past their end. */
@@ -593,6 +600,13 @@ static void slots_random(void **state)
 	assert_true(bad > 10000 && good > 10000);
 }
 
+static int got_free(void **state)
+{
+	(void)state;
+	free(got);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,5 +625,5 @@ int main(void)
 		cmocka_unit_test_setup(slots_random, reset),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, got_free);
 }

@@ -364,6 +364,7 @@ static void random_histories(void **state)
 	for (unsigned s = 1; s <= 150; s++) {
 		struct bs_model_opts opts = {.start_ns = 1000};
 		struct bs_model *m = bs_model_new(&opts);
+		/* Far enough apart to have an order. */
 		uint64_t ts = 1000;
 		unsigned length = s % 10 ? 600 : 4000;
 
@@ -374,7 +375,7 @@ static void random_histories(void **state)
 		memset(unknown, 0, sizeof(unknown));
 		memset(created_at, 0, sizeof(created_at));
 		for (unsigned i = 0; i < length; i++) {
-			struct bs_event e = random_event(ts += below(100));
+			struct bs_event e = random_event(ts += 501 + below(5000));
 
 			reference(&e);
 			assert_int_equal(bs_model_event(m, &e), 0);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "bscope/abi.h"
 #include "bscope/buffer.h"
 #include "bscope-trace/command.h"
 #include "bscope-trace/options.h"
@@ -100,10 +101,34 @@ static int module_take(struct bs_session *s, struct bs_module *m, struct bs_erro
 	return bs_lighting_add(&s->lighting, m, err);
 }
 
+/*
+ * The model is told of the sites from first on: whose classes say when their objects begin, and
+ * up to when marks may be missing.  What is not chosen by the filter is missing for good.
+ */
+static int classes_tell(struct bs_session *s, uint32_t first, uint64_t gap_ns)
+{
+	int ret = 0;
+
+	if (s->lighting.foreign || s->lighting.elsewhere)
+		gap_ns = UINT64_MAX;
+	for (uint32_t i = first; i <= bs_sites_count(s->sites) && !ret; i++) {
+		const struct bs_expansion *e = bs_sites_get(s->sites, i);
+
+		ret = bs_model_class(s->model, e->klass_id,
+				     e->kind == BSCOPE_KIND_NEW ||
+					     e->kind == BSCOPE_KIND_RESIZE_END,
+				     e->chosen ? gap_ns : UINT64_MAX);
+	}
+	return ret;
+}
+
 /* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
 static void process_scan(struct bs_session *s, struct bs_process *p)
 {
+	uint32_t first = bs_sites_count(s->sites) + 1;
 	struct bs_module **added = NULL;
+	uint64_t stops = s->lighting.stops;
+	bool lit = p->how == BS_LIT_JUMP;
 	struct bs_error err = {0};
 	size_t n = 0;
 	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
@@ -129,8 +154,15 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	free(added);
 	memset(&err, 0, sizeof(err));
 	ret = bs_lighting_process(&s->lighting, p, false, &err);
-	if (ret && ret != -ESRCH && bs_process_alive(p->pid))
+	/* What it had loaded meanwhile may have been at work before it was lit. */
+	if (lit && s->lighting.stops != stops)
+		first = 1;
+	if (ret && ret != -ESRCH && bs_process_alive(p->pid)) {
 		trouble_note(s, &err);
+		classes_tell(s, 1, UINT64_MAX);
+	} else {
+		classes_tell(s, first, bs_now_ns());
+	}
 }
 
 /*
@@ -411,7 +443,11 @@ static int release(struct bs_session *s, uint64_t watermark)
 static int pushed(struct bs_session *s, size_t marks)
 {
 	s->marks += marks;
-	return bs_order_full(s->order) ? release(s, s->watermark_ns) : 0;
+	if (!bs_order_full(s->order))
+		return 0;
+	/* Beyond the watermark something may be missing still. */
+	bs_model_loss(s->model, bs_now_ns(), 0);
+	return release(s, s->watermark_ns);
 }
 
 /* One raw record: decoded and put in line.  What cannot be decoded is counted by the decoder. */
@@ -623,6 +659,11 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
+	ret = classes_tell(s, 1, 0);
+	if (ret) {
+		bs_error_set(err, ret, "out of memory");
+		goto fail;
+	}
 	s->priority = bs_priority_new(bs_collect_ring_fd(s->collect));
 	*out = s;
 	return 0;
@@ -779,16 +820,16 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		ret = 0;
 		before = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS
 								 : s->drained_ns;
-		if (before > s->start_ns)
+		/* What was lost up to there must be known before anything is concluded. */
+		ret = loss_check(s, now);
+		if (!ret && before > s->start_ns)
 			ret = release(s, before);
 		bs_priority_normal(s->priority);
 		if (ret)
 			break;
 		now = bs_clock_ns(CLOCK_MONOTONIC);
 		if (now >= next_model || !s->followed.nalive) {
-			ret = loss_check(s, now);
-			if (!ret)
-				ret = bs_model_tick(s->model, s->watermark_ns);
+			ret = bs_model_tick(s->model, s->watermark_ns);
 			if (ret)
 				break;
 			next_model = now + MODEL_TICK_NS;
@@ -848,13 +889,15 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	if (!ret)
 		ret = drain_last(s);
 	if (!ret)
-		ret = release(s, UINT64_MAX);
-	if (!ret)
 		ret = bs_collect_counts(s->collect, &s->counts);
 	if (!ret)
 		ret = loss_check(s, s->end_ns);
 	if (!ret)
+		ret = release(s, UINT64_MAX);
+	if (!ret)
 		ret = bs_model_tick(s->model, s->end_ns);
+	if (!ret)
+		ret = bs_model_end(s->model);
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - s->tool_cpu_ns;
 	if (s->command)
 		bs_command_poll(s->command);

@@ -17,6 +17,9 @@
 #include "bscope/abi.h"
 #include "model/state.h"
 
+/* An owner's own are its orphans when tracing ends, if it was dropped so long ago. */
+#define ORPHAN_NS 1000000000ull
+
 /* So many events ahead memory is fetched: about as many misses as a core has under way. */
 #define AHEAD 8
 
@@ -45,6 +48,7 @@ void bs_model_free(struct bs_model *m)
 	if (!m)
 		return;
 	bs_procs_fini(m);
+	bs_findings_fini(m);
 	bs_origins_fini(&m->origins);
 	for (uint32_t i = 0; i < m->nclasses; i++)
 		bs_series_fini(&m->classes[i].unknown_drops);
@@ -100,6 +104,58 @@ static uint64_t clamp_bytes(uint64_t bytes)
 	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
 }
 
+static int recent_add(struct bs_recent *r, const struct bs_event *ev)
+{
+	uint32_t old = 0;
+
+	while (old < r->n && ev->ts_ns > r->v[old].ts_ns + BS_MODEL_SKEW_NS)
+		old++;
+	if (old) {
+		r->n -= old;
+		memmove(r->v, r->v + old, r->n * sizeof(*r->v));
+	}
+	if (r->n == r->cap) {
+		uint32_t cap = r->cap ? r->cap * 2 : 16;
+		struct bs_moment *v = reallocarray(r->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		r->v = v;
+		r->cap = cap;
+	}
+	r->v[r->n++] = (struct bs_moment){
+		.key = {.id = ev->id, .klass = ev->klass_id},
+		.pid = ev->pid,
+		.tid = ev->tid,
+		.ts_ns = ev->ts_ns,
+	};
+	return 0;
+}
+
+/* One on the same object that has no order with this mark; NULL if there is none. */
+static struct bs_moment *recent_find(const struct bs_recent *r, const struct bs_event *ev)
+{
+	for (uint32_t i = r->n; i-- > 0;) {
+		struct bs_moment *at = &r->v[i];
+
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
+		    bs_no_order(ev, at->tid, at->ts_ns))
+			return at;
+	}
+	return NULL;
+}
+
+static bool recent_take(struct bs_recent *r, const struct bs_event *ev)
+{
+	struct bs_moment *at = recent_find(r, ev);
+
+	if (!at)
+		return false;
+	r->n--;
+	memmove(at, at + 1, (size_t)(&r->v[r->n] - at) * sizeof(*at));
+	return true;
+}
+
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -110,16 +166,36 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
-	if (!obj || !found)
+	if (!obj)
+		return NULL;
+	/* What is known of who borrows and owns it was of another. */
+	if (m->classes[ev->klass_id].nties)
+		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	if (!found)
 		return obj;
-	if (live_change(m, obj, -1, ev->ts_ns))
+	if (obj->flags & BS_OBJ_DEAD) {
+		bool fresh = ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
+		bool doubt = obj->flags & BS_OBJ_DOUBT;
+
+		/* It may have been alive. */
+		if (doubt && recent_add(&m->twins, ev))
+			return NULL;
+		bs_objects_revive(&p->objects, hash, obj);
+		obj->flags = (fresh ? BS_OBJ_FRESH : 0) |
+			     (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
+		return obj;
+	}
+	if (live_change(m, obj, -1, ev->ts_ns) || recent_add(&m->twins, ev))
 		return NULL;
 	m->totals.vanished++;
 	mark_unknown(m, ev->klass_id);
+	obj->flags = BS_OBJ_UNSURE | BS_OBJ_DOUBT;
+	obj->refs = 0;
 	return obj;
 }
 
-static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t hash)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
 	struct bs_obj *obj, gone;
@@ -132,8 +208,12 @@ static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? clamp_bytes(ev->arg) : 0;
-	obj->flags = 0;
 	obj->origin = origin;
+	/* What was said of it a moment ago may have been said of this one. */
+	if (m->explained)
+		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
+	else if (recent_find(&m->counts, ev))
+		obj->flags |= BS_OBJ_UNSURE;
 	err = live_change(m, obj, 1, ev->ts_ns);
 	if (err) {
 		bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &gone);
@@ -141,7 +221,7 @@ static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	}
 	m->origins.v[origin].created++;
 	m->totals.created++;
-	return 0;
+	return p->nregions ? bs_region_birth(m, p, ev) : 0;
 }
 
 static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
@@ -196,24 +276,184 @@ static int object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts
 	return lifetime_add(m, obj, ts_ns);
 }
 
-static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+static struct bs_key key_of(const struct bs_event *ev)
 {
-	struct bs_obj obj;
-	uint32_t i;
+	return (struct bs_key){.id = ev->id, .klass = ev->klass_id};
+}
 
-	if (bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &obj))
-		return object_gone(m, &obj, ev->ts_ns);
-	/* Dropped instead of the end of its resize: the program gave up in between. */
-	i = pending_find(p, ev, true);
-	if (i != UINT32_MAX) {
-		struct bs_pending e = p->pending[i];
+/* How a dead object died. */
+static struct bs_evidence death_of(const struct bs_obj *dead)
+{
+	return (struct bs_evidence){
+		.place = dead->origin, .tid = (uint32_t)dead->bytes, .ts_ns = dead->birth_ns};
+}
 
-		pending_remove(p, i);
-		if (e.known)
-			return object_gone(m, &e.obj, ev->ts_ns);
+static int mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead)
+{
+	struct bs_evidence drop = death_of(dead);
+
+	/* A borrow that was in force then: it was said of the drop. */
+	if (ev->kind == BSCOPE_KIND_UNBORROW && dead->flags & BS_OBJ_BORROWED)
+		return 0;
+	if (dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
+		bs_undecided(m);
+		return 0;
 	}
+	return bs_suspect(m, BS_VERDICT_USE_AFTER_DROP, ev, key_of(ev), drop, drop.ts_ns, 0, 0);
+}
+
+/* Is anything wrong with dropping it now? */
+static int drop_check(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *obj,
+		      const struct bs_tie *tie)
+{
+	int err = 0;
+
+	if (tie && tie->nholds) {
+		const struct bs_hold *hold = &tie->holds[0];
+
+		if (bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
+			bs_undecided(m);
+		else
+			err = bs_suspect(m, BS_VERDICT_DROP_WHILE_BORROWED, ev, key_of(ev),
+					 hold->since, hold->since.ts_ns, hold->by, 0);
+	}
+	if (err || !obj || !(obj->flags & BS_OBJ_COUNTED) || obj->refs == -1)
+		return err;
+	if (obj->flags & (BS_OBJ_UNSURE | BS_OBJ_ADOPTED) || recent_find(&m->counts, ev)) {
+		bs_undecided(m);
+		return 0;
+	}
+	err = bs_suspect(m, BS_VERDICT_UNBALANCED_COUNT, ev, key_of(ev),
+			 (struct bs_evidence){.place = m->origins.v[obj->origin].place,
+					      .ts_ns = obj->birth_ns},
+			 obj->birth_ns, 0, 0);
+	if (!err)
+		m->suspects[m->nsuspects - 1].row.balance = 1 + obj->refs;
+	return err;
+}
+
+/* What is not known dies, too: what is said of it afterwards is wrong all the same. */
+static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			uint64_t hash, struct bs_obj *dead)
+{
+	bool found;
+
 	mark_unknown(m, ev->klass_id);
+	if (dead) {
+		dead->birth_ns = ev->ts_ns;
+		dead->bytes = ev->tid;
+		dead->origin = ev->place;
+		dead->flags = BS_OBJ_DEAD;
+	} else {
+		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
+		if (!dead)
+			return -ENOMEM;
+		bs_objects_bury(&p->objects, hash, dead, ev->place, ev->tid, ev->ts_ns);
+	}
 	return bs_series_add(&m->classes[ev->klass_id].unknown_drops, &m->clock, ev->ts_ns, 0, 1);
+}
+
+static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       uint64_t hash)
+{
+	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	bool held = tie && tie->nholds;
+	struct bs_obj gone;
+	int err;
+
+	if (!obj || obj->flags & BS_OBJ_DEAD) {
+		uint32_t i = p->npending ? pending_find(p, ev, true) : UINT32_MAX;
+
+		/* Dropped instead of the end of its resize: the program gave up in between. */
+		if (i != UINT32_MAX) {
+			struct bs_pending e = p->pending[i];
+
+			pending_remove(p, i);
+			bs_tie_free(e.tie);
+			if (e.known)
+				return object_gone(m, &e.obj, ev->ts_ns);
+		}
+	}
+	/* Of the object before, whose end was late. */
+	if (obj && recent_take(&m->twins, ev)) {
+		bs_undecided(m);
+		return 0;
+	}
+	if (obj && obj->flags & BS_OBJ_DEAD) {
+		struct bs_evidence drop = death_of(obj);
+
+		err = 0;
+		if (obj->flags & BS_OBJ_DOUBT)
+			bs_undecided(m);
+		else
+			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, key_of(ev), drop,
+					 drop.ts_ns, 0, 0);
+		return err ? err : unknown_drop(m, p, ev, hash, obj);
+	}
+	err = drop_check(m, ev, obj, tie);
+	if (!err && obj && p->holders)
+		err = bs_ties_holder_gone(m, p, ev);
+	if (tie)
+		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	if (err)
+		return err;
+	if (!obj)
+		return unknown_drop(m, p, ev, hash, NULL);
+	gone = *obj;
+	obj->flags = (held ? BS_OBJ_BORROWED : 0) | (obj->flags & BS_OBJ_DOUBT);
+	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
+	return object_gone(m, &gone, ev->ts_ns);
+}
+
+/* A count that another object's marks may have got into, or that does not fit, is worth nothing. */
+static void count_change(struct bs_obj *obj, const struct bs_event *ev, int change)
+{
+	if (obj->flags & BS_OBJ_FRESH && ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS)
+		obj->flags |= BS_OBJ_UNSURE;
+	obj->flags |= BS_OBJ_COUNTED;
+	if (obj->refs + change > BS_OBJ_MAX_REFS || obj->refs + change < -BS_OBJ_MAX_REFS)
+		obj->flags |= BS_OBJ_UNSURE;
+	else
+		obj->refs += change;
+}
+
+/* Marks that neither begin nor end a life. */
+static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       uint64_t hash)
+{
+	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+
+	if (!obj || obj->flags & BS_OBJ_DEAD)
+		mark_unknown(m, ev->klass_id);
+	if ((ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE) &&
+	    recent_add(&m->counts, ev))
+		return -ENOMEM;
+	if (obj && obj->flags & BS_OBJ_DEAD)
+		return mark_after_drop(m, ev, obj);
+	switch (ev->kind) {
+	case BSCOPE_KIND_RETAIN:
+	case BSCOPE_KIND_RELEASE:
+		if (obj)
+			count_change(obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
+		return 0;
+	case BSCOPE_KIND_MOVE:
+		if (obj)
+			obj->flags |= BS_OBJ_MOVED;
+		return bs_tie_move(m, p, ev,
+				   !obj || !(obj->flags & (BS_OBJ_FRESH | BS_OBJ_DOUBT)) ||
+					   ev->ts_ns - obj->birth_ns > BS_MODEL_SKEW_NS);
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
+		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
+	case BSCOPE_KIND_UNBORROW:
+		bs_tie_unborrow(m, p, ev);
+		return 0;
+	case BSCOPE_KIND_USE:
+		return bs_tie_use(m, p, ev);
+	default:
+		return 0;
+	}
 }
 
 /* The oldest resize is given up: whose thread has died in it, most likely. */
@@ -222,6 +462,7 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	struct bs_pending e = p->pending[0];
 
 	pending_remove(p, 0);
+	bs_tie_free(e.tie);
 	if (!e.known)
 		return 0;
 	m->totals.vanished++;
@@ -252,11 +493,17 @@ static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_e
 	e = &p->pending[p->npending++];
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
+	e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
 	if (!e->known) {
+		const struct bs_obj *dead =
+			bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+
 		e->obj.id = ev->id;
-		e->obj.klass = ev->klass_id;
+		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		mark_unknown(m, ev->klass_id);
+		if (dead && !err)
+			err = mark_after_drop(m, ev, dead);
 	}
 	return err;
 }
@@ -278,7 +525,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? clamp_bytes(ev->arg) : 0;
-	obj->flags = BS_OBJ_ADOPTED;
+	obj->flags |= BS_OBJ_ADOPTED;
 	obj->origin = origin;
 	g = &m->origins.v[origin];
 	g->live++;
@@ -304,17 +551,29 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	}
 	e = p->pending[i];
 	pending_remove(p, i);
-	if (!e.known)
-		return adopt(m, p, ev, hash);
+	if (!e.known) {
+		int err = adopt(m, p, ev, hash);
+
+		if (!err && e.tie)
+			return bs_tie_attach(m, p, e.tie, ev->id);
+		bs_tie_free(e.tie);
+		return err;
+	}
 
 	obj = take_id(m, p, ev, hash);
 	if (!obj) {
+		bs_tie_free(e.tie);
 		live_change(m, &e.obj, -1, ev->ts_ns);
 		return -ENOMEM;
 	}
+	if (e.tie && bs_tie_attach(m, p, e.tie, ev->id))
+		return -ENOMEM;
+	if (p->nregions)
+		bs_region_rename(p, ev, e.obj.id, e.obj.birth_ns);
 	obj->birth_ns = e.obj.birth_ns;
 	obj->bytes = e.obj.bytes;
-	obj->flags = e.obj.flags;
+	obj->refs = e.obj.refs;
+	obj->flags |= e.obj.flags;
 	obj->origin = e.obj.origin;
 	if (!(ev->has & BS_EVENT_HAS_BYTES))
 		return 0;
@@ -349,6 +608,14 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	if (!p)
 		return -ENOMEM;
 
+	if (m->nsuspects) {
+		err = bs_suspects_decide(m, ev->ts_ns);
+		if (err)
+			return err;
+		m->explained = bs_suspects_explain(m, ev);
+	} else {
+		m->explained = false;
+	}
 	m->hits[ev->place]++;
 	m->totals.marks[ev->kind]++;
 	switch (ev->kind) {
@@ -360,14 +627,13 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		return resize_begin(m, p, ev, hash);
 	case BSCOPE_KIND_RESIZE_END:
 		return resize_end(m, p, ev, hash);
+	/* A region need not be an object: entering it is its beginning. */
 	case BSCOPE_KIND_REGION_ENTER:
+		return bs_region_enter(p, ev);
 	case BSCOPE_KIND_REGION_EXIT:
-		/* A region need not be an object: entering it is its beginning. */
-		return 0;
+		return bs_region_exit(m, p, ev);
 	default:
-		if (!bs_objects_find(&p->objects, hash, ev->klass_id, ev->id))
-			mark_unknown(m, ev->klass_id);
-		return 0;
+		return object_mark(m, p, ev, hash);
 	}
 }
 
@@ -377,6 +643,9 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	struct bs_proc *p;
 	int err;
 
+	/* What comes late may explain anything that was seen before it. */
+	if (ev->ts_ns + BS_MODEL_SKEW_NS < m->clock.start_ns + m->clock.elapsed_ns)
+		m->loss_ns = m->clock.start_ns + m->clock.elapsed_ns;
 	bs_clock_advance(&m->clock, ev->ts_ns);
 	switch (ev->type) {
 	case BS_EVENT_MARK:
@@ -469,6 +738,34 @@ void bs_model_loss(struct bs_model *m, uint64_t ts_ns, uint64_t count)
 {
 	bs_clock_advance(&m->clock, ts_ns);
 	m->totals.lost += count;
+	if (ts_ns > m->loss_ns)
+		m->loss_ns = ts_ns;
+}
+
+int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t gap_ns)
+{
+	int err;
+
+	if (!klass_id || klass_id > BS_MODEL_MAX_DENSE)
+		return -EINVAL;
+	err = dense_reserve((void **)&m->classes, &m->nclasses, klass_id, sizeof(*m->classes));
+	if (err)
+		return err;
+	m->classes[klass_id].has_new |= has_new;
+	if (gap_ns > m->classes[klass_id].gap_ns)
+		m->classes[klass_id].gap_ns = gap_ns;
+	return 0;
+}
+
+int bs_model_end(struct bs_model *m)
+{
+	uint64_t now = m->clock.start_ns + m->clock.elapsed_ns;
+	int err = 0;
+
+	for (uint32_t i = 0; i < m->nbuckets && !err; i++)
+		for (struct bs_proc *p = m->buckets[i]; p && !err; p = p->next)
+			err = bs_ties_end(m, p, now, ORPHAN_NS);
+	return err ? err : bs_suspects_decide(m, UINT64_MAX);
 }
 
 void bs_model_totals(const struct bs_model *m, struct bs_model_totals *out)

@@ -22,6 +22,7 @@
 #ifndef BS_MODEL_MODEL_H
 #define BS_MODEL_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -198,10 +199,12 @@ int bs_model_verdicts(const struct bs_model *m, struct bs_verdict_row **rows, si
 uint64_t bs_model_undecided(const struct bs_model *m);
 
 /*
- * Marks of the class may be missing up to ts_ns: a site of it is not lit (UINT64_MAX), or was not
- * until then.  0, -ENOMEM or -EINVAL (no such class can be).
+ * What is known of a class before its marks come.  has_new: it has a site that says when objects
+ * begin, without which a drop after a drop means nothing.  gap_ns: marks up to then may be missing:
+ * a site was not lit until then, or is not at all (UINT64_MAX); the greatest that was said counts.
+ * 0, -ENOMEM or -EINVAL (no such class can be).
  */
-int bs_model_gap(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t gap_ns);
 
 /* All events have come: what was waiting for a mark that could explain it is decided. */
 int bs_model_end(struct bs_model *m);

@@ -9,10 +9,12 @@
  * its group has a free one already (nobody has gone on from here), else it is left: used for the
  * next object that comes by, but no end of a look-up.
  *
- * Memory: slots grow by a quarter when seven eighths are taken, so a growing table is never less
- * than 70 % full and an object takes at most 33 / 0.7 = 47 bytes; a table that empties shrinks
- * below a fifth.  Capacities are therefore no powers of two; a hash is mapped to a group by
- * multiplication.
+ * Memory: slots grow by a quarter when seven eighths are taken.  Objects that were dropped stay
+ * where they are, so that what is said of them later is known to be wrong; when more than an eighth
+ * of the slots is theirs, the older half is forgotten instead.  So a growing table is never less
+ * than 60 % full of the living, and an object takes at most 33 / 0.6 = 55 bytes; a table that
+ * empties shrinks below a fifth.  Small tables keep their dead.  Capacities are no powers of two;
+ * a hash is mapped to a group by multiplication.
  *
  * Stalls: a table past SPLIT_AT objects is cut into 256 shards by the top bits of the hash, which
  * grow one by one.  With 10 million objects one growth copies 40,000, not all of them.
@@ -31,6 +33,9 @@
 #define SHARDS	  256u
 #define SPLIT_AT  4096u
 #define GROUP	  16u
+/* In a table of so many slots, and in a shard of a split one, the dead are kept. */
+#define KEEP_SLOTS	 4096u
+#define KEEP_SHARD_SLOTS 64u
 /* Smaller tables are in a near cache anyway. */
 #define FETCH_FROM 4096u
 #define MAX_SLOTS (UINT32_MAX / 2 / GROUP * GROUP)
@@ -190,6 +195,8 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 
 	if (shard_init(&next, cap))
 		return -1;
+	next.dead = s->dead;
+	next.kept_ns = s->kept_ns;
 	for (uint32_t i = 0; i < s->cap; i++) {
 		const struct bs_obj *o = &s->slots[i];
 
@@ -201,17 +208,43 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 	return 0;
 }
 
+/* Forgets who was dropped before since_ns. */
+static void shard_forget(struct bs_shard *s, uint64_t since_ns)
+{
+	for (uint32_t i = 0; i < s->cap && s->dead; i++) {
+		const struct bs_obj *o = &s->slots[i];
+
+		if (tags_of(s)[i] >= TAG_FREE || !(o->flags & BS_OBJ_DEAD) ||
+		    o->birth_ns >= since_ns)
+			continue;
+		slot_leave(s, i);
+		s->dead--;
+	}
+	s->kept_ns = since_ns;
+}
+
 static bool shard_full(const struct bs_shard *s)
 {
 	return (uint64_t)(s->taken + 1) * 8 > (uint64_t)s->cap * 7;
 }
 
-/* Or, if what fills it is slots that were left, as large as it is. */
+static uint32_t keep_slots(const struct bs_objects *t)
+{
+	return t->nshards > 1 ? KEEP_SHARD_SLOTS : KEEP_SLOTS;
+}
+
+/* Room for one more; or, if what fills it is slots that were left, as large as it is. */
 static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 {
-	uint32_t cap = s->cap - s->cap / 4 > s->used ? s->cap : s->cap + s->cap / 4;
+	uint32_t cap;
 
-	return shard_resize(t, s, cap + !cap);
+	if (s->cap >= keep_slots(t) && s->dead > s->cap / 8) {
+		shard_forget(s, s->kept_ns + (t->latest_ns - s->kept_ns) / 2);
+		if (s->dead > s->cap / 8)
+			shard_forget(s, t->latest_ns + 1);
+	}
+	cap = s->cap - s->cap / 4 > s->used ? s->cap : s->cap + s->cap / 4;
+	return shard_full(s) ? shard_resize(t, s, cap + !cap) : 0;
 }
 
 /* One shard becomes SHARDS; all or nothing. */
@@ -237,6 +270,8 @@ static int table_split(struct bs_objects *t)
 			goto fail;
 		*slot_add(s, hash) = *o;
 	}
+	for (uint32_t i = 0; i < SHARDS; i++)
+		next.shards[i].kept_ns = next.latest_ns;
 	free(t->shards[0].slots);
 	free(t->shards);
 	*t = next;
@@ -252,7 +287,7 @@ struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash, uint32
 	const struct bs_shard *s;
 	uint32_t i;
 
-	if (!t->live)
+	if (!t->nshards)
 		return NULL;
 	s = shard_of(t, hash);
 	i = s->used ? slot_find(s, hash, klass, id) : UINT32_MAX;
@@ -291,6 +326,44 @@ struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klas
 	return o;
 }
 
+void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj)
+{
+	*obj = (struct bs_obj){.id = obj->id, .klass = obj->klass};
+	shard_of(t, hash)->dead--;
+	t->live++;
+}
+
+/* Best effort: a table that stays too big is still right. */
+static void shard_shrink(struct bs_objects *t, struct bs_shard *s)
+{
+	uint32_t live = s->used - s->dead;
+
+	if (s->cap <= keep_slots(t) || live >= s->cap / 5)
+		return;
+	if (s->dead > live)
+		shard_forget(s, t->latest_ns + 1);
+	shard_resize(t, s, s->used * 4 / 3 + GROUP);
+}
+
+void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, uint32_t place,
+		     uint32_t tid, uint64_t ts_ns)
+{
+	struct bs_shard *s = shard_of(t, hash);
+
+	obj->flags = BS_OBJ_DEAD | (obj->flags & (BS_OBJ_BORROWED | BS_OBJ_DOUBT));
+	obj->birth_ns = ts_ns;
+	obj->bytes = tid;
+	obj->refs = 0;
+	obj->origin = place;
+	if (ts_ns > t->latest_ns)
+		t->latest_ns = ts_ns;
+	if (!s->kept_ns)
+		s->kept_ns = ts_ns;
+	s->dead++;
+	t->live--;
+	shard_shrink(t, s);
+}
+
 bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
 		     struct bs_obj *out)
 {
@@ -301,14 +374,12 @@ bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64
 		return false;
 	s = shard_of(t, hash);
 	i = s->used ? slot_find(s, hash, klass, id) : UINT32_MAX;
-	if (i == UINT32_MAX)
+	if (i == UINT32_MAX || s->slots[i].flags & BS_OBJ_DEAD)
 		return false;
 	*out = s->slots[i];
 	slot_leave(s, i);
 	t->live--;
-	/* Best effort: a table that stays too big is still right. */
-	if (s->cap > 4 * GROUP && s->used < s->cap / 5)
-		shard_resize(t, s, s->used * 4 / 3 + GROUP);
+	shard_shrink(t, s);
 	return true;
 }
 
@@ -350,7 +421,7 @@ struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos)
 		const struct bs_shard *s = &t->shards[shard];
 
 		for (; slot < s->cap; slot++) {
-			if (tags_of(s)[slot] >= TAG_FREE)
+			if (tags_of(s)[slot] >= TAG_FREE || s->slots[slot].flags & BS_OBJ_DEAD)
 				continue;
 			*pos = (uint64_t)shard << 32 | (slot + 1);
 			return &s->slots[slot];

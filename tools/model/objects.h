@@ -7,33 +7,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BS_OBJ_MAX_BYTES ((UINT64_C(1) << 56) - 1)
+#define BS_OBJ_MAX_BYTES ((UINT64_C(1) << 48) - 1)
 
 /* struct bs_obj.flags */
-#define BS_OBJ_ADOPTED 0x01u /* known since a resize: its birth was not seen */
+#define BS_OBJ_ADOPTED	0x01u /* known since a resize: its birth was not seen */
+#define BS_OBJ_COUNTED	0x02u /* a retain or release was seen */
+#define BS_OBJ_UNSURE	0x04u /* of its count: more than fits, or not all its own */
+#define BS_OBJ_MOVED	0x08u /* it has an owner of its own */
+#define BS_OBJ_DEAD	0x10u /* dropped: a struct bs_dead */
+#define BS_OBJ_BORROWED 0x20u /* dead: with borrows in force */
+#define BS_OBJ_DOUBT	0x80u /* alive or dead: of marks too close to each other to tell */
+#define BS_OBJ_FRESH	0x40u /* its id was another's a moment before its birth */
 
-/* One live object. */
+#define BS_OBJ_MAX_REFS INT16_MAX
+
+/*
+ * One live object, or one that was dropped and whose place nobody has needed since: so many of
+ * those are kept as there is room for.
+ */
 struct bs_obj {
 	uint64_t id;
-	uint64_t birth_ns; /* of its new, or of the resize that made it known */
-	uint64_t bytes : 56;
-	uint64_t flags : 8;
-	uint32_t klass;
-	uint32_t origin;
+	uint64_t birth_ns; /* of its new, or of the resize that made it known; dead: of its drop */
+	uint64_t bytes : 48; /* dead: the thread of its drop */
+	int64_t refs : 16;   /* retains - releases since */
+	uint32_t klass : 24;
+	uint32_t flags : 8;
+	uint32_t origin; /* dead: the place of its drop */
 };
 _Static_assert(sizeof(struct bs_obj) == 32, "two objects to a cache line");
 
 struct bs_shard {
 	struct bs_obj *slots; /* cap of them; behind them a tag for each */
 	uint32_t cap;	      /* a multiple of 16 */
-	uint32_t used;	      /* objects */
-	uint32_t taken;	      /* and slots that are not to be counted as free */
+	uint32_t used, dead;  /* objects; of these, dead */
+	uint32_t taken;	      /* slots that are not to be counted as free */
+	uint64_t kept_ns;     /* who was dropped before has been forgotten */
 };
 
 struct bs_objects {
 	struct bs_shard *shards;
 	uint32_t nshards;
 	size_t live;
+	uint64_t latest_ns; /* of all drops */
 	uint64_t seed[2];
 };
 
@@ -49,7 +64,7 @@ uint64_t bs_objects_hash(const uint64_t seed[2], uint32_t klass, uint64_t id);
 
 /*
  * hash: that of klass, id and the table's seed.  Pointers to objects are valid until the next put,
- * take or clear.
+ * take, bury or clear.  What is found may be dead.
  */
 struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash, uint32_t klass,
 			       uint64_t id);
@@ -59,7 +74,12 @@ struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash, uint32
  */
 struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
 			      bool *found);
-/* Removes the object (klass, id) and says what it was in *out; false if it is not there. */
+/* A dead object lives again, under the same id; all else is 0. */
+void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj);
+/* An object that is alive dies: dropped at that place by that thread. */
+void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, uint32_t place,
+		     uint32_t tid, uint64_t ts_ns);
+/* Removes the object (klass, id), alive, and says what it was in *out; false if it is not. */
 bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
 		     struct bs_obj *out);
 
@@ -70,7 +90,7 @@ bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64
 void bs_objects_fetch_tags(const struct bs_objects *t, uint64_t hash);
 void bs_objects_fetch(const struct bs_objects *t, uint64_t hash);
 
-/* All objects in no order: start with *pos = 0, NULL at the end.  No changes meanwhile. */
+/* All objects alive in no order: start with *pos = 0, NULL at the end.  No changes meanwhile. */
 struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos);
 
 /* Bytes of memory in use. */

@@ -77,9 +77,20 @@ struct bs_proc *bs_proc_get(struct bs_model *m, uint32_t pid)
 	return p;
 }
 
-static void process_free(struct bs_proc *p)
+/* All that lived in its address space. */
+static void process_clear(struct bs_model *m, struct bs_proc *p)
 {
 	bs_objects_clear(&p->objects);
+	bs_ties_fini(m, p);
+	bs_regions_fini(p);
+	for (uint32_t i = 0; i < p->npending; i++)
+		bs_tie_free(p->pending[i].tie);
+	p->npending = 0;
+}
+
+static void process_free(struct bs_model *m, struct bs_proc *p)
+{
+	process_clear(m, p);
 	free(p->pending);
 	free(p);
 }
@@ -93,7 +104,7 @@ void bs_proc_forget(struct bs_model *m, struct bs_proc *p)
 	*link = p->next;
 	m->nprocesses--;
 	m->recent = NULL;
-	process_free(p);
+	process_free(m, p);
 }
 
 void bs_procs_fini(struct bs_model *m)
@@ -103,7 +114,7 @@ void bs_procs_fini(struct bs_model *m)
 			struct bs_proc *p = m->buckets[i];
 
 			m->buckets[i] = p->next;
-			process_free(p);
+			process_free(m, p);
 		}
 	}
 	free(m->buckets);
@@ -160,10 +171,12 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	uint32_t *touched;
 	struct bs_obj *obj;
 	uint64_t pos = 0;
-	int err = 0;
+	int err = bs_ties_end(m, p, ts_ns, 0);
 
-	if (!most)
-		return 0;
+	if (!most) {
+		process_clear(m, p);
+		return err;
+	}
 	if (most > m->origins.n)
 		most = m->origins.n;
 	/* Not known pending ones alone: there may be no origin at all. */
@@ -195,7 +208,6 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 		g->going_bytes = 0;
 	}
 	free(touched);
-	bs_objects_clear(&p->objects);
-	p->npending = 0;
+	process_clear(m, p);
 	return err;
 }

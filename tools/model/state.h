@@ -7,13 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <uthash.h>
+
 #include "model/growth.h"
 #include "model/hist.h"
 #include "model/model.h"
 #include "model/objects.h"
 
 /* Places and classes are dense numbers; greater ones than this are not from a site table. */
-#define BS_MODEL_MAX_DENSE (1u << 24)
+#define BS_MODEL_MAX_DENSE ((1u << 24) - 1)
 
 /* Resizes of one process that have begun and not ended. */
 #define BS_MODEL_MAX_PENDING 1024u
@@ -43,13 +45,76 @@ struct bs_origins {
 struct bs_class {
 	uint64_t unknown;
 	struct bs_series unknown_drops; /* in count */
+	bool has_new;			/* its objects say when they begin */
+	uint64_t gap_ns;		/* marks up to here may be missing */
+	size_t nties;			/* in all processes */
+};
+
+/* A mark as evidence. */
+struct bs_evidence {
+	uint32_t place, tid;
+	uint64_t ts_ns;
+};
+
+/* --- ties: who holds and who owns what (ties.c) --- */
+
+struct bs_key {
+	uint64_t id;
+	uint64_t klass; /* 64 bits: no padding between what is compared */
+};
+
+/* A borrow in force. */
+struct bs_hold {
+	uint64_t by;
+	struct bs_evidence since; /* its first level */
+	uint32_t levels;
+	uint32_t exclusive; /* the first level that is, from 1; 0: none */
+	uint32_t holder;    /* class of the tracked object that `by` is; 0: of none */
+};
+
+/* What is known of an object besides: made by a borrow or a move, gone with its drop or new. */
+struct bs_tie {
+	struct bs_key key;
+	struct bs_hold *holds; /* oldest first */
+	uint32_t nholds, cap;
+	bool owned;
+	uint64_t owner;
+	struct bs_evidence moved;
+	uint32_t owner_klass;	    /* of the tracked object that the owner is; 0: of none */
+	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
+	uint64_t last_by;	    /* whose borrow ended last, and when */
+	struct bs_evidence last;
+	UT_hash_handle hh;
 };
 
 /* An object between the begin and the end of its resize: it exists, under no id. */
 struct bs_pending {
 	uint32_t tid;
 	bool known;
-	struct bs_obj obj; /* id and klass alone when not known */
+	struct bs_obj obj;  /* id and klass alone when not known */
+	struct bs_tie *tie; /* or NULL */
+};
+
+/* A tracked object by whose id others are held or owned. */
+struct bs_holder {
+	struct bs_key key;
+	struct bs_key *ties; /* may no longer be true */
+	uint32_t n, cap;
+	UT_hash_handle hh;
+};
+
+/* --- regions that are open (regions.c) --- */
+
+struct bs_birth {
+	struct bs_key key;
+	struct bs_evidence at;
+};
+
+struct bs_region {
+	struct bs_key key;
+	uint32_t tid;
+	struct bs_birth *births; /* of objects that may be alive still */
+	uint32_t n, cap, prune_at;
 };
 
 struct bs_proc {
@@ -58,6 +123,39 @@ struct bs_proc {
 	uint32_t npending, pending_cap;
 	struct bs_pending *pending; /* oldest first */
 	struct bs_objects objects;
+	struct bs_tie *ties;
+	uint32_t ties_max; /* with so many, those without anything go */
+	struct bs_holder *holders;
+	struct bs_region *regions; /* in the order in which they were entered */
+	uint32_t nregions, regions_cap;
+};
+
+/* --- findings (verdict.c) --- */
+
+/* Waits for a mark of another thread that could explain it. */
+struct bs_suspect {
+	struct bs_verdict_row row;
+	struct bs_key key; /* the object whose marks could explain it */
+	uint64_t by, other; /* of borrows and uses */
+	uint64_t after_ns;  /* evidence begins here */
+};
+
+/* Marks of the last moment that one of another thread may give another meaning. */
+struct bs_recent {
+	struct bs_moment {
+		struct bs_key key;
+		uint32_t pid, tid;
+		uint64_t ts_ns;
+	} *v; /* oldest first */
+	uint32_t n, cap;
+};
+
+struct bs_finding {
+	struct {
+		uint32_t verdict, klass, at, since;
+	} key;
+	struct bs_verdict_row row;
+	UT_hash_handle hh;
 };
 
 struct bs_model {
@@ -77,6 +175,15 @@ struct bs_model {
 
 	struct bs_exit_row *exits;
 	size_t nexits, exits_cap;
+
+	uint64_t loss_ns; /* marks up to here may have been lost */
+	uint64_t undecided;
+	bool explained; /* the mark at hand explains one before it */
+	struct bs_suspect *suspects; /* oldest first */
+	uint32_t nsuspects, suspects_cap;
+	struct bs_finding *findings;
+	struct bs_recent twins;	 /* news on objects that were alive: a drop may come late */
+	struct bs_recent counts; /* retains, releases: of the life before, or the next, perhaps */
 };
 
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
@@ -95,5 +202,64 @@ void bs_procs_fini(struct bs_model *m);
  * 0 or -ENOMEM; then the rows are short, the objects have gone all the same.
  */
 int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns);
+
+/*
+ * All of the following: 0 or -ENOMEM.
+ */
+
+/* NULL if there is none. */
+struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p, uint32_t klass,
+			   uint64_t id);
+/* Its borrows and its owner are over. */
+void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+/* Taken out while the object has no id, NULL if there is none; and put back under its new one. */
+struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id);
+void bs_tie_free(struct bs_tie *tie);
+/* sure: it was this object that was moved, and not the one before. */
+int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
+int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
+/* False if no such borrow is in force. */
+bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* An object was dropped: what it held, and what was its own. */
+int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* The process ends, or tracing does, when only who has been an orphan for a while counts. */
+int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
+void bs_ties_fini(struct bs_model *m, struct bs_proc *p);
+
+int bs_region_enter(struct bs_proc *p, const struct bs_event *ev);
+int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* An object was made. */
+int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* An object has another id now. */
+void bs_region_rename(struct bs_proc *p, const struct bs_event *ev, uint64_t from,
+		      uint64_t birth_ns);
+void bs_regions_fini(struct bs_proc *p);
+
+/*
+ * ev is wrong since that mark; after_ns: the first mark that the proof needs (mostly since).  by,
+ * other: whose marks could explain it.
+ */
+int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_event *ev,
+	       struct bs_key object, struct bs_evidence since, uint64_t after_ns, uint64_t by,
+	       uint64_t other);
+/* A mark may explain what another thread's did a moment ago.  True if it did. */
+bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev);
+/* What was that long ago is found. */
+int bs_suspects_decide(struct bs_model *m, uint64_t now_ns);
+void bs_findings_fini(struct bs_model *m);
+/* A mark that looks wrong, but need not be. */
+static inline void bs_undecided(struct bs_model *m)
+{
+	m->undecided++;
+}
+
+/* So close in time that nobody knows the order. */
+static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t ts_ns)
+{
+	return ev->tid != tid && (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <=
+					 BS_MODEL_SKEW_NS;
+}
 
 #endif

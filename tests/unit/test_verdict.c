@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_verdict.c - what is found, and what is not: by example, and random histories against a
+ * plain reference.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bscope/abi.h"
+#include "model/model.h"
+
+#define PID 100u
+#define US  1000ull /* two marks so far apart have an order */
+
+enum { BUF = 1, CONN, REQ, CLASSES = REQ };
+
+static struct bs_model *m;
+static uint64_t now;
+static uint32_t place;
+
+static void model_new(void)
+{
+	struct bs_model_opts opts = {.start_ns = 1000};
+
+	m = bs_model_new(&opts);
+	assert_non_null(m);
+	now = 10000;
+	place = 0;
+	for (uint32_t k = 1; k <= CLASSES; k++)
+		assert_int_equal(bs_model_class(m, k, true, 0), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	model_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bs_model_free(m);
+	return 0;
+}
+
+static uint32_t mark_at(uint64_t ts, unsigned kind, uint32_t tid, uint32_t klass, uint64_t id,
+			uint64_t arg)
+{
+	struct bs_event ev = {
+		.ts_ns = ts,
+		.id = id,
+		.arg = arg,
+		.pid = PID,
+		.tid = tid,
+		.place = ++place,
+		.klass_id = klass,
+		.type = BS_EVENT_MARK,
+		.kind = (uint8_t)kind,
+		.has = BS_EVENT_HAS_OTHER,
+	};
+
+	if (kind == BSCOPE_KIND_NEW || kind == BSCOPE_KIND_RESIZE_END)
+		ev.has = BS_EVENT_HAS_BYTES;
+	now = ts > now ? ts : now;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+	return place;
+}
+
+/* The next mark, a while later; its place, which no other has. */
+static uint32_t mark(unsigned kind, uint32_t tid, uint32_t klass, uint64_t id, uint64_t arg)
+{
+	return mark_at(now + 10 * US, kind, tid, klass, id, arg);
+}
+
+#define NEW(t, id)	       mark(BSCOPE_KIND_NEW, t, BUF, id, 64)
+#define DROP(t, id)	       mark(BSCOPE_KIND_DROP, t, BUF, id, 0)
+#define MOVE(t, id, to)	       mark(BSCOPE_KIND_MOVE, t, BUF, id, to)
+#define BORROW(t, id, by)      mark(BSCOPE_KIND_BORROW, t, BUF, id, by)
+#define BORROW_MUT(t, id, by)  mark(BSCOPE_KIND_BORROW_MUT, t, BUF, id, by)
+#define UNBORROW(t, id, by)    mark(BSCOPE_KIND_UNBORROW, t, BUF, id, by)
+#define USE(t, id, by)	       mark(BSCOPE_KIND_USE, t, BUF, id, by)
+#define RETAIN(t, id)	       mark(BSCOPE_KIND_RETAIN, t, BUF, id, 0)
+#define RELEASE(t, id)	       mark(BSCOPE_KIND_RELEASE, t, BUF, id, 0)
+#define RESIZE_BEGIN(t, id)    mark(BSCOPE_KIND_RESIZE_BEGIN, t, BUF, id, 0)
+#define RESIZE_END(t, id)      mark(BSCOPE_KIND_RESIZE_END, t, BUF, id, 128)
+#define CONN_NEW(t, id)	       mark(BSCOPE_KIND_NEW, t, CONN, id, 64)
+#define CONN_DROP(t, id)       mark(BSCOPE_KIND_DROP, t, CONN, id, 0)
+#define REGION_ENTER(t, id)    mark(BSCOPE_KIND_REGION_ENTER, t, REQ, id, 0)
+#define REGION_EXIT(t, id)     mark(BSCOPE_KIND_REGION_EXIT, t, REQ, id, 0)
+
+struct want {
+	enum bs_verdict verdict;
+	uint32_t at, since;
+};
+
+/* All that was found by now, in the order of time. */
+static void expect_rows(const struct want *want, size_t n)
+{
+	struct bs_verdict_row *rows;
+	size_t found;
+
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &found), 0);
+	for (size_t i = 0; i < found && i < n; i++) {
+		assert_int_equal(rows[i].verdict, want[i].verdict);
+		assert_int_equal(rows[i].at, want[i].at);
+		assert_int_equal(rows[i].since, want[i].since);
+		assert_int_equal(rows[i].pid, PID);
+		assert_int_equal(rows[i].count, 1);
+	}
+	assert_int_equal(found, n);
+	free(rows);
+}
+#define EXPECT(...)                                                   \
+	do {                                                          \
+		const struct want want_[] = {__VA_ARGS__};            \
+		expect_rows(want_, sizeof(want_) / sizeof(want_[0])); \
+	} while (0)
+#define NOTHING() expect_rows(NULL, 0)
+
+static void exits(void)
+{
+	struct bs_event ev = {.ts_ns = now += 10 * US, .pid = PID, .tid = PID, .type = BS_EVENT_EXIT};
+
+	assert_int_equal(bs_model_event(m, &ev), 0);
+}
+
+/* --- by example ----------------------------------------------------------------------------- */
+
+static void double_drop(void **state)
+{
+	uint32_t first, second, third, fourth;
+
+	(void)state;
+	NEW(1, 0x10000);
+	first = DROP(1, 0x10000);
+	second = DROP(2, 0x10000);
+	third = DROP(1, 0x10000);
+	NEW(1, 0x10000);
+	DROP(1, 0x10000);
+	/* Of what was there before anybody looked: two drops are two drops. */
+	fourth = DROP(1, 0x20000);
+	EXPECT({BS_VERDICT_DOUBLE_DROP, second, first}, {BS_VERDICT_DOUBLE_DROP, third, second});
+	second = DROP(1, 0x20000);
+	expect_rows((const struct want[]){{BS_VERDICT_DOUBLE_DROP, first + 1, first},
+					  {BS_VERDICT_DOUBLE_DROP, first + 2, first + 1},
+					  {BS_VERDICT_DOUBLE_DROP, second, fourth}},
+		    3);
+}
+
+static void use_after_drop(void **state)
+{
+	static const unsigned kinds[] = {
+		BSCOPE_KIND_RETAIN,	BSCOPE_KIND_RELEASE, BSCOPE_KIND_USE,
+		BSCOPE_KIND_MOVE,	BSCOPE_KIND_BORROW,  BSCOPE_KIND_BORROW_MUT,
+		BSCOPE_KIND_UNBORROW,	BSCOPE_KIND_RESIZE_BEGIN};
+	struct want want[8];
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++) {
+		uint64_t id = 0x10000 * (i + 1);
+
+		NEW(1, id);
+		want[i].since = DROP(1, id);
+		want[i].at = mark(kinds[i], 2, BUF, id, 7);
+		want[i].verdict = BS_VERDICT_USE_AFTER_DROP;
+	}
+	expect_rows(want, 8);
+}
+
+static void use_after_move(void **state)
+{
+	uint32_t move, use;
+
+	(void)state;
+	NEW(1, 0x10000);
+	USE(1, 0x10000, 0xa); /* nobody knows the owner */
+	move = MOVE(1, 0x10000, 0xb);
+	USE(2, 0x10000, 0xb);
+	BORROW(2, 0x10000, 0xc);
+	USE(3, 0x10000, 0xc);
+	UNBORROW(2, 0x10000, 0xc);
+	use = USE(1, 0x10000, 0xa);
+	EXPECT({BS_VERDICT_USE_AFTER_MOVE, use, move});
+	MOVE(2, 0x10000, 0xa);
+	USE(1, 0x10000, 0xa);
+	DROP(1, 0x10000);
+	/* Another object. */
+	NEW(1, 0x10000);
+	USE(1, 0x10000, 0xd);
+	EXPECT({BS_VERDICT_USE_AFTER_MOVE, use, move});
+}
+
+static void borrows(void **state)
+{
+	uint32_t first, second, third;
+
+	(void)state;
+	NEW(1, 0x10000);
+	/* Levels of one, and several that share. */
+	BORROW(1, 0x10000, 1);
+	BORROW(2, 0x10000, 2);
+	BORROW(1, 0x10000, 1);
+	UNBORROW(1, 0x10000, 1);
+	UNBORROW(2, 0x10000, 2);
+	BORROW_MUT(1, 0x10000, 1);
+	BORROW_MUT(1, 0x10000, 1);
+	UNBORROW(1, 0x10000, 1);
+	UNBORROW(1, 0x10000, 1); /* down to the shared one */
+	BORROW(2, 0x10000, 2);
+	UNBORROW(2, 0x10000, 2);
+	UNBORROW(1, 0x10000, 1);
+	UNBORROW(1, 0x10000, 1); /* one more than were seen */
+	NOTHING();
+	first = BORROW(1, 0x10000, 1);
+	second = BORROW_MUT(2, 0x10000, 2);
+	third = BORROW(3, 0x10000, 3);
+	EXPECT({BS_VERDICT_CONFLICTING_BORROW, second, first},
+	       {BS_VERDICT_CONFLICTING_BORROW, third, second});
+}
+
+/* A lock of which nobody saw the beginning. */
+static void borrows_of_what_is_unknown(void **state)
+{
+	uint32_t first, second;
+
+	(void)state;
+	first = BORROW_MUT(1, 0x10000, 1);
+	second = BORROW_MUT(2, 0x10000, 2);
+	EXPECT({BS_VERDICT_CONFLICTING_BORROW, second, first});
+}
+
+static void drop_while_borrowed(void **state)
+{
+	uint32_t borrow, drop;
+
+	(void)state;
+	NEW(1, 0x10000);
+	borrow = BORROW(1, 0x10000, 1);
+	BORROW(2, 0x10000, 2);
+	drop = DROP(1, 0x10000);
+	UNBORROW(1, 0x10000, 1); /* said already */
+	UNBORROW(2, 0x10000, 2);
+	EXPECT({BS_VERDICT_DROP_WHILE_BORROWED, drop, borrow});
+}
+
+static void unbalanced_count(void **state)
+{
+	struct bs_verdict_row *rows;
+	uint32_t new, drop;
+	size_t n;
+
+	(void)state;
+	NEW(1, 0x10000);
+	RETAIN(1, 0x10000);
+	RELEASE(2, 0x10000);
+	RELEASE(1, 0x10000);
+	DROP(1, 0x10000);
+	NEW(1, 0x20000); /* not counted */
+	DROP(1, 0x20000);
+	RETAIN(1, 0x30000); /* older than the attach */
+	DROP(1, 0x30000);
+	NOTHING();
+	new = NEW(1, 0x10000);
+	RETAIN(1, 0x10000);
+	RETAIN(1, 0x10000);
+	RELEASE(1, 0x10000);
+	drop = DROP(1, 0x10000);
+	EXPECT({BS_VERDICT_UNBALANCED_COUNT, drop, new});
+	assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);
+	assert_int_equal(rows[0].balance, 2);
+	free(rows);
+}
+
+static void borrow_outlives_owner(void **state)
+{
+	uint32_t borrow, drop;
+
+	(void)state;
+	NEW(1, 0x10000);
+	CONN_NEW(1, 0x50000);
+	borrow = BORROW(1, 0x10000, 0x50000);
+	drop = CONN_DROP(1, 0x50000);
+	EXPECT({BS_VERDICT_BORROW_OUTLIVES_OWNER, drop, borrow});
+}
+
+static void borrowers_that_are_not_objects(void **state)
+{
+	(void)state;
+	NEW(1, 0x10000);
+	/* Given back in time. */
+	CONN_NEW(1, 0x50000);
+	BORROW(1, 0x10000, 0x50000);
+	UNBORROW(1, 0x10000, 0x50000);
+	CONN_DROP(1, 0x50000);
+	/* A number that is a descriptor, too. */
+	CONN_NEW(1, 7);
+	BORROW(1, 0x10000, 7);
+	CONN_DROP(1, 7);
+	UNBORROW(1, 0x10000, 7);
+	/* A struct and its first member: either may be the borrower. */
+	CONN_NEW(1, 0x60000);
+	mark(BSCOPE_KIND_NEW, 1, REQ, 0x60000, 64);
+	BORROW(1, 0x10000, 0x60000);
+	CONN_DROP(1, 0x60000);
+	UNBORROW(1, 0x10000, 0x60000);
+	NOTHING();
+}
+
+static void leak_of_a_region(void **state)
+{
+	uint32_t new, exit;
+
+	(void)state;
+	NEW(1, 0x10000);
+	REGION_ENTER(1, 1);
+	NEW(1, 0x20000); /* dropped in time */
+	DROP(1, 0x20000);
+	NEW(2, 0x30000); /* of another thread */
+	NEW(1, 0x40000); /* somebody else's from now on */
+	MOVE(1, 0x40000, 0xa);
+	NEW(1, 0x50000); /* kept by somebody */
+	RETAIN(1, 0x50000);
+	REGION_ENTER(1, 2);
+	NEW(1, 0x60000);
+	DROP(1, 0x60000);
+	REGION_EXIT(1, 2);
+	new = NEW(1, 0x70000);
+	RESIZE_BEGIN(1, 0x70000);
+	RESIZE_END(1, 0x80000);
+	REGION_EXIT(1, 9); /* was entered before anybody looked */
+	exit = REGION_EXIT(1, 1);
+	EXPECT({BS_VERDICT_LEAK, exit, new});
+}
+
+static void leak_of_an_owner(void **state)
+{
+	uint32_t move, drop;
+
+	(void)state;
+	CONN_NEW(1, 0x50000);
+	NEW(1, 0x10000);
+	NEW(1, 0x20000);
+	NEW(1, 0x30000);
+	move = MOVE(1, 0x10000, 0x50000);
+	MOVE(1, 0x20000, 0x50000);
+	MOVE(1, 0x30000, 0x50000);
+	MOVE(1, 0x30000, 0xa); /* to another */
+	drop = CONN_DROP(1, 0x50000);
+	DROP(1, 0x20000); /* its destructor is at work */
+	NOTHING();
+	exits();
+	EXPECT({BS_VERDICT_LEAK, drop, move});
+}
+
+static void another_process_knows_nothing(void **state)
+{
+	struct bs_event ev = {.ts_ns = now, .pid = PID, .tid = PID, .type = BS_EVENT_EXEC};
+
+	(void)state;
+	NEW(1, 0x10000);
+	DROP(1, 0x10000);
+	ev.ts_ns = now += 10 * US;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+	DROP(1, 0x10000);
+	NOTHING();
+}
+
+/* --- what may be missing -------------------------------------------------------------------- */
+
+static void losses(void **state)
+{
+	(void)state;
+	NEW(1, 0x10000);
+	DROP(1, 0x10000);
+	bs_model_loss(m, now + 1, 1);
+	DROP(1, 0x10000);
+	NOTHING();
+	assert_int_equal(bs_model_undecided(m), 1);
+	DROP(1, 0x10000); /* after that */
+	EXPECT({BS_VERDICT_DOUBLE_DROP, place, place - 1});
+}
+
+static void dark_sites(void **state)
+{
+	(void)state;
+	assert_int_equal(bs_model_class(m, BUF, false, now + 100 * US), 0);
+	DROP(1, 0x10000);
+	DROP(1, 0x10000);
+	now += 200 * US;
+	DROP(1, 0x20000);
+	DROP(1, 0x20000);
+	EXPECT({BS_VERDICT_DOUBLE_DROP, place, place - 1});
+	assert_int_equal(bs_model_class(m, BUF, false, UINT64_MAX), 0);
+	DROP(1, 0x30000);
+	DROP(1, 0x30000);
+	EXPECT({BS_VERDICT_DOUBLE_DROP, place - 2, place - 3});
+	assert_int_equal(bs_model_undecided(m), 2);
+}
+
+/* A class that does not say when its objects begin. */
+static void no_new(void **state)
+{
+	uint32_t first, second;
+
+	(void)state;
+	assert_int_equal(bs_model_class(m, 9, false, 0), 0);
+	mark(BSCOPE_KIND_DROP, 1, 9, 0x10000, 0);
+	mark(BSCOPE_KIND_DROP, 1, 9, 0x10000, 0);
+	mark(BSCOPE_KIND_USE, 1, 9, 0x10000, 0);
+	first = mark(BSCOPE_KIND_BORROW_MUT, 1, 9, 0x20000, 1);
+	second = mark(BSCOPE_KIND_BORROW_MUT, 1, 9, 0x20000, 2);
+	EXPECT({BS_VERDICT_CONFLICTING_BORROW, second, first});
+	assert_int_equal(bs_model_class(m, 0, false, 0), -EINVAL);
+}
+
+static void late(void **state)
+{
+	(void)state;
+	DROP(1, 0x10000);
+	mark_at(now - 5 * US, BSCOPE_KIND_USE, 2, BUF, 0x20000, 1);
+	DROP(1, 0x10000);
+	NOTHING();
+}
+
+/* --- too close to have an order ------------------------------------------------------------- */
+
+#define AT(ts, kind, t, id, arg) mark_at(ts, BSCOPE_KIND_##kind, t, BUF, id, arg)
+
+static void too_close(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	/* The use may have been before the drop, or after the new. */
+	AT(t, NEW, 1, 0x10000, 0);
+	AT(t += 10 * US, DROP, 1, 0x10000, 0);
+	AT(t += 400, USE, 2, 0x10000, 1);
+	AT(t += 10 * US, USE, 2, 0x10000, 1);
+	AT(t += 400, NEW, 1, 0x10000, 0);
+	NOTHING();
+	/* The unborrow may have been before the drop. */
+	AT(t += 10 * US, BORROW, 2, 0x10000, 1);
+	AT(t += 10 * US, DROP, 1, 0x10000, 0);
+	AT(t += 400, UNBORROW, 2, 0x10000, 1);
+	/* The release, too. */
+	AT(t += 10 * US, NEW, 1, 0x20000, 0);
+	AT(t += 10 * US, RETAIN, 1, 0x20000, 0);
+	AT(t += 10 * US, RELEASE, 1, 0x20000, 0);
+	AT(t += 10 * US, DROP, 1, 0x20000, 0);
+	AT(t += 400, RELEASE, 2, 0x20000, 0);
+	/* Holds that overlap by less. */
+	AT(t += 10 * US, BORROW_MUT, 1, 0x30000, 1);
+	AT(t += 10 * US, BORROW_MUT, 2, 0x30000, 2);
+	AT(t += 400, UNBORROW, 1, 0x30000, 1);
+	AT(t += 10 * US, UNBORROW, 2, 0x30000, 2);
+	/* The use may have been before the move; or the borrow before the use. */
+	AT(t += 10 * US, MOVE, 1, 0x40000, 0xa);
+	AT(t += 400, USE, 2, 0x40000, 0xb);
+	AT(t += 10 * US, USE, 2, 0x40000, 0xc);
+	AT(t += 400, BORROW, 1, 0x40000, 0xc);
+	/* The drop of one object may have been before the new of the next. */
+	AT(t += 10 * US, NEW, 1, 0x50000, 0);
+	AT(t += 10 * US, NEW, 2, 0x50000, 0);
+	AT(t += 400, DROP, 1, 0x50000, 0);
+	AT(t += 10 * US, DROP, 2, 0x50000, 0);
+	NOTHING();
+	assert_true(bs_model_undecided(m) >= 7);
+}
+
+/* One thread's marks have one however close they are. */
+static void close_but_of_one_thread(void **state)
+{
+	uint64_t t = now + 100 * US;
+	uint32_t drop, use, again;
+
+	(void)state;
+	AT(t, NEW, 1, 0x10000, 0);
+	drop = AT(t += 10, DROP, 1, 0x10000, 0);
+	use = AT(t += 10, USE, 1, 0x10000, 1);
+	again = AT(t += 10, DROP, 1, 0x10000, 0);
+	EXPECT({BS_VERDICT_USE_AFTER_DROP, use, drop}, {BS_VERDICT_DOUBLE_DROP, again, drop});
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static void rows_are_counted(void **state)
+{
+	struct bs_verdict_row *rows;
+	size_t n;
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			place = k;
+			DROP(1, 0x10000 * (i + 1));
+		}
+	}
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].count, 100);
+	assert_int_equal(rows[0].id, 0x10000);
+	assert_int_equal(rows[0].at, 2);
+	assert_int_equal(rows[0].since, 1);
+	free(rows);
+}
+
+/* --- a correct program, seen through clocks that differ --------------------------------------- */
+
+static uint64_t seed;
+
+static uint32_t below(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)((seed * 0x2545f4914f6cdd1dull) >> 33) % n;
+}
+
+enum { OBJECTS = 6, THREADS = 5, EVENTS = 4000 };
+
+struct object {
+	bool alive, counted;
+	unsigned refs;
+	unsigned shared[THREADS]; /* borrow levels by thread */
+	int exclusive;		  /* the thread, or -1 */
+	uint64_t owner;
+};
+
+struct stamped {
+	struct bs_event ev;
+	size_t n;
+};
+
+static int stamped_cmp(const void *x, const void *y)
+{
+	const struct stamped *a = x, *b = y;
+
+	if (a->ev.ts_ns != b->ev.ts_ns)
+		return a->ev.ts_ns < b->ev.ts_ns ? -1 : 1;
+	return (a->n > b->n) - (a->n < b->n);
+}
+
+/* What this thread may do with that object now: a kind, 0 if nothing; *arg: its operand. */
+static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
+{
+	bool borrowed = o->exclusive >= 0;
+
+	for (unsigned i = 0; i < THREADS; i++)
+		borrowed |= o->shared[i];
+	*arg = 1 + t;
+	if (!o->alive) {
+		*o = (struct object){
+			.alive = true, .counted = below(2), .refs = 1, .exclusive = -1};
+		return BSCOPE_KIND_NEW;
+	}
+	switch (below(8)) {
+	case 0:
+		if (o->counted && o->refs) {
+			o->refs++;
+			return BSCOPE_KIND_RETAIN;
+		}
+		return 0;
+	case 1:
+	case 2:
+		if (o->counted && o->refs > 1) {
+			o->refs--;
+			return BSCOPE_KIND_RELEASE;
+		}
+		/* The last one: by then nobody borrows it. */
+		if (o->counted && o->refs == 1 && !borrowed) {
+			o->refs = 0;
+			return BSCOPE_KIND_RELEASE;
+		}
+		if (borrowed || (o->counted && o->refs))
+			return 0;
+		o->alive = false;
+		return BSCOPE_KIND_DROP;
+	case 3:
+		if (!o->refs || (o->exclusive >= 0 && o->exclusive != (int)t) || o->exclusive >= 0)
+			return 0;
+		o->shared[t]++;
+		return BSCOPE_KIND_BORROW;
+	case 4:
+		if (!o->refs || borrowed)
+			return 0;
+		o->exclusive = (int)t;
+		return BSCOPE_KIND_BORROW_MUT;
+	case 5:
+	case 6:
+		if (o->exclusive == (int)t)
+			o->exclusive = -1;
+		else if (o->shared[t])
+			o->shared[t]--;
+		else
+			return 0;
+		return BSCOPE_KIND_UNBORROW;
+	default:
+		if (!o->refs)
+			return 0;
+		if (below(2)) {
+			o->owner = *arg = 50 + below(3);
+			return BSCOPE_KIND_MOVE;
+		}
+		*arg = o->owner ? o->owner : *arg;
+		return BSCOPE_KIND_USE;
+	}
+}
+
+/* Marks 50 to 300 ns apart, stamped up to a quarter of a microsecond too early or too late. */
+static void a_correct_program_is_left_alone(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		struct stamped *v = calloc(EVENTS, sizeof(*v));
+		struct object objects[OBJECTS] = {0};
+		uint64_t last[THREADS] = {0}, t = 1000000;
+		size_t n = 0;
+
+		assert_non_null(v);
+		seed = round * 0x9e3779b97f4a7c15ull + 1;
+		model_new();
+		while (n < EVENTS) {
+			unsigned thread = below(THREADS), o = below(OBJECTS);
+			uint64_t arg, ts;
+			unsigned kind = legal(&objects[o], thread, &arg);
+
+			if (!kind)
+				continue;
+			t += 50 + below(250);
+			ts = t + below(2 * 250 + 1) - 250;
+			if (ts < last[thread])
+				ts = last[thread];
+			last[thread] = ts;
+			v[n].n = n;
+			v[n++].ev = (struct bs_event){
+				.ts_ns = ts,
+				.id = 0x10000 * (o + 1),
+				.arg = arg,
+				.pid = PID,
+				.tid = thread,
+				.place = kind,
+				.klass_id = BUF,
+				.type = BS_EVENT_MARK,
+				.kind = (uint8_t)kind,
+				.has = kind == BSCOPE_KIND_NEW ? 0 : BS_EVENT_HAS_OTHER,
+			};
+		}
+		qsort(v, n, sizeof(*v), stamped_cmp);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(bs_model_event(m, &v[i].ev), 0);
+		NOTHING();
+		free(v);
+		bs_model_free(m);
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(double_drop),
+		T(use_after_drop),
+		T(use_after_move),
+		T(borrows),
+		T(borrows_of_what_is_unknown),
+		T(drop_while_borrowed),
+		T(unbalanced_count),
+		T(borrow_outlives_owner),
+		T(borrowers_that_are_not_objects),
+		T(leak_of_a_region),
+		T(leak_of_an_owner),
+		T(another_process_knows_nothing),
+		T(losses),
+		T(dark_sites),
+		T(no_new),
+		T(late),
+		T(too_close),
+		T(close_but_of_one_thread),
+		T(rows_are_counted),
+		cmocka_unit_test(a_correct_program_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

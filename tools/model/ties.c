@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ties.c - who borrows and who owns what.
+ *
+ * A tie needs no object: a lock that was there before anybody looked is borrowed as well as any
+ * other.  What is not known is taken for what accuses nobody: borrows that began unseen are not
+ * there, and an owner is one since a move was seen.
+ *
+ * A borrower or an owner may be a tracked object itself, if its value is the id of exactly one that
+ * is alive at that time.  Small numbers are never taken for ids.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bscope/abi.h"
+#include "model/state.h"
+
+#define POINTER_MIN 65536u
+/* Ties without anything are kept, since most come again; not for ever. */
+#define IDLE_MAX 4096u
+
+static struct bs_key key_of(uint32_t klass, uint64_t id)
+{
+	return (struct bs_key){.id = id, .klass = klass};
+}
+
+struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+{
+	struct bs_key key = key_of(klass, id);
+	struct bs_tie *tie = NULL;
+
+	if (m->classes[klass].nties)
+		HASH_FIND(hh, p->ties, &key, sizeof(key), tie);
+	return tie;
+}
+
+void bs_tie_free(struct bs_tie *tie)
+{
+	if (tie)
+		free(tie->holds);
+	free(tie);
+}
+
+struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, klass, id);
+
+	if (tie) {
+		HASH_DEL(p->ties, tie);
+		m->classes[klass].nties--;
+	}
+	return tie;
+}
+
+static void tie_free(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie)
+{
+	HASH_DEL(p->ties, tie);
+	m->classes[tie->key.klass].nties--;
+	bs_tie_free(tie);
+}
+
+static void idle_free(struct bs_model *m, struct bs_proc *p)
+{
+	struct bs_tie *tie, *next;
+
+	HASH_ITER (hh, p->ties, tie, next)
+		if (!tie->nholds && !tie->owned)
+			tie_free(m, p, tie);
+}
+
+static struct bs_tie *tie_get(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+
+	if (tie)
+		return tie;
+	/* Twice as many as were in use: each is looked at about once. */
+	if (HASH_COUNT(p->ties) >= p->ties_max) {
+		idle_free(m, p);
+		p->ties_max = IDLE_MAX + 2 * HASH_COUNT(p->ties);
+	}
+	tie = calloc(1, sizeof(*tie));
+	if (!tie)
+		return NULL;
+	tie->key = key_of(ev->klass_id, ev->id);
+	HASH_ADD(hh, p->ties, key, sizeof(tie->key), tie);
+	m->classes[ev->klass_id].nties++;
+	return tie;
+}
+
+void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, klass, id);
+
+	if (tie)
+		tie_free(m, p, tie);
+}
+
+/* --- tracked objects that hold and own ---------------------------------------------------------- */
+
+/* The class of the one object that is alive and has that id; 0: none, or more than one. */
+static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint64_t id)
+{
+	uint32_t found = 0;
+
+	if (id < POINTER_MIN)
+		return 0;
+	for (uint32_t k = 1; k < m->nclasses; k++) {
+		const struct bs_obj *obj;
+
+		if (!m->classes[k].has_new)
+			continue;
+		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
+		if (!obj || obj->flags & BS_OBJ_DEAD)
+			continue;
+		if (found)
+			return 0;
+		found = k;
+	}
+	return found;
+}
+
+/* Is it true still that the tie is held or owned by that object? */
+static bool tied_to(const struct bs_tie *tie, const struct bs_key *holder)
+{
+	if (tie->owned && tie->owner == holder->id && tie->owner_klass == holder->klass)
+		return true;
+	for (uint32_t i = 0; i < tie->nholds; i++)
+		if (tie->holds[i].by == holder->id && tie->holds[i].holder == holder->klass)
+			return true;
+	return false;
+}
+
+static void holder_prune(const struct bs_model *m, struct bs_proc *p, struct bs_holder *h)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < h->n; i++) {
+		const struct bs_tie *tie =
+			bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
+
+		if (tie && tied_to(tie, &h->key))
+			h->ties[kept++] = h->ties[i];
+	}
+	h->n = kept;
+}
+
+/* The holder is asked for the tie when it is dropped. */
+static int holder_add(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id,
+		      const struct bs_tie *tie)
+{
+	struct bs_key key = key_of(klass, id);
+	struct bs_holder *h;
+
+	HASH_FIND(hh, p->holders, &key, sizeof(key), h);
+	if (!h) {
+		h = calloc(1, sizeof(*h));
+		if (!h)
+			return -ENOMEM;
+		h->key = key;
+		HASH_ADD(hh, p->holders, key, sizeof(h->key), h);
+	}
+	if (h->n == h->cap)
+		holder_prune(m, p, h);
+	if (h->n > h->cap / 2 || !h->cap) {
+		uint32_t cap = h->cap ? h->cap * 2 : 4;
+		struct bs_key *ties = reallocarray(h->ties, cap, sizeof(*ties));
+
+		if (!ties)
+			return -ENOMEM;
+		h->ties = ties;
+		h->cap = cap;
+	}
+	h->ties[h->n++] = tie->key;
+	return 0;
+}
+
+static void holder_free(struct bs_proc *p, struct bs_holder *h)
+{
+	HASH_DEL(p->holders, h);
+	free(h->ties);
+	free(h);
+}
+
+int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_key key = key_of(ev->klass_id, ev->id);
+	struct bs_holder *h;
+	int err = 0;
+
+	if (!p->holders)
+		return 0;
+	HASH_FIND(hh, p->holders, &key, sizeof(key), h);
+	for (uint32_t i = 0; h && i < h->n; i++) {
+		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
+
+		if (!tie)
+			continue;
+		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id &&
+		    !tie->orphaned.place)
+			tie->orphaned =
+				(struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+		for (uint32_t k = 0; k < tie->nholds && !err; k++) {
+			struct bs_hold *hold = &tie->holds[k];
+
+			if (hold->by != ev->id || hold->holder != ev->klass_id)
+				continue;
+			/* Said once; whoever has that id next is another. */
+			hold->holder = 0;
+			err = bs_suspect(m, BS_VERDICT_BORROW_OUTLIVES_OWNER, ev, tie->key,
+					 hold->since, hold->since.ts_ns, hold->by, 0);
+		}
+	}
+	if (h)
+		holder_free(p, h);
+	return err;
+}
+
+/* --- borrows ------------------------------------------------------------------------------------ */
+
+static struct bs_hold *hold_find(const struct bs_tie *tie, uint64_t by)
+{
+	for (uint32_t i = 0; i < tie->nholds; i++)
+		if (tie->holds[i].by == by)
+			return &tie->holds[i];
+	return NULL;
+}
+
+int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive)
+{
+	struct bs_tie *tie = tie_get(m, p, ev);
+	struct bs_hold *hold;
+	int err = 0;
+
+	if (!tie)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < tie->nholds; i++) {
+		const struct bs_hold *other = &tie->holds[i];
+
+		if (other->by == ev->arg || (!exclusive && !other->exclusive))
+			continue;
+		err = bs_suspect(m, BS_VERDICT_CONFLICTING_BORROW, ev, tie->key, other->since,
+				 other->since.ts_ns, ev->arg, other->by);
+		break;
+	}
+	hold = hold_find(tie, ev->arg);
+	if (!hold && tie->nholds == tie->cap) {
+		uint32_t cap = tie->cap ? tie->cap * 2 : 1;
+
+		hold = reallocarray(tie->holds, cap, sizeof(*hold));
+		if (!hold)
+			return -ENOMEM;
+		tie->holds = hold;
+		tie->cap = cap;
+		hold = NULL;
+	}
+	if (!hold) {
+		hold = &tie->holds[tie->nholds++];
+		*hold = (struct bs_hold){
+			.by = ev->arg,
+			.since = {ev->place, ev->tid, ev->ts_ns},
+			.holder = tracked(m, p, ev->arg),
+		};
+		if (hold->holder && !err)
+			err = holder_add(m, p, hold->holder, ev->arg, tie);
+	}
+	hold->levels++;
+	if (exclusive && !hold->exclusive)
+		hold->exclusive = hold->levels;
+	return err;
+}
+
+bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_hold *hold = tie ? hold_find(tie, ev->arg) : NULL;
+
+	if (!hold)
+		return false;
+	if (--hold->levels < hold->exclusive)
+		hold->exclusive = 0;
+	if (hold->levels)
+		return true;
+	tie->nholds--;
+	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
+	tie->last_by = ev->arg;
+	tie->last = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+	return true;
+}
+
+/* --- owners ------------------------------------------------------------------------------------- */
+
+int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure)
+{
+	struct bs_tie *tie = tie_get(m, p, ev);
+
+	if (!tie)
+		return -ENOMEM;
+	/* Of moves that have no order nobody knows which was the last; nor of those between. */
+	if (tie->moved.place)
+		sure = sure && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) &&
+		       (tie->owned || ev->ts_ns - tie->moved.ts_ns > BS_MODEL_SKEW_NS);
+	tie->owned = sure;
+	tie->owner = ev->arg;
+	tie->moved = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+	tie->orphaned = (struct bs_evidence){0};
+	tie->owner_klass = tie->owned ? tracked(m, p, ev->arg) : 0;
+	return tie->owner_klass ? holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;
+}
+
+int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+
+	if (!tie || !tie->owned || tie->owner == ev->arg || hold_find(tie, ev->arg))
+		return 0;
+	/* Before the move, or before it gave its borrow back. */
+	if (bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) ||
+	    (tie->last_by == ev->arg && tie->last.place &&
+	     bs_no_order(ev, tie->last.tid, tie->last.ts_ns))) {
+		bs_undecided(m);
+		return 0;
+	}
+	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved, tie->moved.ts_ns,
+			  ev->arg, 0);
+}
+
+int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id)
+{
+	uint32_t klass = (uint32_t)tie->key.klass;
+	bool renamed = tie->key.id != id;
+	int err = 0;
+
+	bs_tie_remove(m, p, klass, id);
+	tie->key.id = id;
+	HASH_ADD(hh, p->ties, key, sizeof(tie->key), tie);
+	m->classes[klass].nties++;
+	/* Who has it knows it by its new name. */
+	for (uint32_t i = 0; renamed && i < tie->nholds && !err; i++)
+		if (tie->holds[i].holder)
+			err = holder_add(m, p, tie->holds[i].holder, tie->holds[i].by, tie);
+	if (renamed && !err && tie->owned && tie->owner_klass)
+		err = holder_add(m, p, tie->owner_klass, tie->owner, tie);
+	return err;
+}
+
+int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns)
+{
+	int err = 0;
+
+	for (struct bs_tie *tie = p->ties; tie && !err; tie = tie->hh.next) {
+		uint32_t klass = (uint32_t)tie->key.klass;
+		struct bs_event ev = {
+			.ts_ns = tie->orphaned.ts_ns,
+			.pid = p->pid,
+			.tid = tie->orphaned.tid,
+			.place = tie->orphaned.place,
+		};
+		const struct bs_obj *obj;
+
+		if (!tie->orphaned.place)
+			continue;
+		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, klass, tie->key.id),
+				      klass, tie->key.id);
+		if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
+			continue;
+		if (ts_ns - tie->orphaned.ts_ns < grace_ns)
+			bs_undecided(m);
+		else
+			err = bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved,
+					 tie->moved.ts_ns, 0, 0);
+	}
+	return err;
+}
+
+void bs_ties_fini(struct bs_model *m, struct bs_proc *p)
+{
+	struct bs_holder *h, *next_h;
+	struct bs_tie *tie, *next;
+
+	HASH_ITER (hh, p->holders, h, next_h)
+		holder_free(p, h);
+	HASH_ITER (hh, p->ties, tie, next)
+		tie_free(m, p, tie);
+	p->ties_max = 0;
+}

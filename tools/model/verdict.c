@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * verdict.c - what was done wrong, once nothing that was seen can explain it.
+ *
+ *   double-drop              two drops, no new between
+ *   use-after-drop           any mark after a drop, no new between
+ *   use-after-move           a use by someone who neither owns nor borrows it since the move
+ *   drop-while-borrowed      a drop with borrows in force
+ *   conflicting-borrow       exclusive, overlapping with another's borrow
+ *   unbalanced-count         at the drop of an object seen from its new: 1 + retains - releases != 0
+ *   borrow-outlives-owner    the borrower, itself a tracked object, was dropped holding the borrow
+ *   leak                     alive when its region ended; or its owner was dropped, and it never was
+ *
+ * A mark that looks wrong is a suspect first.  Clocks of CPUs differ and run ahead of what
+ * surrounds them, so for BS_MODEL_SKEW_NS a mark of another thread may come that belongs before it.
+ * Then nothing may be missing in between: no loss, no site of the class that was not lit.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bscope/abi.h"
+#include "model/state.h"
+
+/* Findings that differ by their places; what comes on top is counted as undecided. */
+#define FINDINGS_MAX 65536u
+
+int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_event *ev,
+	       struct bs_key object, struct bs_evidence since, uint64_t after_ns, uint64_t by,
+	       uint64_t other)
+{
+	struct bs_suspect *s;
+
+	if (m->nsuspects == m->suspects_cap) {
+		uint32_t cap = m->suspects_cap ? m->suspects_cap * 2 : 64;
+
+		s = reallocarray(m->suspects, cap, sizeof(*s));
+		if (!s)
+			return -ENOMEM;
+		m->suspects = s;
+		m->suspects_cap = cap;
+	}
+	s = &m->suspects[m->nsuspects++];
+	*s = (struct bs_suspect){
+		.row =
+			{
+				.verdict = verdict,
+				.klass_id = (uint32_t)object.klass,
+				.pid = ev->pid,
+				.tid = ev->tid,
+				.id = object.id,
+				.at = ev->place,
+				.since = since.place,
+				.since_tid = since.tid,
+				.at_ns = ev->ts_ns,
+				.since_ns = since.ts_ns,
+				.count = 1,
+			},
+		.key = object,
+		.by = by,
+		.other = other,
+		.after_ns = after_ns,
+	};
+	return 0;
+}
+
+/* Would that mark, had it been a moment earlier, have made it right? */
+static bool explains(struct bs_suspect *s, const struct bs_event *ev)
+{
+	bool borrow = ev->kind == BSCOPE_KIND_BORROW || ev->kind == BSCOPE_KIND_BORROW_MUT;
+
+	/* Said of the next one. */
+	if (ev->kind == BSCOPE_KIND_NEW || ev->kind == BSCOPE_KIND_RESIZE_END)
+		return true;
+	switch (s->row.verdict) {
+	case BS_VERDICT_USE_AFTER_MOVE:
+		return (ev->kind == BSCOPE_KIND_MOVE || borrow) && ev->arg == s->by;
+	case BS_VERDICT_DROP_WHILE_BORROWED:
+	case BS_VERDICT_BORROW_OUTLIVES_OWNER:
+		return ev->kind == BSCOPE_KIND_UNBORROW && ev->arg == s->by;
+	case BS_VERDICT_UNBALANCED_COUNT:
+		/* Others may be on their way too, so it is not known any more. */
+		return ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
+	case BS_VERDICT_LEAK:
+		return ev->kind == BSCOPE_KIND_DROP || ev->kind == BSCOPE_KIND_MOVE ||
+		       ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RESIZE_BEGIN;
+	default:
+		return false;
+	}
+}
+
+/* Would it, had it been a moment earlier than what the mark is held against? */
+static bool explains_since(const struct bs_suspect *s, const struct bs_event *ev)
+{
+	return s->row.verdict == BS_VERDICT_DOUBLE_DROP && ev->kind == BSCOPE_KIND_NEW;
+}
+
+/*
+ * Two holds must last longer together than clocks can be wrong, whoever ends his; unless one thread
+ * has both.
+ */
+static bool ends_overlap(const struct bs_suspect *s, const struct bs_event *ev)
+{
+	return s->row.verdict == BS_VERDICT_CONFLICTING_BORROW && s->row.tid != s->row.since_tid &&
+	       ev->kind == BSCOPE_KIND_UNBORROW && (ev->arg == s->by || ev->arg == s->other);
+}
+
+bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->nsuspects; i++) {
+		struct bs_suspect *s = &m->suspects[i];
+		bool same = s->row.pid == ev->pid && s->key.id == ev->id &&
+			    s->key.klass == ev->klass_id;
+		bool explained;
+
+		explained = same && ((bs_no_order(ev, s->row.tid, s->row.at_ns) &&
+				      explains(s, ev)) ||
+				     (bs_no_order(ev, s->row.since_tid, s->row.since_ns) &&
+				      explains_since(s, ev)) ||
+				     ends_overlap(s, ev));
+		if (explained)
+			m->undecided++;
+		else
+			m->suspects[kept++] = *s;
+	}
+	if (kept == m->nsuspects)
+		return false;
+	m->nsuspects = kept;
+	return true;
+}
+
+static bool complete(const struct bs_model *m, const struct bs_suspect *s)
+{
+	const struct bs_class *c = &m->classes[s->key.klass];
+
+	return s->after_ns > m->loss_ns && s->after_ns > c->gap_ns &&
+	       (c->has_new || (s->row.verdict != BS_VERDICT_DOUBLE_DROP &&
+			       s->row.verdict != BS_VERDICT_USE_AFTER_DROP));
+}
+
+static int find(struct bs_model *m, const struct bs_verdict_row *row)
+{
+	struct bs_finding *f, probe;
+
+	memset(&probe, 0, sizeof(probe));
+	probe.key.verdict = row->verdict;
+	probe.key.klass = row->klass_id;
+	probe.key.at = row->at;
+	probe.key.since = row->since;
+	HASH_FIND(hh, m->findings, &probe.key, sizeof(probe.key), f);
+	if (f) {
+		f->row.count++;
+		return 0;
+	}
+	if (HASH_COUNT(m->findings) == FINDINGS_MAX) {
+		m->undecided++;
+		return 0;
+	}
+	f = malloc(sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	*f = probe;
+	f->row = *row;
+	HASH_ADD(hh, m->findings, key, sizeof(f->key), f);
+	return 0;
+}
+
+int bs_suspects_decide(struct bs_model *m, uint64_t now_ns)
+{
+	uint32_t n = 0;
+	int err = 0;
+
+	for (; n < m->nsuspects && !err; n++) {
+		const struct bs_suspect *s = &m->suspects[n];
+
+		if (now_ns < s->row.at_ns || now_ns - s->row.at_ns <= BS_MODEL_SKEW_NS)
+			break;
+		if (complete(m, s))
+			err = find(m, &s->row);
+		else
+			m->undecided++;
+	}
+	m->nsuspects -= n;
+	if (m->nsuspects)
+		memmove(m->suspects, m->suspects + n, m->nsuspects * sizeof(*m->suspects));
+	return err;
+}
+
+void bs_findings_fini(struct bs_model *m)
+{
+	struct bs_finding *f, *next;
+
+	HASH_ITER (hh, m->findings, f, next) {
+		HASH_DEL(m->findings, f);
+		free(f);
+	}
+	free(m->suspects);
+	free(m->twins.v);
+	free(m->counts.v);
+}
+
+static int row_cmp(const void *x, const void *y)
+{
+	const struct bs_verdict_row *a = x, *b = y;
+
+	if (a->at_ns != b->at_ns)
+		return a->at_ns < b->at_ns ? -1 : 1;
+	if (a->verdict != b->verdict)
+		return a->verdict < b->verdict ? -1 : 1;
+	if (a->id != b->id)
+		return a->id < b->id ? -1 : 1;
+	return (a->at > b->at) - (a->at < b->at);
+}
+
+int bs_model_verdicts(const struct bs_model *m, struct bs_verdict_row **rows, size_t *n)
+{
+	*n = 0;
+	*rows = NULL;
+	if (!m->findings)
+		return 0;
+	*rows = malloc(HASH_COUNT(m->findings) * sizeof(**rows));
+	if (!*rows)
+		return -ENOMEM;
+	for (const struct bs_finding *f = m->findings; f; f = f->hh.next)
+		(*rows)[(*n)++] = f->row;
+	qsort(*rows, *n, sizeof(**rows), row_cmp);
+	return 0;
+}
+
+uint64_t bs_model_undecided(const struct bs_model *m)
+{
+	return m->undecided;
+}
