@@ -45,6 +45,24 @@ fails() {
 	fails 64 '-f' "$TRACE" -p 1 -f ''
 }
 
+@test "--fail-on: names that are none say which there are: status 64" {
+	fails 64 'fail-on: leaks: no such verdict: use double-drop, .*, leak, live-at-exit or any' "$TRACE" -p 1 --fail-on=leaks
+	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=Leak
+	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=double_drop
+	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on='leak, double-drop'
+	fails 64 'an empty name' "$TRACE" -p 1 --fail-on=
+	fails 64 'an empty name' "$TRACE" -p 1 --fail-on=leak,
+	fails 64 'an empty name' "$TRACE" -p 1 --fail-on=,leak
+	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=any --fail-on=all
+	# What help says is what is taken.
+	run "$TRACE" --help
+	for v in double-drop use-after-drop use-after-move drop-while-borrowed conflicting-borrow \
+		unbalanced-count borrow-outlives-owner leak live-at-exit any; do
+		[[ "$output" == *"$v"* ]]
+		fails 64 'nothing to trace' "$TRACE" --fail-on="$v"
+	done
+}
+
 @test "impossible option pairs fail before anything needs root: status 64" {
 	fails 64 '-p and COMMAND' "$TRACE" -p 1 -- true
 	fails 64 'LD_PRELOAD' "$TRACE" --preload -p 1
@@ -53,6 +71,7 @@ fails() {
 	fails 64 'exclude' "$TRACE" -l --binary=/bin/true -p 1
 	fails 64 'of what' "$TRACE" -l
 	fails 64 'do not go with' "$TRACE" -l -p 1 -d 3
+	fails 64 'do not go with' "$TRACE" -l -p 1 --fail-on=any
 	fails 64 'one process' "$TRACE" -l -p 1,2
 	fails 64 'exclude' "$TRACE" -p 1 -q -v
 	fails 64 'does not run' "$TRACE" -l -- true
@@ -63,7 +82,7 @@ fails() {
 	[ "$status" = 64 ]
 	run "$TRACE" --help
 	[ "$status" = 0 ]
-	for o in --pid --preload --mode --duration --filter --list --binary --older-than --format --output --quiet --verbose; do
+	for o in --pid --preload --mode --duration --filter --list --binary --older-than --format --output --fail-on --quiet --verbose; do
 		[[ "$output" == *"$o"* ]]
 	done
 	run "$TRACE" --version
@@ -129,7 +148,7 @@ fails() {
 }
 
 @test "what was typed cannot write escape sequences to the terminal" {
-	for option in -p -d --format= -m --buffer=; do
+	for option in -p -d --format= -m --buffer= --fail-on=; do
 		"$TRACE" "$option"$'\e[2J\nx' 2>"$BATS_TEST_TMPDIR/stderr" || [ "$?" = 64 ]
 		cat -v "$BATS_TEST_TMPDIR/stderr"
 		[ "$(wc -l <"$BATS_TEST_TMPDIR/stderr")" = 1 ]
@@ -261,6 +280,84 @@ report.json" ]
 	run "$TRACE" -q --preload -- /bin/sh -c 'exit 3'
 	[ "$status" = 0 ]
 	[[ "$output" == *"exit"*3* ]]
+}
+
+# wrong: a program that drops an object again, and leaves another; with an argument it does neither.
+wrong() {
+	cat >"$BATS_TEST_TMPDIR/wrong.c" <<-'END'
+		#include <bscope/bscope.h>
+		static char objects[2];
+		int main(int argc, char **argv)
+		{
+			BSCOPE_NEW(thing, &objects[0]);
+			BSCOPE_DROP(thing, &objects[0]);
+			if (argc > 1)
+				return 0;
+			BSCOPE_DROP(thing, &objects[0]);
+			BSCOPE_NEW(thing, &objects[1]);
+			return 3;
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/wrong" "$BATS_TEST_TMPDIR/wrong.c" "$BUILD/libbscope.a"
+}
+
+# exits STATUS MESSAGE ARG...: of the tool; what it says on standard error matches, or is nothing.
+exits() {
+	local want=$1 message=$2 status=0
+	shift 2
+	"$TRACE" "$@" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+	echo "$*: status $status: $(cat "$BATS_TEST_TMPDIR/stderr")"
+	[ "$status" = "$want" ]
+	if [ -z "$message" ]; then
+		[ ! -s "$BATS_TEST_TMPDIR/stderr" ]
+	else
+		grep -Eq -- "$message" "$BATS_TEST_TMPDIR/stderr"
+		[ "$(wc -l <"$BATS_TEST_TMPDIR/stderr")" = 1 ]
+	fi
+}
+
+@test "--fail-on: status 2 for what was found, and for nothing else" {
+	need_bpf
+	wrong
+	program=$BATS_TEST_TMPDIR/wrong
+	# The report says it all, whatever --fail-on names.
+	exits 0 '' --format=json -- "$program"
+	cp "$BATS_TEST_TMPDIR/stdout" "$BATS_TEST_TMPDIR/report.json"
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" "$BATS_TEST_TMPDIR/report.json"
+	json '.verdicts | length == 1'
+	json '.verdicts[0] | .verdict == "double-drop" and .class == "thing" and .count == 1 and .balance == null'
+	json '.verdicts[0] | .at.line == 9 and .since.line == 6 and .at.kind == "drop" and .at.function == "main"'
+	json '.verdicts[0] | (.at.file | endswith("wrong.c")) and .at.name == "&objects[0]" and .thread == .pid and .since_thread == .pid'
+	json '.processes[0].pid == .verdicts[0].pid and .command.status == 3'
+	# Within the traced interval, to the microsecond that jq can tell.
+	json '(.verdicts[0].time_ns | tonumber / 1e3) as $t | (.start_monotonic_ns | tonumber / 1e3) as $s
+		| $t >= $s and $t <= $s + (.duration_ns | tonumber / 1e3)'
+
+	exits 2 'bscope-trace: --fail-on: 1 double-drop$' --fail-on=double-drop -- "$program"
+	grep -q '^  verdicts 1 double-drop$' "$BATS_TEST_TMPDIR/stdout"
+	grep -q '^  double-drop  thing 0x' "$BATS_TEST_TMPDIR/stdout"
+	grep -Eq '^    dropped before  main at .*wrong.c:6, thread [0-9]+, .* earlier$' "$BATS_TEST_TMPDIR/stdout"
+	exits 2 '1 double-drop$' --fail-on=any -- "$program"
+	exits 2 '1 double-drop$' --fail-on=leak --fail-on=double-drop -- "$program"
+	exits 2 '1 double-drop, 1 live-at-exit$' --fail-on=any,live-at-exit -- "$program"
+	exits 2 '1 live-at-exit$' --fail-on=leak,live-at-exit -- "$program"
+	exits 0 '' --fail-on=leak,use-after-drop -- "$program"
+	# -q leaves the status.
+	exits 2 '' -q --fail-on=any -- "$program"
+
+	exits 0 '' --fail-on=any,live-at-exit -- "$program" right
+	grep -q '^  verdicts none$' "$BATS_TEST_TMPDIR/stdout"
+
+	# With a site in the dark nothing is proven, which is said.
+	exits 0 'none found; not decided: 1 mark$' --fail-on=any -f name='&objects[[]0]' -- "$program"
+	grep -q '1 mark looks wrong but is undecided' "$BATS_TEST_TMPDIR/stdout"
+
+	# What failed comes before what was found.
+	exits 1 'No such file' --fail-on=any -o "$BATS_TEST_TMPDIR/no/where" -- "$program"
+	status=0
+	"$TRACE" --fail-on=any -- "$program" >/dev/full 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+	cat "$BATS_TEST_TMPDIR/stderr"
+	[ "$status" = 1 ]
 }
 
 @test "the preload library that is not there" {

@@ -13,7 +13,8 @@ setup() {
 }
 
 @test "golden documents follow their schemas" {
-	"$validate" "$report" "$golden/leak.json" "$golden/hostile.json" "$golden/empty.json"
+	"$validate" "$report" "$golden/leak.json" "$golden/hostile.json" "$golden/empty.json" \
+		"$golden/wrong.json"
 	"$validate" "$sites" "$golden/sites.json"
 }
 
@@ -26,10 +27,10 @@ setup() {
 	jq -es 'map(.schema == "bscope-report/1") | all' "$@" >/dev/null
 }
 
-# refused FILTER: the golden report, changed by a jq filter, is not valid any more.
+# refused FILTER [NAME]: a golden report, changed by a jq filter, is not valid any more.
 refused() {
-	jq "$1" "$golden/leak.json" >"$BATS_TEST_TMPDIR/changed.json"
-	jq . "$golden/leak.json" >"$BATS_TEST_TMPDIR/same.json"
+	jq "$1" "$golden/${2:-leak}.json" >"$BATS_TEST_TMPDIR/changed.json"
+	jq . "$golden/${2:-leak}.json" >"$BATS_TEST_TMPDIR/same.json"
 	if cmp -s "$BATS_TEST_TMPDIR/same.json" "$BATS_TEST_TMPDIR/changed.json"; then
 		echo "$1 changes nothing"
 		return 1
@@ -60,6 +61,8 @@ refused() {
 	refused '.classes[0].lifetime_ns.p50 = null'
 	refused '.growth[0].error = -1'
 	refused '.verdicts = "none"'
+	refused '.verdicts = null'
+	refused 'del(.objects.undecided)'
 	refused '.older_than = {"seconds": 0, "origins": []}'
 	refused '.overhead.pause_us = null'
 	refused '.events.written = "1234567"'
@@ -70,6 +73,25 @@ refused() {
 	refused '.events.written_at_most = .events.written'
 	refused '.events.written = null | .events.written_at_most = .events.received - 1'
 	refused '.events.lost = 1'
+}
+
+@test "the schema of verdicts refuses what it should" {
+	refused '.verdicts[0].verdict = "live-at-exit"' wrong
+	refused '.verdicts[0].surprise = 1' wrong
+	refused '.verdicts[0].at.surprise = 1' wrong
+	refused 'del(.verdicts[0].since)' wrong
+	refused 'del(.verdicts[0].at.line)' wrong
+	refused '.verdicts[0].at.kind = "renew"' wrong
+	refused '.verdicts[0].id = 42' wrong
+	refused '.verdicts[0].id = "42"' wrong
+	refused '.verdicts[0].time_ns = 7403000000' wrong
+	refused '.verdicts[0].thread = "4711"' wrong
+	refused '.verdicts[0].count = 0' wrong
+	# A balance is what an unbalanced-count is about, and nothing else.
+	refused '.verdicts[0].balance = 1' wrong
+	refused '.verdicts[5].balance = null' wrong
+	refused '.verdicts[5].balance = 0' wrong
+	jq -e '.verdicts[0].balance == null and .verdicts[5].balance == 2' "$golden/wrong.json"
 }
 
 @test "the schema of the list refuses what it should" {
@@ -93,7 +115,7 @@ refused() {
 }
 
 @test "golden reports add up" {
-	for name in leak hostile empty; do
+	for name in leak hostile empty wrong; do
 		jq -e '.events | .written == .received + .lost
 			and .lost == ([.lost_by_reason[]] | add // 0)
 			and .received == ([.by_kind[]] | add)' "$golden/$name.json"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * render_sample.h - the reports behind tests/golden: a daemon with a slow leak, a hostile
- * family of processes with losses, and one in which nothing happened.
+ * render_sample.h - the reports behind tests/golden: a daemon with a slow leak, one that does
+ * everything wrong, a hostile family of processes with losses, and one in which nothing happened.
  */
 #ifndef TESTS_UNIT_RENDER_SAMPLE_H
 #define TESTS_UNIT_RENDER_SAMPLE_H
@@ -145,6 +145,33 @@ static const struct bs_report_growth hostile_growth[] = {
 static const struct bs_report_origin hostile_older[] = {
 	{"fd", "net.c:7", "accept_one", NULL, 0, 0, 61, 0, 90000000000, {0, 0, 0, 0, 0}},
 };
+/* More than is true of any: the numbers and names at their ends. */
+static const struct bs_report_verdict hostile_verdicts[] = {
+	{"double-drop",
+	 "\xff\xfe",
+	 UINT64_MAX,
+	 4000000000,
+	 {"drop", "\xff\xfe", "a b\tc.c", "f\x7fg",
+	  "\xe2\x80\xae"
+	  "drow",
+	  4294967295, 4294967295, UINT64_MAX},
+	 {"drop", "\xff\xfe", "", NULL, "", 0, 0, 0},
+	 18000000,
+	 false,
+	 0},
+	{"unbalanced-count",
+	 "",
+	 0,
+	 3,
+	 {"drop", "",
+	  "/tmp/\xc2\x9b"
+	  "31m",
+	  "", "\033[2J", 1, 3, 0},
+	 {"new", "", "a\nb.c", NULL, "x", 2, 3, 5},
+	 1,
+	 true,
+	 INT64_MIN},
+};
 static const struct bs_report_exit hostile_exit[] = {
 	{4000000000, "fd", "net.c:7", "accept_one", NULL, 61, 0},
 	{3, "malloc", "malloc.c:55", "malloc", "mkdict+0x2a", 12, 98304},
@@ -187,6 +214,9 @@ static const struct bs_report sample_hostile = {
 	.older = hostile_older,
 	.nolder = N(hostile_older),
 	.older_than_ns = 60000000000,
+	.verdicts = hostile_verdicts,
+	.nverdicts = N(hostile_verdicts),
+	.undecided = 5000,
 	.at_exit = hostile_exit,
 	.nat_exit = N(hostile_exit),
 	.ns_per_event = NAN,
@@ -272,6 +302,86 @@ static const struct bs_report sample_preload = {
 	.ns_per_event = 1980,
 	.cpu_percent = 9.96,
 	.tool_cpu_percent = 22.4,
+};
+
+/* A daemon that does everything wrong, once each; it started 5 s after the machine. */
+static const struct bs_report_process wrong_processes[] = {
+	{4711, "connd", "/usr/sbin/connd", false},
+};
+static const struct bs_report_site wrong_sites[] = {
+	{"drop", "src/conn.c", "conn_free", "c", "conn", "/usr/sbin/connd", 120, 9, true, leak_a,
+	 1},
+};
+#define MARK(kind, klass, file, line, function, name, thread, ns)   \
+	{                                                           \
+		kind, klass, file, function, name, line, thread, ns \
+	}
+static const struct bs_report_verdict wrong_verdicts[] = {
+	{"double-drop", "conn", 0x7f12a3c04010, 4711,
+	 MARK("drop", "conn", "src/conn.c", 120, "conn_free", "c", 4711, 7403000000),
+	 MARK("drop", "conn", "src/conn.c", 98, "conn_close", "c", 4712, 6200000000), 3, false, 0},
+	{"use-after-drop", "conn", 0x7f12a3c05a20, 4711,
+	 MARK("retain", "conn", "src/pool.c", 31, "pool_share", "p->conn", 4712, 7500000000),
+	 MARK("drop", "conn", "src/conn.c", 98, "conn_close", "c", 4712, 7499999100), 1, false, 0},
+	{"use-after-move", "job", 0x55d0c0ffee10, 4711,
+	 MARK("use", "job", "src/queue.c", 208, "queue_peek", "q->head", 4713, 8000000000),
+	 MARK("move", "job", "src/queue.c", 177, "queue_hand_over", "j", 4711, 7000000000), 12345,
+	 false, 0},
+	{"drop-while-borrowed", "buf", 0x55d0c0ff0040, 4711,
+	 MARK("drop", "buf", "src/buf.c", 77, "buf_put", "b", 4711, 8100000000),
+	 MARK("borrow", "buf", "src/buf.c", 90, "buf_map", "b", 4714, 8099000000), 1, false, 0},
+	{"conflicting-borrow", "table", 0x55d0c0de0000, 4711,
+	 MARK("borrow_mut", "table", "src/table_of_sessions_by_name.c", 1204,
+	      "table_of_sessions_by_name_insert_or_replace", "t", 4715, 8200000000),
+	 MARK("borrow_mut", "table", "src/table_of_sessions_by_name.c", 1377,
+	      "table_of_sessions_by_name_remove", "t", 4716, 8199990000),
+	 2, false, 0},
+	{"unbalanced-count", "obj", 42, 4711,
+	 MARK("drop", "obj", "src/obj.c", 61, NULL, "o", 4711, 9000000000),
+	 MARK("new", "obj", "src/obj.c", 17, "obj_new", "o", 0, 5000000000), 7, true, 2},
+	{"unbalanced-count", "obj", 43, 4711,
+	 MARK("drop", "obj", "src/obj.c", 66, "obj_put", "o", 4711, 9100000000),
+	 MARK("new", "obj", "src/obj.c", 17, "obj_new", "o", 0, 9000000000), 1, true, -1},
+	{"borrow-outlives-owner", "buf", 0x55d0c0ff0080, 4711,
+	 MARK("drop", "session", "src/session.c", 231, "session_end", "s", 4711, 10000000000),
+	 MARK("borrow", "buf", "src/session.c", 188, "session_read", "s->buf", 4711, 9990000000), 1,
+	 false, 0},
+	{"leak", "arg", 0x55d0c0aa0010, 4711,
+	 MARK("region_exit", "request", "src/request.c", 402, "serve", "r", 4717, 11000000000),
+	 MARK("new", "arg", "src/args.c", 55, "arg_new", "a", 4717, 10999000000), 900, false, 0},
+	{"leak", "fd", 9, 4711,
+	 MARK("drop", "conn", "src/conn.c", 98, "conn_close", "c", 4712, 12000000000),
+	 MARK("move", "fd", "src/conn.c", 44, "conn_open", "fd", 4711, 11000000000), 1, false, 0},
+};
+#undef MARK
+
+static const struct bs_report sample_wrong = {
+	.version = "0.1.0",
+	.mode = "jump",
+	.clock = "precise",
+	.sample = 1,
+	.start_ns = 1763820201000000000,
+	.start_monotonic_ns = 5000000000,
+	.duration_ns = 10000000000,
+	.processes = wrong_processes,
+	.nprocesses = N(wrong_processes),
+	.written = 40000,
+	.received = 40000,
+	.by_kind =
+		{[BSCOPE_KIND_NEW] = 10000, [BSCOPE_KIND_DROP] = 10000, [BSCOPE_KIND_USE] = 20000},
+	.sites = wrong_sites,
+	.nsites = N(wrong_sites),
+	.created = 10000,
+	.dropped = 9990,
+	.live = 10,
+	.unknown = 13,
+	.verdicts = wrong_verdicts,
+	.nverdicts = N(wrong_verdicts),
+	.undecided = 1,
+	.ns_per_event = 14,
+	.cpu_percent = 0.01,
+	.tool_cpu_percent = 0.02,
+	.pause_us = 900,
 };
 
 static const struct bs_report_process empty_processes[] = {

@@ -42,6 +42,7 @@ static void golden(void **state)
 	} cases[] = {
 		{"leak.json", &sample_leak},
 		{"hostile.json", &sample_hostile},
+		{"wrong.json", &sample_wrong},
 		{"empty.json", &sample_empty},
 	};
 	struct capture c;
@@ -154,6 +155,7 @@ struct rows {
 	struct bs_report_origin origins[ROWS], older[ROWS];
 	struct bs_report_growth growth[ROWS];
 	struct bs_report_exit at_exit[ROWS];
+	struct bs_report_verdict verdicts[ROWS];
 	const char *notes[ROWS];
 };
 
@@ -165,10 +167,44 @@ static struct bs_report_origin random_origin(void)
 		random_count(),	 random_lifetime()};
 }
 
+static const char *const some_kinds[] = {"new", "drop", "resize_end", "region_exit"};
+
+static struct bs_report_mark random_mark(void)
+{
+	return (struct bs_report_mark){some_kinds[random_u64() % N(some_kinds)],
+				       random_string(),
+				       random_string(),
+				       random_string_or_null(),
+				       random_string(),
+				       (uint32_t)random_u64(),
+				       (uint32_t)random_u64(),
+				       random_u64()};
+}
+
+static struct bs_report_verdict random_verdict(void)
+{
+	static const char *const names[] = {"double-drop",	     "use-after-drop",
+					    "use-after-move",	     "unbalanced-count",
+					    "drop-while-borrowed",   "conflicting-borrow",
+					    "borrow-outlives-owner", "leak"};
+	struct bs_report_verdict v = {.verdict = names[random_u64() % N(names)],
+				      .klass = random_string(),
+				      .id = random_u64() >> random_u64() % 64,
+				      .pid = (uint32_t)random_u64(),
+				      .at = random_mark(),
+				      .since = random_mark(),
+				      .count = 1 + random_count() / 2};
+
+	if (random_u64() % 4 == 0)
+		v.since.thread = 0;
+	v.counted = !strcmp(v.verdict, "unbalanced-count");
+	v.balance = (int64_t)random_u64() >> random_u64() % 63 | 1;
+	return v;
+}
+
 static void random_report(struct bs_report *r, struct rows *rows)
 {
 	static const char *const reason_names[ROWS] = {"a", "b_1", "ring_full", "d", "e"};
-	static const char *const kinds[] = {"new", "drop", "resize_end", "region_exit"};
 
 	memset(r, 0, sizeof(*r));
 	memset(rows, 0, sizeof(*rows));
@@ -187,7 +223,7 @@ static void random_report(struct bs_report *r, struct rows *rows)
 						   random_string_or_null(), random_u64() % 2};
 		rows->reasons[i] =
 			(struct bs_report_reason){reason_names[i], NULL, random_count() / 64};
-		rows->sites[i] = (struct bs_report_site){kinds[random_u64() % N(kinds)],
+		rows->sites[i] = (struct bs_report_site){some_kinds[random_u64() % N(some_kinds)],
 							 random_string(),
 							 random_string_or_null(),
 							 random_string(),
@@ -214,6 +250,7 @@ static void random_report(struct bs_report *r, struct rows *rows)
 			(uint32_t)random_u64(),	 random_string(),	  random_string(),
 			random_string_or_null(), random_string_or_null(), random_count(),
 			random_count()};
+		rows->verdicts[i] = random_verdict();
 		rows->notes[i] = random_string();
 	}
 	r->processes = rows->processes;
@@ -245,6 +282,9 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	r->older_than_ns = random_u64() % 2 ? random_count() : 0;
 	r->older = rows->older;
 	r->nolder = random_u64() % (ROWS + 1);
+	r->verdicts = rows->verdicts;
+	r->nverdicts = random_u64() % (ROWS + 1);
+	r->undecided = random_count();
 	r->at_exit = rows->at_exit;
 	r->nat_exit = random_u64() % (ROWS + 1);
 	r->ns_per_event = random_double();
@@ -273,6 +313,14 @@ static void origin_free(const struct bs_report_origin *o)
 	string_free(o->caller);
 }
 
+static void mark_free(const struct bs_report_mark *m)
+{
+	string_free(m->klass);
+	string_free(m->file);
+	string_free(m->function);
+	string_free(m->name);
+}
+
 static void random_free(struct bs_report *r, struct rows *rows)
 {
 	for (size_t i = 0; i < ROWS; i++) {
@@ -294,6 +342,9 @@ static void random_free(struct bs_report *r, struct rows *rows)
 		string_free(rows->at_exit[i].site);
 		string_free(rows->at_exit[i].function);
 		string_free(rows->at_exit[i].caller);
+		string_free(rows->verdicts[i].klass);
+		mark_free(&rows->verdicts[i].at);
+		mark_free(&rows->verdicts[i].since);
 		string_free(rows->notes[i]);
 	}
 	string_free(r->method);
@@ -383,6 +434,40 @@ static void same_origin(json_t *o, const struct bs_report_origin *row)
 	same_double(o, "oldest_s", (double)row->oldest_ns / 1e9, true);
 }
 
+static void same_mark(json_t *o, const struct bs_report_mark *m)
+{
+	assert_string_equal(json_string_value(member(o, "kind")), m->kind);
+	same_str(o, "class", m->klass);
+	same_str(o, "file", m->file);
+	same_count(o, "line", m->line);
+	same_str(o, "function", m->function);
+	same_str(o, "name", m->name);
+}
+
+static void same_verdict(json_t *o, const struct bs_report_verdict *v)
+{
+	json_t *balance = member(o, "balance");
+
+	assert_string_equal(json_string_value(member(o, "verdict")), v->verdict);
+	same_str(o, "class", v->klass);
+	same_u64_str(member(o, "id"), v->id, 16);
+	same_mark(member(o, "at"), &v->at);
+	same_mark(member(o, "since"), &v->since);
+	same_count(o, "pid", v->pid);
+	same_count(o, "thread", v->at.thread);
+	if (v->since.thread)
+		same_count(o, "since_thread", v->since.thread);
+	else
+		assert_true(json_is_null(member(o, "since_thread")));
+	same_u64_str(member(o, "time_ns"), v->at.ns, 10);
+	same_u64_str(member(o, "since_ns"), v->since.ns, 10);
+	same_count(o, "count", v->count);
+	if (v->counted)
+		assert_true(json_is_integer(balance) && json_integer_value(balance) == v->balance);
+	else
+		assert_true(json_is_null(balance));
+}
+
 static json_t *rows_of(json_t *doc, const char *key, size_t n)
 {
 	json_t *v = member(doc, key);
@@ -439,6 +524,9 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 		if (g->live_bytes)
 			same_bool(o, "sure", g->sure);
 	}
+	v = rows_of(doc, "verdicts", r->nverdicts);
+	for (size_t i = 0; i < r->nverdicts; i++)
+		same_verdict(json_array_get(v, i), &r->verdicts[i]);
 	v = rows_of(doc, "live_at_exit", r->nat_exit);
 	for (size_t i = 0; i < r->nat_exit; i++) {
 		const struct bs_report_exit *e = &r->at_exit[i];
@@ -486,7 +574,6 @@ static void same_report(json_t *doc, const struct bs_report *r)
 	same_u64_str(member(doc, "start_ns"), r->start_ns, 10);
 	same_u64_str(member(doc, "start_monotonic_ns"), r->start_monotonic_ns, 10);
 	same_u64_str(member(doc, "duration_ns"), r->duration_ns, 10);
-	assert_true(json_is_null(member(doc, "verdicts")));
 
 	v = member(doc, "events");
 	/* A number that is not known is not there, and no guess stands in its place. */
@@ -518,6 +605,7 @@ static void same_report(json_t *doc, const struct bs_report *r)
 	same_count(v, "live", r->live);
 	same_count(v, "live_bytes", r->live_bytes);
 	same_count(v, "unknown", r->unknown);
+	same_count(v, "undecided", r->undecided);
 
 	same_tables(doc, r);
 

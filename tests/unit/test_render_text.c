@@ -29,7 +29,8 @@ static void golden(void **state)
 	} cases[] = {
 		{"leak-100.txt", &sample_leak, 0},	   {"leak-80.txt", &sample_leak, 80},
 		{"hostile-100.txt", &sample_hostile, 100}, {"empty-80.txt", &sample_empty, 80},
-		{"preload-80.txt", &sample_preload, 80},
+		{"preload-80.txt", &sample_preload, 80},   {"wrong-100.txt", &sample_wrong, 100},
+		{"wrong-80.txt", &sample_wrong, 80},
 	};
 	struct capture c;
 
@@ -49,8 +50,8 @@ static void golden(void **state)
 /* Color only wraps: without the sequences it is the same text. */
 static void color_says_nothing(void **state)
 {
-	static const struct bs_report *const reports[] = {&sample_leak, &sample_hostile,
-							  &sample_empty, &sample_preload};
+	static const struct bs_report *const reports[] = {
+		&sample_leak, &sample_hostile, &sample_empty, &sample_preload, &sample_wrong};
 
 	(void)state;
 	for (size_t i = 0; i < N(reports); i++) {
@@ -84,8 +85,8 @@ static void color_says_nothing(void **state)
 
 static void fits_every_width(void **state)
 {
-	static const struct bs_report *const reports[] = {&sample_leak, &sample_hostile,
-							  &sample_empty, &sample_preload};
+	static const struct bs_report *const reports[] = {
+		&sample_leak, &sample_hostile, &sample_empty, &sample_preload, &sample_wrong};
 
 	(void)state;
 	for (size_t i = 0; i < N(reports); i++) {
@@ -123,6 +124,7 @@ static void long_hostile_names(void **state)
 		struct bs_report_origin origin;
 		struct bs_report_growth growth;
 		struct bs_report_exit at_exit;
+		struct bs_report_verdict verdict;
 		struct bs_report r = sample_hostile;
 		size_t len = 0, n = strlen(units[u]);
 		char *name = malloc(65536 + 1);
@@ -142,6 +144,11 @@ static void long_hostile_names(void **state)
 		growth = (struct bs_report_growth){name, name, name, name, 1,  1,
 						   1,	 2.0,  1.0,  2.0,  1., true};
 		at_exit = (struct bs_report_exit){1, name, name, name, name, 1, 1};
+		verdict = (struct bs_report_verdict){.verdict = name, .klass = name, .count = 2};
+		verdict.at = (struct bs_report_mark){name, name, name, name, name, 1, 1, 2};
+		verdict.since = (struct bs_report_mark){name, name, name, NULL, name, 1, 1, 1};
+		r.verdicts = &verdict;
+		r.nverdicts = 1;
 		r.processes = &process;
 		r.nprocesses = 1;
 		r.sites = &site;
@@ -383,6 +390,138 @@ static void ten_rows_unless_verbose(void **state)
 	free(c.s);
 }
 
+static void all_verdicts_or_ten(void **state)
+{
+	struct bs_report_verdict rows[23];
+	struct bs_report r = sample_wrong;
+	struct capture c;
+
+	(void)state;
+	for (size_t i = 0; i < N(rows); i++) {
+		rows[i] = wrong_verdicts[i % 2];
+		rows[i].count = 1000;
+		rows[i].at.function = "many_of_them";
+	}
+	r.verdicts = rows;
+	r.nverdicts = N(rows);
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
+	capture_end(&c);
+	assert_int_equal(count(c.s, "many_of_them"), 10);
+	assert_int_equal(count(c.s, "and 13 more; use -v or --format=json for all"), 1);
+	/* The head counts what is not shown, too, and each verdict once. */
+	assert_non_null(strstr(c.s, "  verdicts 12,000 double-drop, 11,000 use-after-drop\n"));
+	free(c.s);
+	r.verbose = true;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
+	capture_end(&c);
+	assert_int_equal(count(c.s, "many_of_them"), 23);
+	assert_int_equal(count(c.s, " more; use"), 0);
+	free(c.s);
+}
+
+/* "none" is said where something could have been found, and not else. */
+static void verdicts_none(void **state)
+{
+	static const struct {
+		const char *kinds[3];
+		bool provable;
+	} cases[] = {
+		{{"new"}, false},
+		{{"new", "resize_begin", "resize_end"}, false},
+		{{"move", "new"}, false},
+		{{"use", "borrow", "unborrow"}, false},
+		{{"region_enter", "region_exit"}, false},
+		{{"drop", "use"}, false}, /* two drops without a new between: who would see it? */
+		{{"new", "drop"}, true},
+		{{"drop", "borrow"}, true},
+		{{"use", "move"}, true},
+		{{"borrow_mut"}, true},
+		{{"new", "region_exit"}, true},
+		{{"no such kind"}, false},
+	};
+	struct bs_report r = sample_empty;
+	struct bs_report_site sites[3];
+	struct capture c;
+
+	(void)state;
+	r.sites = sites;
+	for (size_t i = 0; i < N(cases); i++) {
+		memset(sites, 0, sizeof(sites));
+		for (r.nsites = 0; r.nsites < 3 && cases[i].kinds[r.nsites]; r.nsites++) {
+			sites[r.nsites].kind = cases[i].kinds[r.nsites];
+			sites[r.nsites].lit = true;
+		}
+		for (int lit = 1; lit >= 0; lit--) {
+			bool said;
+
+			assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
+			said = strstr(capture_end(&c), "  verdicts none\n") != NULL;
+			if (said != (cases[i].provable && lit) ||
+			    said != (strstr(c.s, "verdict") != NULL))
+				fail_msg("case %zu:\n%s", i, c.s);
+			free(c.s);
+			for (size_t k = 0; k < N(sites); k++)
+				sites[k].lit = false;
+		}
+	}
+	/* What could not be decided is said in any case, and that it is not a finding. */
+	r.nsites = 0;
+	r.undecided = 1;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 200, false), 0);
+	capture_end(&c);
+	assert_non_null(
+		strstr(c.s, "  verdicts none\n           1 mark looks wrong but is undecided"));
+	assert_null(strstr(c.s, "\nVerdicts"));
+	free(c.s);
+	r.undecided = 1234;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 200, false), 0);
+	assert_non_null(strstr(capture_end(&c), "1,234 marks look wrong but are undecided"));
+	free(c.s);
+}
+
+/* What the words of one finding depend on. */
+static void verdict_words(void **state)
+{
+	struct bs_report_verdict row = wrong_verdicts[5]; /* unbalanced-count */
+	struct bs_report r = sample_wrong;
+	struct bs_report_process two[2] = {wrong_processes[0], wrong_processes[0]};
+	struct capture c;
+
+	(void)state;
+	r.verdicts = &row;
+	r.nverdicts = 1;
+	row.count = 1;
+	row.balance = 1;
+	row.since.ns = row.at.ns + 3; /* two clocks */
+	row.since.thread = 0;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
+	capture_end(&c);
+	assert_non_null(strstr(c.s, "  unbalanced-count  obj 0x2a, 1 reference left\n"));
+	assert_non_null(strstr(c.s, "    made     obj_new at src/obj.c:17\n"));
+	free(c.s);
+
+	row.balance = -2;
+	row.at.ns = r.start_monotonic_ns - 1;
+	row.since.kind = "no such kind";
+	r.processes = two;
+	r.nprocesses = 2;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 100, false), 0);
+	capture_end(&c);
+	assert_non_null(strstr(c.s, "obj 0x2a, 2 releases too many, pid 4711\n"));
+	assert_non_null(strstr(c.s, "    dropped  src/obj.c:61, thread 4711\n"));
+	assert_non_null(strstr(c.s, "    marked   obj_new at"));
+	free(c.s);
+
+	/* A class that is too long leaves the id whole. */
+	row.klass =
+		"a_class_whose_name_is_longer_than_a_line_of_eighty_columns_can_ever_be_in_a_report";
+	row.id = 0x7f12a3c04010;
+	assert_int_equal(bs_render_text(capture_begin(&c), &r, 80, false), 0);
+	assert_non_null(
+		strstr(capture_end(&c), " 0x7f12a3c04010, 2 releases too many, pid 4711\n"));
+	free(c.s);
+}
+
 static void live_line(void **state)
 {
 	static const struct bs_live usual = {12.34, 1.23e6, 4512, 3355443, 0};
@@ -423,7 +562,8 @@ static void live_line(void **state)
 
 static void stream_errors(void **state)
 {
-	static const struct bs_report *const reports[] = {&sample_leak, &sample_empty};
+	static const struct bs_report *const reports[] = {&sample_leak, &sample_empty,
+							  &sample_wrong};
 
 	(void)state;
 	for (size_t i = 0; i < N(reports); i++) {
@@ -453,6 +593,9 @@ int main(void)
 		cmocka_unit_test(losses_are_loud),
 		cmocka_unit_test(growth_is_said_plainly),
 		cmocka_unit_test(ten_rows_unless_verbose),
+		cmocka_unit_test(all_verdicts_or_ten),
+		cmocka_unit_test(verdicts_none),
+		cmocka_unit_test(verdict_words),
 		cmocka_unit_test(live_line),
 		cmocka_unit_test(stream_errors),
 	};

@@ -39,6 +39,7 @@ static void writer_layout(void **state)
 	bs_json_array_end(&j);
 	bs_json_str(&j, "n", NULL);
 	bs_json_u64(&j, "u", 18446744073709551615u);
+	bs_json_i64(&j, "i", INT64_MIN);
 	bs_json_object_end(&j);
 	assert_int_equal(bs_json_finish(&j), 0);
 	assert_string_equal(capture_end(&c), "{\n"
@@ -48,7 +49,8 @@ static void writer_layout(void **state)
 					     "\"18446744073709551615\", null]}\n"
 					     "  ],\n"
 					     "  \"n\": null,\n"
-					     "  \"u\": 18446744073709551615\n"
+					     "  \"u\": 18446744073709551615,\n"
+					     "  \"i\": -9223372036854775808\n"
 					     "}\n");
 	free(c.s);
 }

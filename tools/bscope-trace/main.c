@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "bscope-trace/command.h"
+#include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/output.h"
 #include "bscope-trace/report_fill.h"
@@ -131,6 +132,24 @@ static int report_write(struct bs_output *out, const struct bs_options *o,
 		fflush(stdout);
 	}
 	return BS_EXIT_FAILED;
+}
+
+/* The exit status that --fail-on makes of a report that was written. */
+static int findings(const struct bs_options *o, const struct bs_report *r)
+{
+	uint64_t found;
+	char text[512];
+
+	if (!o->fail_on)
+		return 0;
+	found = bs_fail_on_found(o->fail_on, r, text, sizeof(text));
+	if (found && !o->quiet)
+		fprintf(stderr, "bscope-trace: --fail-on: %s\n", text);
+	else if (r->undecided && o->fail_on != BS_FAIL_ON_LIVE_AT_EXIT && !o->quiet)
+		/* Who relies on the status alone would never hear of it. */
+		fprintf(stderr, "bscope-trace: --fail-on: none found; not decided: %llu mark%s\n",
+			(unsigned long long)r->undecided, r->undecided == 1 ? "" : "s");
+	return found ? BS_EXIT_FOUND : 0;
 }
 
 static int list_modules(const struct bs_options *o, struct bs_module ***modules, size_t *n,
@@ -260,6 +279,8 @@ static int trace(const struct bs_options *o)
 			o->command[0]);
 	if (!ret && report_write(&out, o, &filled.report))
 		status = BS_EXIT_FAILED;
+	if (!ret && !status)
+		status = findings(o, &filled.report);
 out:
 	if (ret)
 		status = fail(&err);

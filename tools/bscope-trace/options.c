@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/num.h"
+#include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "target/filter.h"
 
@@ -21,6 +22,7 @@ enum {
 	OPT_OLDER_THAN,
 	OPT_FORMAT,
 	OPT_BUFFER,
+	OPT_FAIL_ON,
 };
 
 static const struct argp_option options[] = {
@@ -49,6 +51,11 @@ static const struct argp_option options[] = {
 	 "List live objects of at least this age, by site", 3},
 	{"format", OPT_FORMAT, "text|json", 0, "Form of the report (default: text)", 3},
 	{"output", 'o', "FILE", 0, "Write the report to FILE (default: standard output)", 3},
+	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
+	 "Exit status 2 if one was found: double-drop, use-after-drop, use-after-move, "
+	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
+	 "any of these; live-at-exit",
+	 3},
 	{"quiet", 'q', NULL, 0, "No live line, no messages but errors", 3},
 	{"verbose", 'v', NULL, 0, "All rows, and what is done", 3},
 	{0},
@@ -56,10 +63,10 @@ static const struct argp_option options[] = {
 
 static const char doc[] = "Shows what a running program owns: which objects are alive, where they "
 			  "come from, how long "
-			  "they live, and what grows."
+			  "they live, what grows, and what is done wrong with them."
 			  "\v"
 			  "Data goes to standard output, messages to standard error.\n"
-			  "Exit status: 0, 1 (failed), 64 (usage).\n\n"
+			  "Exit status: 0, 1 (failed), 2 (--fail-on), 64 (usage).\n\n"
 			  "  bscope-trace -p 812 -d 30               attach for 30 seconds\n"
 			  "  bscope-trace --preload -- redis-server  a program without sites\n"
 			  "  bscope-trace -l -p 812                  which sites does it have?";
@@ -187,6 +194,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			usage_error("-o: an empty file name");
 		o->output = arg;
 		break;
+	case OPT_FAIL_ON:
+		if (bs_fail_on_add(&o->fail_on, arg, &err))
+			usage_error("--fail-on: %s", err.text);
+		break;
 	case 'q':
 		o->quiet = true;
 		break;
@@ -220,9 +231,10 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
-	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes))
-		usage_error("--list prints and exits: -d, --older-than, --buffer and --preload do "
-			    "not go with it");
+	if (o->list &&
+	    (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes || o->fail_on))
+		usage_error("--list prints and exits: -d, --older-than, --buffer, --fail-on and "
+			    "--preload do not go with it");
 	if (o->list && !o->binary && !o->npids)
 		usage_error("--list: of what? add -p PID or --binary=FILE");
 	if (o->list && o->npids > 1)

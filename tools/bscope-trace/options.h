@@ -17,6 +17,7 @@ enum bs_mode {
 };
 
 #define BS_EXIT_FAILED 1
+#define BS_EXIT_FOUND  2 /* what --fail-on names was found */
 #define BS_EXIT_USAGE  64
 
 struct bs_options {
@@ -30,6 +31,7 @@ struct bs_options {
 	bool list;
 	const char *binary;
 	uint64_t older_than_ns; /* 0: not asked for */
+	unsigned fail_on;	/* a set of verdicts, see fail_on.h */
 	bool json;
 	const char *output;  /* NULL: standard output */
 	size_t buffer_bytes; /* 0: default */

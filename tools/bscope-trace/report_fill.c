@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "bscope-trace/command.h"
+#include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
@@ -385,6 +386,51 @@ static int fill_exits(struct fill *f, struct bs_report *r)
 	return 0;
 }
 
+static struct bs_report_mark mark(const struct fill *f, uint32_t place, uint32_t tid, uint64_t ns)
+{
+	const struct bs_place *p = bs_places_get(f->s->sites, place);
+	struct bs_report_mark m = {"?", "?", "?", NULL, "?", 0, tid, ns};
+
+	if (p) {
+		m.kind = bs_kind_name(p->kind);
+		m.klass = p->klass;
+		m.file = p->file;
+		m.function = p->function;
+		m.name = p->name;
+		m.line = p->line;
+	}
+	return m;
+}
+
+static int fill_verdicts(struct fill *f, struct bs_report *r)
+{
+	struct bs_verdict_row *rows = NULL;
+	struct bs_report_verdict *out;
+	size_t n = 0;
+	int ret = bs_model_verdicts(f->s->model, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct bs_report_verdict){
+			.verdict = bs_verdict_name(rows[i].verdict),
+			.klass = class_name(f, rows[i].klass_id),
+			.id = rows[i].id,
+			.pid = rows[i].pid,
+			.at = mark(f, rows[i].at, rows[i].tid, rows[i].at_ns),
+			.since = mark(f, rows[i].since, rows[i].since_tid, rows[i].since_ns),
+			.count = rows[i].count,
+			.counted = rows[i].verdict == BS_VERDICT_UNBALANCED_COUNT,
+			.balance = rows[i].balance,
+		};
+	r->verdicts = out;
+	r->nverdicts = out ? n : 0;
+	r->undecided = bs_model_undecided(f->s->model);
+	free(rows);
+	return 0;
+}
+
 static void fill_cost(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
@@ -532,6 +578,8 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 		ret = fill_growth(&f, r);
 	if (!ret)
 		ret = fill_exits(&f, r);
+	if (!ret)
+		ret = fill_verdicts(&f, r);
 	if (!ret)
 		fill_notes(&f, r);
 	r->notes = f.notes;

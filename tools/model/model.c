@@ -189,7 +189,7 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 		return NULL;
 	m->totals.vanished++;
 	mark_unknown(m, ev->klass_id);
-	obj->flags = BS_OBJ_UNSURE | BS_OBJ_DOUBT;
+	obj->flags = BS_OBJ_TWIN;
 	obj->refs = 0;
 	return obj;
 }
@@ -292,10 +292,11 @@ static int mark_after_drop(struct bs_model *m, const struct bs_event *ev, const 
 {
 	struct bs_evidence drop = death_of(dead);
 
-	/* A borrow that was in force then: it was said of the drop. */
+	/* The end of a borrow that was in force then: it was said of the drop, if it was seen. */
 	if (ev->kind == BSCOPE_KIND_UNBORROW && dead->flags & BS_OBJ_BORROWED)
 		return 0;
-	if (dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
+	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
+	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -303,8 +304,8 @@ static int mark_after_drop(struct bs_model *m, const struct bs_event *ev, const 
 }
 
 /* Is anything wrong with dropping it now? */
-static int drop_check(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *obj,
-		      const struct bs_tie *tie)
+static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev,
+		      const struct bs_obj *obj, const struct bs_tie *tie)
 {
 	int err = 0;
 
@@ -315,7 +316,9 @@ static int drop_check(struct bs_model *m, const struct bs_event *ev, const struc
 			bs_undecided(m);
 		else
 			err = bs_suspect(m, BS_VERDICT_DROP_WHILE_BORROWED, ev, key_of(ev),
-					 hold->since, hold->since.ts_ns, hold->by, 0);
+					 hold->since,
+					 bs_proof_ns(m, p, key_of(ev), hold->since.ts_ns), hold->by,
+					 0);
 	}
 	if (err || !obj || !(obj->flags & BS_OBJ_COUNTED) || obj->refs == -1)
 		return err;
@@ -351,6 +354,23 @@ static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_e
 		bs_objects_bury(&p->objects, hash, dead, ev->place, ev->tid, ev->ts_ns);
 	}
 	return bs_series_add(&m->classes[ev->klass_id].unknown_drops, &m->clock, ev->ts_ns, 0, 1);
+}
+
+/* What is to be known of it when it is dead. */
+static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
+			  const struct bs_obj *obj, bool held)
+{
+	uint8_t flags = obj->flags & BS_OBJ_DOUBT;
+
+	/* Perhaps it was its twin that was dropped. */
+	if (obj->flags & BS_OBJ_TWIN && ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS)
+		flags |= BS_OBJ_DOUBT;
+	if (held)
+		flags |= BS_OBJ_BORROWED;
+	if (!(obj->flags & BS_OBJ_ADOPTED) && obj->birth_ns > m->loss_ns &&
+	    obj->birth_ns > m->classes[ev->klass_id].gap_ns)
+		flags |= BS_OBJ_WHOLE;
+	return flags;
 }
 
 static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
@@ -391,7 +411,7 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 					 drop.ts_ns, 0, 0);
 		return err ? err : unknown_drop(m, p, ev, hash, obj);
 	}
-	err = drop_check(m, ev, obj, tie);
+	err = drop_check(m, p, ev, obj, tie);
 	if (!err && obj && p->holders)
 		err = bs_ties_holder_gone(m, p, ev);
 	if (tie)
@@ -401,15 +421,22 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	if (!obj)
 		return unknown_drop(m, p, ev, hash, NULL);
 	gone = *obj;
-	obj->flags = (held ? BS_OBJ_BORROWED : 0) | (obj->flags & BS_OBJ_DOUBT);
+	obj->flags = dead_flags(m, ev, &gone, held);
 	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
 	return object_gone(m, &gone, ev->ts_ns);
+}
+
+/* The one that had the id before may be meant. */
+static bool may_be_another(const struct bs_obj *obj, const struct bs_event *ev)
+{
+	return obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT) &&
+	       ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS;
 }
 
 /* A count that another object's marks may have got into, or that does not fit, is worth nothing. */
 static void count_change(struct bs_obj *obj, const struct bs_event *ev, int change)
 {
-	if (obj->flags & BS_OBJ_FRESH && ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS)
+	if (may_be_another(obj, ev))
 		obj->flags |= BS_OBJ_UNSURE;
 	obj->flags |= BS_OBJ_COUNTED;
 	if (obj->refs + change > BS_OBJ_MAX_REFS || obj->refs + change < -BS_OBJ_MAX_REFS)
@@ -440,9 +467,7 @@ static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	case BSCOPE_KIND_MOVE:
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;
-		return bs_tie_move(m, p, ev,
-				   !obj || !(obj->flags & (BS_OBJ_FRESH | BS_OBJ_DOUBT)) ||
-					   ev->ts_ns - obj->birth_ns > BS_MODEL_SKEW_NS);
+		return bs_tie_move(m, p, ev, !obj || !may_be_another(obj, ev));
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);

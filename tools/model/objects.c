@@ -350,7 +350,7 @@ void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, ui
 {
 	struct bs_shard *s = shard_of(t, hash);
 
-	obj->flags = BS_OBJ_DEAD | (obj->flags & (BS_OBJ_BORROWED | BS_OBJ_DOUBT));
+	obj->flags |= BS_OBJ_DEAD;
 	obj->birth_ns = ts_ns;
 	obj->bytes = tid;
 	obj->refs = 0;

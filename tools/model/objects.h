@@ -12,10 +12,12 @@
 /* struct bs_obj.flags */
 #define BS_OBJ_ADOPTED	0x01u /* known since a resize: its birth was not seen */
 #define BS_OBJ_COUNTED	0x02u /* a retain or release was seen */
+#define BS_OBJ_WHOLE	0x02u /* dead: all of its life was seen */
 #define BS_OBJ_UNSURE	0x04u /* of its count: more than fits, or not all its own */
 #define BS_OBJ_MOVED	0x08u /* it has an owner of its own */
 #define BS_OBJ_DEAD	0x10u /* dropped: a struct bs_dead */
 #define BS_OBJ_BORROWED 0x20u /* dead: with borrows in force */
+#define BS_OBJ_TWIN	0x20u /* alive: made when another with its id was */
 #define BS_OBJ_DOUBT	0x80u /* alive or dead: of marks too close to each other to tell */
 #define BS_OBJ_FRESH	0x40u /* its id was another's a moment before its birth */
 
@@ -76,7 +78,7 @@ struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klas
 			      bool *found);
 /* A dead object lives again, under the same id; all else is 0. */
 void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj);
-/* An object that is alive dies: dropped at that place by that thread. */
+/* An object that is alive dies: dropped at that place by that thread.  flags: of a dead one. */
 void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, uint32_t place,
 		     uint32_t tid, uint64_t ts_ns);
 /* Removes the object (klass, id), alive, and says what it was in *out; false if it is not. */

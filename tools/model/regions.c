@@ -27,6 +27,7 @@ int bs_region_enter(struct bs_proc *p, const struct bs_event *ev)
 	p->regions[p->nregions++] = (struct bs_region){
 		.key = {.id = ev->id, .klass = ev->klass_id},
 		.tid = ev->tid,
+		.entered_ns = ev->ts_ns,
 		.prune_at = PRUNE_MIN,
 	};
 	return 0;
@@ -114,8 +115,13 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	struct bs_region *r = region_find(p, ev, true);
 	int err = 0;
 
-	if (!r)
+	if (!r) {
+		/* Perhaps one around these, entered unseen. */
+		for (uint32_t i = 0; i < p->nregions; i++)
+			if (p->regions[i].tid == ev->tid)
+				p->regions[i].entered_ns = 0;
 		return 0;
+	}
 	/* Regions further in whose exit was not seen: nobody knows what became of them. */
 	for (struct bs_region *in; (in = region_find(p, ev, false)) != r;) {
 		region_remove(p, in);
@@ -127,7 +133,8 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 
 		if (!obj || obj->flags & (BS_OBJ_MOVED | BS_OBJ_UNSURE | BS_OBJ_DOUBT) || obj->refs > 0)
 			continue;
-		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, b->at.ts_ns, 0, 0);
+		/* Since then, or it may have been made in a region further in. */
+		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, r->entered_ns, 0, 0);
 	}
 	region_remove(p, r);
 	return err;

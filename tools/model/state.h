@@ -113,6 +113,7 @@ struct bs_birth {
 struct bs_region {
 	struct bs_key key;
 	uint32_t tid;
+	uint64_t entered_ns; /* 0: whether it is open still, nobody knows */
 	struct bs_birth *births; /* of objects that may be alive still */
 	uint32_t n, cap, prune_at;
 };
@@ -222,7 +223,7 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 /* False if no such borrow is in force. */
 bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* An object was dropped: what it held, and what was its own. */
+/* An object that was known was dropped: what it held, and what was its own. */
 int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */
 int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
@@ -244,6 +245,12 @@ void bs_regions_fini(struct bs_proc *p);
 int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_event *ev,
 	       struct bs_key object, struct bs_evidence since, uint64_t after_ns, uint64_t by,
 	       uint64_t other);
+/*
+ * From when on all marks of an object must have been seen, to prove what is wrong since that mark:
+ * also that it has not been dropped, of which others are proof.
+ */
+uint64_t bs_proof_ns(const struct bs_model *m, const struct bs_proc *p, struct bs_key object,
+		     uint64_t since_ns);
 /* A mark may explain what another thread's did a moment ago.  True if it did. */
 bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev);
 /* What was that long ago is found. */

@@ -17,6 +17,8 @@
 #include "model/state.h"
 
 #define POINTER_MIN 65536u
+/* That there is no other of that id is proven only if nothing at all is missing. */
+#define HOLDER_PROOF_NS 1u
 /* Ties without anything are kept, since most come again; not for ever. */
 #define IDLE_MAX 4096u
 
@@ -199,8 +201,7 @@ int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_e
 			continue;
 		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id &&
 		    !tie->orphaned.place)
-			tie->orphaned =
-				(struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+			tie->orphaned = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
 		for (uint32_t k = 0; k < tie->nholds && !err; k++) {
 			struct bs_hold *hold = &tie->holds[k];
 
@@ -209,7 +210,7 @@ int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_e
 			/* Said once; whoever has that id next is another. */
 			hold->holder = 0;
 			err = bs_suspect(m, BS_VERDICT_BORROW_OUTLIVES_OWNER, ev, tie->key,
-					 hold->since, hold->since.ts_ns, hold->by, 0);
+					 hold->since, HOLDER_PROOF_NS, hold->by, 0);
 		}
 	}
 	if (h)
@@ -241,7 +242,8 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		if (other->by == ev->arg || (!exclusive && !other->exclusive))
 			continue;
 		err = bs_suspect(m, BS_VERDICT_CONFLICTING_BORROW, ev, tie->key, other->since,
-				 other->since.ts_ns, ev->arg, other->by);
+				 bs_proof_ns(m, p, tie->key, other->since.ts_ns), ev->arg,
+				 other->by);
 		break;
 	}
 	hold = hold_find(tie, ev->arg);
@@ -322,8 +324,8 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 		bs_undecided(m);
 		return 0;
 	}
-	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved, tie->moved.ts_ns,
-			  ev->arg, 0);
+	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved,
+			  bs_proof_ns(m, p, tie->key, tie->moved.ts_ns), ev->arg, 0);
 }
 
 int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id)
@@ -369,7 +371,7 @@ int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t 
 			bs_undecided(m);
 		else
 			err = bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved,
-					 tie->moved.ts_ns, 0, 0);
+					 HOLDER_PROOF_NS, 0, 0);
 	}
 	return err;
 }

@@ -64,6 +64,19 @@ int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_even
 	return 0;
 }
 
+uint64_t bs_proof_ns(const struct bs_model *m, const struct bs_proc *p, struct bs_key object,
+		     uint64_t since_ns)
+{
+	uint32_t klass = (uint32_t)object.klass;
+	const struct bs_obj *obj = bs_objects_find(
+		&p->objects, bs_objects_hash(m->seed, klass, object.id), klass, object.id);
+
+	if (obj && !(obj->flags & BS_OBJ_DEAD))
+		return obj->birth_ns < since_ns ? obj->birth_ns : since_ns;
+	/* From the beginning; unless it has no life that anybody speaks of. */
+	return m->classes[klass].has_new ? 1 : since_ns;
+}
+
 /* Would that mark, had it been a moment earlier, have made it right? */
 static bool explains(struct bs_suspect *s, const struct bs_event *ev)
 {

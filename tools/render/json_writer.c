@@ -206,6 +206,14 @@ void bs_json_u64(struct bs_json *j, const char *key, uint64_t value)
 	literal(j, key, buf);
 }
 
+void bs_json_i64(struct bs_json *j, const char *key, int64_t value)
+{
+	char buf[24];
+
+	snprintf(buf, sizeof(buf), "%" PRId64, value);
+	literal(j, key, buf);
+}
+
 void bs_json_double(struct bs_json *j, const char *key, double value)
 {
 	char buf[64];

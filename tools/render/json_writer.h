@@ -38,6 +38,7 @@ void bs_json_array_end(struct bs_json *j);
 /* NULL gives null.  What is not UTF-8 becomes U+FFFD; what a terminal acts on is escaped. */
 void bs_json_str(struct bs_json *j, const char *key, const char *value);
 void bs_json_u64(struct bs_json *j, const char *key, uint64_t value);
+void bs_json_i64(struct bs_json *j, const char *key, int64_t value);
 /* NaN and infinities give null; others read back as the same double. */
 void bs_json_double(struct bs_json *j, const char *key, double value);
 void bs_json_bool(struct bs_json *j, const char *key, bool value);

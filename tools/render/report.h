@@ -82,6 +82,29 @@ struct bs_report_exit {
 	uint64_t count, bytes;
 };
 
+/* A mark of one thread, as the evidence of a verdict. */
+struct bs_report_mark {
+	/* klass is that of the mark's own object: the owner's, where an owner went. */
+	const char *kind, *klass, *file, *function, *name; /* function may be NULL */
+	uint32_t line;
+	uint32_t thread; /* 0: not known */
+	uint64_t ns;	 /* CLOCK_MONOTONIC */
+};
+
+/* All findings of one kind at one pair of places; what is said of a single one is said of the
+ * first. */
+struct bs_report_verdict {
+	const char *verdict; /* "double-drop" */
+	const char *klass;
+	uint64_t id; /* of the object */
+	uint32_t pid;
+	struct bs_report_mark at;    /* the mark that was wrong */
+	struct bs_report_mark since; /* the one before it that made it wrong */
+	uint64_t count;
+	bool counted;	 /* it is about a reference count: balance says something */
+	int64_t balance; /* 1 + retains - releases */
+};
+
 struct bs_report {
 	const char *version;	     /* of the tool */
 	const char *mode;	     /* "jump", "trap" */
@@ -115,7 +138,10 @@ struct bs_report {
 	size_t ngrowth;
 	const struct bs_report_origin *older; /* --older-than; created, dropped, lifetime unused */
 	size_t nolder;
-	uint64_t older_than_ns; /* 0: not asked for */
+	uint64_t older_than_ns;			  /* 0: not asked for */
+	const struct bs_report_verdict *verdicts; /* by time of the first */
+	size_t nverdicts;
+	uint64_t undecided; /* marks that look wrong, and that something unseen could explain */
 	const struct bs_report_exit *at_exit;
 	size_t nat_exit;
 

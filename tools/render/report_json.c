@@ -126,6 +126,7 @@ static void json_objects(struct bs_json *j, const struct bs_report *r)
 	bs_json_u64(j, "vanished", r->vanished);
 	bs_json_u64(j, "exited", r->exited);
 	bs_json_u64(j, "unknown", r->unknown);
+	bs_json_u64(j, "undecided", r->undecided);
 	bs_json_object_end(j);
 }
 
@@ -197,6 +198,48 @@ static void json_growth(struct bs_json *j, const struct bs_report *r)
 		bs_json_double(j, "objects_error", g->objects_error);
 		bs_json_bool(j, "sure", bs_report_growth_sure(g));
 		bs_json_double(j, "oldest_s", seconds(g->oldest_ns));
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_mark(struct bs_json *j, const char *key, const struct bs_report_mark *m)
+{
+	bs_json_object_begin(j, key);
+	bs_json_str(j, "file", m->file);
+	bs_json_u64(j, "line", m->line);
+	bs_json_str(j, "function", m->function);
+	bs_json_str(j, "name", m->name);
+	bs_json_str(j, "kind", m->kind);
+	bs_json_str(j, "class", m->klass);
+	bs_json_object_end(j);
+}
+
+static void json_verdicts(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "verdicts");
+	for (size_t i = 0; i < r->nverdicts; i++) {
+		const struct bs_report_verdict *v = &r->verdicts[i];
+
+		bs_json_object_begin(j, NULL);
+		bs_json_str(j, "verdict", v->verdict);
+		bs_json_str(j, "class", v->klass);
+		bs_json_hex_str(j, "id", v->id);
+		json_mark(j, "at", &v->at);
+		json_mark(j, "since", &v->since);
+		bs_json_u64(j, "pid", v->pid);
+		bs_json_u64(j, "thread", v->at.thread);
+		if (v->since.thread)
+			bs_json_u64(j, "since_thread", v->since.thread);
+		else
+			bs_json_null(j, "since_thread");
+		bs_json_u64_str(j, "time_ns", v->at.ns);
+		bs_json_u64_str(j, "since_ns", v->since.ns);
+		bs_json_u64(j, "count", v->count);
+		if (v->counted)
+			bs_json_i64(j, "balance", v->balance);
+		else
+			bs_json_null(j, "balance");
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);
@@ -277,7 +320,7 @@ int bs_render_json(FILE *out, const struct bs_report *r)
 	json_classes(&j, r);
 	json_origins(&j, r);
 	json_growth(&j, r);
-	bs_json_null(&j, "verdicts"); /* not examined, which is not the same as none found */
+	json_verdicts(&j, r);
 	json_at_exit(&j, r);
 	if (r->older_than_ns)
 		json_older(&j, r);

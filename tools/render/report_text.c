@@ -15,11 +15,11 @@
 
 #include "bscope/abi.h"
 #include "render/human.h"
+#include "render/report_part.h"
 #include "render/table.h"
 #include "render/text.h"
 #include "target/sites.h"
 
-#define TOP_ROWS      10
 #define UNSURE_ROWS   3
 #define TOP_PROCESSES 5
 
@@ -28,12 +28,12 @@ static const char *text_of(const struct bs_str *s)
 	return s->s ? s->s : "";
 }
 
-static size_t rows_shown(const struct bs_report *r, size_t n, size_t top)
+size_t bs_part_shown(const struct bs_report *r, size_t n, size_t top)
 {
 	return r->verbose || n < top ? n : top;
 }
 
-static void heading(struct bs_out *o, const char *text, const char *remark)
+void bs_part_heading(struct bs_out *o, const char *text, const char *remark)
 {
 	bs_out_str(o, "\n");
 	bs_out_styled(o, BS_BOLD, text);
@@ -44,7 +44,7 @@ static void heading(struct bs_out *o, const char *text, const char *remark)
 	bs_out_str(o, "\n");
 }
 
-static void more(struct bs_out *o, size_t shown, size_t n)
+void bs_part_more(struct bs_out *o, size_t shown, size_t n)
 {
 	struct bs_str s = {0};
 	char buf[BS_FMT];
@@ -59,8 +59,7 @@ static void more(struct bs_out *o, size_t shown, size_t n)
 	bs_str_fini(&s);
 }
 
-/* Prints and frees one labelled line. */
-static int head_line(struct bs_out *o, enum bs_style style, const char *label, struct bs_str *s)
+int bs_part_line(struct bs_out *o, enum bs_style style, const char *label, struct bs_str *s)
 {
 	int err = s->err;
 
@@ -119,12 +118,12 @@ static int head_started(struct bs_out *o, const struct bs_report *r)
 	    !strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", &tm))
 		return 0;
 	bs_str_add(&s, when);
-	return head_line(o, BS_PLAIN, "started", &s);
+	return bs_part_line(o, BS_PLAIN, "started", &s);
 }
 
 static int head_processes(struct bs_out *o, const struct bs_report *r)
 {
-	size_t shown = rows_shown(r, r->nprocesses, TOP_PROCESSES);
+	size_t shown = bs_part_shown(r, r->nprocesses, TOP_PROCESSES);
 	struct bs_str s = {0};
 	char buf[BS_FMT];
 
@@ -137,7 +136,7 @@ static int head_processes(struct bs_out *o, const struct bs_report *r)
 	}
 	if (shown < r->nprocesses)
 		bs_str_addf(&s, " and %s more", bs_fmt_count(buf, r->nprocesses - shown));
-	return head_line(o, BS_PLAIN, "traced", &s);
+	return bs_part_line(o, BS_PLAIN, "traced", &s);
 }
 
 static int head_command(struct bs_out *o, const struct bs_report *r)
@@ -159,7 +158,7 @@ static int head_command(struct bs_out *o, const struct bs_report *r)
 	} else {
 		bs_str_add(&s, "still running");
 	}
-	return head_line(o, BS_PLAIN, "command", &s);
+	return bs_part_line(o, BS_PLAIN, "command", &s);
 }
 
 static int head_mode(struct bs_out *o, const struct bs_report *r)
@@ -185,7 +184,7 @@ static int head_mode(struct bs_out *o, const struct bs_report *r)
 	}
 	if (r->sample > 1)
 		bs_str_addf(&s, "; one object in %s is followed", bs_fmt_count(buf, r->sample));
-	return head_line(o, BS_PLAIN, "mode", &s);
+	return bs_part_line(o, BS_PLAIN, "mode", &s);
 }
 
 static int head_sites(struct bs_out *o, const struct bs_report *r)
@@ -207,14 +206,14 @@ static int head_sites(struct bs_out *o, const struct bs_report *r)
 	}
 	if (!r->nsites) {
 		bs_str_add(&s, "none");
-		return head_line(o, BS_PLAIN, "sites", &s);
+		return bs_part_line(o, BS_PLAIN, "sites", &s);
 	}
 	bs_str_addf(&s, "%s in ", bs_fmt_count(buf, r->nsites));
 	bs_str_addf(&s, "%s %s: ", bs_fmt_count(buf, binaries),
 		    binaries == 1 ? "binary" : "binaries");
 	bs_str_addf(&s, "%s lit, ", bs_fmt_count(buf, lit));
 	bs_str_addf(&s, "%s hit", bs_fmt_count(buf, hit));
-	return head_line(o, BS_PLAIN, "sites", &s);
+	return bs_part_line(o, BS_PLAIN, "sites", &s);
 }
 
 static int head_events(struct bs_out *o, const struct bs_report *r)
@@ -235,7 +234,7 @@ static int head_events(struct bs_out *o, const struct bs_report *r)
 		bs_str_add(&s, ")");
 	if (!r->lost)
 		bs_str_add(&s, ", nothing lost");
-	return head_line(o, BS_PLAIN, "events", &s);
+	return bs_part_line(o, BS_PLAIN, "events", &s);
 }
 
 static int head_lost(struct bs_out *o, const struct bs_report *r)
@@ -251,18 +250,18 @@ static int head_lost(struct bs_out *o, const struct bs_report *r)
 	if (r->written)
 		bs_str_addf(&s, " (%s)",
 			    bs_fmt_percent(buf, 100 * (double)r->lost / (double)r->written));
-	err = head_line(o, BS_ALARM, "LOST", &s);
+	err = bs_part_line(o, BS_ALARM, "LOST", &s);
 	for (size_t i = 0; i < r->nreasons && !err; i++) {
 		if (!r->reasons[i].count)
 			continue;
 		bs_str_addf(&s, "%s ", bs_fmt_count(buf, r->reasons[i].count));
 		bs_str_add_clean(&s, r->reasons[i].text ? r->reasons[i].text : r->reasons[i].name);
-		err = head_line(o, BS_ALARM, "", &s);
+		err = bs_part_line(o, BS_ALARM, "", &s);
 	}
 	if (!err) {
 		bs_str_add(&s, "a lost drop looks like a leak: live objects and growth below are "
 			       "upper bounds");
-		err = head_line(o, BS_ALARM, "", &s);
+		err = bs_part_line(o, BS_ALARM, "", &s);
 	}
 	return err;
 }
@@ -280,7 +279,7 @@ static int head_objects(struct bs_out *o, const struct bs_report *r)
 	if (r->unknown)
 		bs_str_addf(&s, "; %s mark%s on objects of which the beginning or end was not seen",
 			    bs_fmt_count(buf, r->unknown), r->unknown == 1 ? "" : "s");
-	return head_line(o, BS_PLAIN, "objects", &s);
+	return bs_part_line(o, BS_PLAIN, "objects", &s);
 }
 
 static int head_cost(struct bs_out *o, const struct bs_report *r)
@@ -300,7 +299,7 @@ static int head_cost(struct bs_out *o, const struct bs_report *r)
 	if (r->tool_cpu_percent >= 0)
 		bs_str_addf(&s, "; bscope-trace itself took %s of one CPU",
 			    bs_fmt_percent(buf, r->tool_cpu_percent));
-	return head_line(o, BS_PLAIN, "cost", &s);
+	return bs_part_line(o, BS_PLAIN, "cost", &s);
 }
 
 /* --- cells --------------------------------------------------------------------------------- */
@@ -382,12 +381,12 @@ static int classes(struct bs_out *o, const struct bs_report *r)
 		{"median", BS_RIGHT, 0, 0, 1},	{"p99", BS_RIGHT, 0, 0, 3},
 		{"longest", BS_RIGHT, 0, 0, 1},
 	};
-	size_t shown = rows_shown(r, r->nclasses, TOP_ROWS);
+	size_t shown = bs_part_shown(r, r->nclasses, BS_TOP_ROWS);
 	struct bs_table t;
 	char buf[BS_FMT];
 	int err;
 
-	heading(o, "By class", "median, p99, longest: lifetime of what was dropped");
+	bs_part_heading(o, "By class", "median, p99, longest: lifetime of what was dropped");
 	bs_table_init(&t, COLUMNS(columns));
 	for (size_t i = 0; i < shown; i++) {
 		const struct bs_report_class *c = &r->classes[i];
@@ -407,7 +406,7 @@ static int classes(struct bs_out *o, const struct bs_report *r)
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
-	more(o, shown, r->nclasses);
+	bs_part_more(o, shown, r->nclasses);
 	return err;
 }
 
@@ -424,11 +423,11 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 		COLUMN_CALLER,
 		COLUMN_WHERE,
 	};
-	size_t shown = rows_shown(r, r->norigins, TOP_ROWS);
+	size_t shown = bs_part_shown(r, r->norigins, BS_TOP_ROWS);
 	struct bs_table t;
 	int err;
 
-	heading(o, "By site", "where the objects come from");
+	bs_part_heading(o, "By site", "where the objects come from");
 	bs_table_init(&t, COLUMNS(columns));
 	for (size_t i = 0; i < shown; i++) {
 		const struct bs_report_origin *row = &r->origins[i];
@@ -444,7 +443,7 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
-	more(o, shown, r->norigins);
+	bs_part_more(o, shown, r->norigins);
 	return err;
 }
 
@@ -497,7 +496,7 @@ static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, 
 	}
 	err = shown ? bs_table_print(&t, o, sure ? BS_PLAIN : BS_DIM) : 0;
 	bs_table_fini(&t);
-	more(o, shown, all);
+	bs_part_more(o, shown, all);
 	return err;
 }
 
@@ -518,11 +517,11 @@ static int growth(struct bs_out *o, const struct bs_report *r)
 		sure += bs_report_growth_sure(&r->growth[i]);
 		unsure += perhaps(&r->growth[i]);
 	}
-	heading(o, "What grows",
-		r->lost ? "upper bounds, for events were lost; ± is a 95 % interval"
-			: "± is a 95 % interval");
+	bs_part_heading(o, "What grows",
+			r->lost ? "upper bounds, for events were lost; ± is a 95 % interval"
+				: "± is a 95 % interval");
 	if (sure)
-		err = growth_table(o, r, true, TOP_ROWS);
+		err = growth_table(o, r, true, BS_TOP_ROWS);
 	else if (!r->ngrowth && r->nat_exit && all_exited(r))
 		/* What grew until then went with the process. */
 		bs_out_str(o, "  no process is left to grow: see what was live at exit\n");
@@ -548,7 +547,7 @@ static int older(struct bs_out *o, const struct bs_report *r)
 		COLUMN_CALLER,
 		COLUMN_WHERE,
 	};
-	size_t shown = rows_shown(r, r->nolder, TOP_ROWS);
+	size_t shown = bs_part_shown(r, r->nolder, BS_TOP_ROWS);
 	char title[2 * BS_FMT], buf[BS_FMT];
 	struct bs_table t;
 	int err;
@@ -557,7 +556,7 @@ static int older(struct bs_out *o, const struct bs_report *r)
 		return 0;
 	snprintf(title, sizeof(title), "Live for %s or longer",
 		 bs_fmt_ns(buf, (double)r->older_than_ns));
-	heading(o, title, NULL);
+	bs_part_heading(o, title, NULL);
 	if (!r->nolder) {
 		bs_out_str(o, "  none\n");
 		return 0;
@@ -574,7 +573,7 @@ static int older(struct bs_out *o, const struct bs_report *r)
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
-	more(o, shown, r->nolder);
+	bs_part_more(o, shown, r->nolder);
 	return err;
 }
 
@@ -588,7 +587,7 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		COLUMN_CALLER,
 		COLUMN_WHERE,
 	};
-	size_t shown = rows_shown(r, r->nat_exit, TOP_ROWS);
+	size_t shown = bs_part_shown(r, r->nat_exit, BS_TOP_ROWS);
 	bool exited = r->nat_exit > 0;
 	struct bs_table t;
 	int err;
@@ -597,7 +596,7 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		exited |= r->processes[i].exited;
 	if (!exited)
 		return 0;
-	heading(o, "Live at exit", "no error by itself");
+	bs_part_heading(o, "Live at exit", "no error by itself");
 	if (!r->nat_exit) {
 		bs_out_str(o, "  none\n");
 		return 0;
@@ -617,7 +616,7 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 	}
 	err = bs_table_print(&t, o, BS_PLAIN);
 	bs_table_fini(&t);
-	more(o, shown, r->nat_exit);
+	bs_part_more(o, shown, r->nat_exit);
 	return err;
 }
 
@@ -657,7 +656,7 @@ static int hits(struct bs_out *o, const struct bs_report *r)
 		cell_name(&t, s->binary);
 	}
 	if (t.ncells && !err) {
-		heading(o, "Hits", "by place of the mark");
+		bs_part_heading(o, "Hits", "by place of the mark");
 		err = bs_table_print(&t, o, BS_PLAIN);
 	}
 	bs_table_fini(&t);
@@ -674,7 +673,7 @@ static int notes(struct bs_out *o, const struct bs_report *r)
 		if (!i)
 			bs_out_str(o, "\n");
 		bs_str_add_clean(&s, r->notes[i]);
-		err = head_line(o, BS_PLAIN, i ? "" : "notes", &s);
+		err = bs_part_line(o, BS_PLAIN, i ? "" : "notes", &s);
 	}
 	return err;
 }
@@ -682,9 +681,10 @@ static int notes(struct bs_out *o, const struct bs_report *r)
 int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color)
 {
 	static int (*const parts[])(struct bs_out *, const struct bs_report *) = {
-		head_title,  head_started, head_processes, head_command, head_mode, head_sites,
-		head_events, head_lost,	   head_objects,   head_cost,	 classes,   origins,
-		growth,	     older,	   at_exit,	   hits,	 notes,
+		head_title, head_started,     head_processes, head_command, head_mode,
+		head_sites, head_events,      head_lost,      head_objects, bs_part_verdicts_head,
+		head_cost,  bs_part_verdicts, classes,	      origins,	    growth,
+		older,	    at_exit,	      hits,	      notes,
 	};
 	struct bs_out o = {.file = out, .color = color};
 	int err = 0;
