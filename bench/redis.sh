@@ -109,6 +109,7 @@ one() {
 	esac
 }
 
+[ "$pin" = 0 ] || taskset -c 0,1 true 2>/dev/null || die "CPUs 0 and 1 are not both there: PIN=0"
 command -v redis-benchmark >/dev/null || die "no redis-server: make setup-demo"
 serve plain &
 plain=$!

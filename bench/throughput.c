@@ -7,7 +7,8 @@
  * A program with LIVE objects (default 100,000) that replaces a random one all the time: a drop and
  * a new with size and caller, by 8 threads, 32 places, as slots of the threads' buffers.  The
  * threads take turns with each event, or after a thousand, as threads do that wait for each other.
- * Each row is the median of 5 runs, in CPU time.  The floor is what it takes to copy the same slots.
+ * Each row is the median of 5 runs, in CPU time.  The floor is what it takes to copy the same
+ * slots.
  */
 #include <malloc.h>
 #include <stdint.h>
@@ -58,7 +59,8 @@ static void must(bool truth)
 	exit(1);
 }
 
-/* --- what the program does --------------------------------------------------------------------- */
+/* --- what the program does ---------------------------------------------------------------------
+ */
 
 /* Sites 1..PLACES: new with size and caller; behind them: drop. */
 static struct bs_sites *sites_make(void)
@@ -174,7 +176,8 @@ static void load_free(struct load *l)
 	free(l->runs);
 }
 
-/* --- what is done with it ----------------------------------------------------------------------- */
+/* --- what is done with it -----------------------------------------------------------------------
+ */
 
 enum what { COPY, DECODE, ORDER, ALL };
 
@@ -275,8 +278,13 @@ static double run_once(enum what what, const struct load *l, const struct bs_sit
 		one_window(&w, l->runs[i], l->end);
 	}
 	end = now_s();
-	if (w.decoder.bad || bs_order_late(w.order))
+	if (w.decoder.bad || bs_order_late(w.order)) {
+		fprintf(stderr, "throughput: %llu bad, %llu late\n",
+			(unsigned long long)w.decoder.bad,
+			(unsigned long long)bs_order_late(w.order));
 		exit(1);
+	}
+	bs_decoder_fini(&w.decoder);
 	bs_order_free(w.order);
 	bs_model_free(w.model);
 	return (end - start) / (double)l->nevents;
@@ -329,7 +337,8 @@ static void memory(size_t live)
 		must(!bs_model_event(m, &ev));
 	}
 	after = mallinfo2();
-	printf("%-40s %6.1f bytes per live object (%zu in the table\'s slot)\n", "memory of the model",
+	printf("%-40s %6.1f bytes per live object (%zu in the table\'s slot)\n",
+	       "memory of the model",
 	       (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) /
 		       (double)live,
 	       sizeof(struct bs_obj));

@@ -6,9 +6,10 @@
 
 FUZZ_SECONDS ?= 20
 FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SRC     := $(wildcard tools/base/*.c tools/target/*.c tools/decode/*.c tools/collect/buffers*.c)
-FUZZ_DEPS    := $(FUZZ_SRC) $(wildcard tools/base/*.h tools/target/*.h tools/decode/*.h bpf/event.h \
-	include/bscope/*.h tools/collect/buffers*.h)
+FUZZ_SRC     := $(wildcard tools/base/*.c tools/target/*.c tools/decode/*.c tools/order/*.c \
+	tools/collect/buffers*.c)
+FUZZ_DEPS    := $(FUZZ_SRC) $(wildcard tools/base/*.h tools/target/*.h tools/decode/*.h tools/order/*.h \
+	bpf/event.h include/bscope/*.h tools/collect/buffers*.h)
 FUZZ_REPLAY  := $(FUZZ_NAMES:%=$B/tests/fuzz/replay_%)
 
 $B/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_DEPS)

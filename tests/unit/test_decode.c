@@ -319,7 +319,7 @@ static size_t ngot;
 
 /* Prepared and decoded, on memory that ends where they do. */
 static void prepare_and_decode(struct bs_decoder *d, const struct bscope_slot *v, size_t n,
-			      const struct bs_tsc *t, uint64_t reference)
+			       const struct bs_tsc *t, uint64_t reference)
 {
 	struct bscope_slot *raw = malloc(n * sizeof(*v) + 1), *out = malloc(n * sizeof(*v) + 1);
 	struct bscope_slot *exact;

@@ -364,26 +364,40 @@ static void random_histories(void **state)
 	for (unsigned s = 1; s <= 150; s++) {
 		struct bs_model_opts opts = {.start_ns = 1000};
 		struct bs_model *m = bs_model_new(&opts);
+		/* The same, many events at once. */
+		struct bs_model *batches = bs_model_new(&opts);
+		static struct bs_event events[4000];
+		struct bs_model_totals a, b;
 		/* Far enough apart to have an order. */
 		uint64_t ts = 1000;
 		unsigned length = s % 10 ? 600 : 4000;
 
 		assert_non_null(m);
+		assert_non_null(batches);
 		seed = s * 0x9e3779b97f4a7c15ull;
 		nthings = 0;
 		begins = 0;
 		memset(unknown, 0, sizeof(unknown));
 		memset(created_at, 0, sizeof(created_at));
 		for (unsigned i = 0; i < length; i++) {
-			struct bs_event e = random_event(ts += 501 + below(5000));
-
-			reference(&e);
-			assert_int_equal(bs_model_event(m, &e), 0);
+			events[i] = random_event(ts += 501 + below(5000));
+			reference(&events[i]);
+			assert_int_equal(bs_model_event(m, &events[i]), 0);
 			if (i % 97 == 0)
 				compare(m, ts);
 		}
 		compare(m, ts);
+		for (unsigned i = 0, n; i < length; i += n) {
+			n = 1 + below(200);
+			n = n < length - i ? n : length - i;
+			assert_int_equal(bs_model_events(batches, &events[i], n), 0);
+		}
+		compare(batches, ts);
+		bs_model_totals(m, &a);
+		bs_model_totals(batches, &b);
+		assert_memory_equal(&a, &b, sizeof(a));
 		bs_model_free(m);
+		bs_model_free(batches);
 	}
 	free(things);
 	things = NULL;

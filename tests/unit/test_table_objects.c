@@ -77,7 +77,8 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 		if (rnd() % 12 < want) {
 			bool found;
 
-			o = bs_objects_put(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i), &found);
+			o = bs_objects_put(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i),
+					   &found);
 			assert_non_null(o);
 			assert_int_equal(found, *there != 0);
 			if (!found) {
@@ -88,9 +89,11 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 		} else if (o) {
 			struct bs_obj gone;
 
-			assert_true(bs_objects_take(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i), &gone));
+			assert_true(bs_objects_take(&t, hash(klass, id_of(shape, i)), klass,
+						    id_of(shape, i), &gone));
 			assert_memory_equal(&gone, &was, sizeof(gone));
-			assert_false(bs_objects_take(&t, hash(klass, id_of(shape, i)), klass, id_of(shape, i), &gone));
+			assert_false(bs_objects_take(&t, hash(klass, id_of(shape, i)), klass,
+						     id_of(shape, i), &gone));
 			*there = 0;
 			live--;
 		}
@@ -108,7 +111,8 @@ static void churn(unsigned shape, unsigned ids, unsigned rounds)
 		assert_int_equal(met, live);
 		for (unsigned i = 0; i < ids; i++) {
 			for (uint32_t k = 1; k <= CLASSES; k++) {
-				o = bs_objects_find(&t, hash(k, id_of(shape, i)), k, id_of(shape, i));
+				o = bs_objects_find(&t, hash(k, id_of(shape, i)), k,
+						    id_of(shape, i));
 				assert_int_equal(o ? o->origin : 0, ref[i][k - 1]);
 			}
 		}

@@ -80,21 +80,21 @@ static uint32_t mark(unsigned kind, uint32_t tid, uint32_t klass, uint64_t id, u
 	return mark_at(now + 10 * US, kind, tid, klass, id, arg);
 }
 
-#define NEW(t, id)	       mark(BSCOPE_KIND_NEW, t, BUF, id, 64)
-#define DROP(t, id)	       mark(BSCOPE_KIND_DROP, t, BUF, id, 0)
-#define MOVE(t, id, to)	       mark(BSCOPE_KIND_MOVE, t, BUF, id, to)
-#define BORROW(t, id, by)      mark(BSCOPE_KIND_BORROW, t, BUF, id, by)
-#define BORROW_MUT(t, id, by)  mark(BSCOPE_KIND_BORROW_MUT, t, BUF, id, by)
-#define UNBORROW(t, id, by)    mark(BSCOPE_KIND_UNBORROW, t, BUF, id, by)
-#define USE(t, id, by)	       mark(BSCOPE_KIND_USE, t, BUF, id, by)
-#define RETAIN(t, id)	       mark(BSCOPE_KIND_RETAIN, t, BUF, id, 0)
-#define RELEASE(t, id)	       mark(BSCOPE_KIND_RELEASE, t, BUF, id, 0)
-#define RESIZE_BEGIN(t, id)    mark(BSCOPE_KIND_RESIZE_BEGIN, t, BUF, id, 0)
-#define RESIZE_END(t, id)      mark(BSCOPE_KIND_RESIZE_END, t, BUF, id, 128)
-#define CONN_NEW(t, id)	       mark(BSCOPE_KIND_NEW, t, CONN, id, 64)
-#define CONN_DROP(t, id)       mark(BSCOPE_KIND_DROP, t, CONN, id, 0)
-#define REGION_ENTER(t, id)    mark(BSCOPE_KIND_REGION_ENTER, t, REQ, id, 0)
-#define REGION_EXIT(t, id)     mark(BSCOPE_KIND_REGION_EXIT, t, REQ, id, 0)
+#define NEW(t, id)	      mark(BSCOPE_KIND_NEW, t, BUF, id, 64)
+#define DROP(t, id)	      mark(BSCOPE_KIND_DROP, t, BUF, id, 0)
+#define MOVE(t, id, to)	      mark(BSCOPE_KIND_MOVE, t, BUF, id, to)
+#define BORROW(t, id, by)     mark(BSCOPE_KIND_BORROW, t, BUF, id, by)
+#define BORROW_MUT(t, id, by) mark(BSCOPE_KIND_BORROW_MUT, t, BUF, id, by)
+#define UNBORROW(t, id, by)   mark(BSCOPE_KIND_UNBORROW, t, BUF, id, by)
+#define USE(t, id, by)	      mark(BSCOPE_KIND_USE, t, BUF, id, by)
+#define RETAIN(t, id)	      mark(BSCOPE_KIND_RETAIN, t, BUF, id, 0)
+#define RELEASE(t, id)	      mark(BSCOPE_KIND_RELEASE, t, BUF, id, 0)
+#define RESIZE_BEGIN(t, id)   mark(BSCOPE_KIND_RESIZE_BEGIN, t, BUF, id, 0)
+#define RESIZE_END(t, id)     mark(BSCOPE_KIND_RESIZE_END, t, BUF, id, 128)
+#define CONN_NEW(t, id)	      mark(BSCOPE_KIND_NEW, t, CONN, id, 64)
+#define CONN_DROP(t, id)      mark(BSCOPE_KIND_DROP, t, CONN, id, 0)
+#define REGION_ENTER(t, id)   mark(BSCOPE_KIND_REGION_ENTER, t, REQ, id, 0)
+#define REGION_EXIT(t, id)    mark(BSCOPE_KIND_REGION_EXIT, t, REQ, id, 0)
 
 struct want {
 	enum bs_verdict verdict;
@@ -128,7 +128,8 @@ static void expect_rows(const struct want *want, size_t n)
 
 static void exits(void)
 {
-	struct bs_event ev = {.ts_ns = now += 10 * US, .pid = PID, .tid = PID, .type = BS_EVENT_EXIT};
+	struct bs_event ev = {
+		.ts_ns = now += 10 * US, .pid = PID, .tid = PID, .type = BS_EVENT_EXIT};
 
 	assert_int_equal(bs_model_event(m, &ev), 0);
 }
@@ -158,10 +159,10 @@ static void double_drop(void **state)
 
 static void use_after_drop(void **state)
 {
-	static const unsigned kinds[] = {
-		BSCOPE_KIND_RETAIN,	BSCOPE_KIND_RELEASE, BSCOPE_KIND_USE,
-		BSCOPE_KIND_MOVE,	BSCOPE_KIND_BORROW,  BSCOPE_KIND_BORROW_MUT,
-		BSCOPE_KIND_UNBORROW,	BSCOPE_KIND_RESIZE_BEGIN};
+	static const unsigned kinds[] = {BSCOPE_KIND_RETAIN,   BSCOPE_KIND_RELEASE,
+					 BSCOPE_KIND_USE,      BSCOPE_KIND_MOVE,
+					 BSCOPE_KIND_BORROW,   BSCOPE_KIND_BORROW_MUT,
+					 BSCOPE_KIND_UNBORROW, BSCOPE_KIND_RESIZE_BEGIN};
 	struct want want[8];
 
 	(void)state;
@@ -664,7 +665,8 @@ static void a_correct_program_is_left_alone(void **state)
 	}
 }
 
-/* --- random histories against a plain reference ------------------------------------------------ */
+/* --- random histories against a plain reference ------------------------------------------------
+ */
 
 enum { R_IDS = 5, R_THREADS = 3, R_BY = 4, R_EVENTS = 400, R_ROWS = 4000 };
 
@@ -767,8 +769,7 @@ static void ref_borrow(struct ref_object *o, const struct bs_event *ev, size_t n
 	if (!h) {
 		assert_true(o->nholds < 8);
 		h = &o->holds[o->nholds++];
-		*h = (struct ref_hold){
-			.by = ev->arg, .since = n, .holder = ref_tracked(ev->arg)};
+		*h = (struct ref_hold){.by = ev->arg, .since = n, .holder = ref_tracked(ev->arg)};
 	}
 	h->levels++;
 	if (exclusive && !h->exclusive)
@@ -814,7 +815,8 @@ static void ref_region_exit(const struct bs_event *ev, size_t n)
 {
 	unsigned t = ev->tid, d = ref_nregions[t];
 
-	while (d && (ref_regions[t][d - 1].id != ev->id || ref_regions[t][d - 1].klass != ev->klass_id))
+	while (d &&
+	       (ref_regions[t][d - 1].id != ev->id || ref_regions[t][d - 1].klass != ev->klass_id))
 		d--;
 	if (!d) {
 		/* Perhaps one around these, entered unseen. */
@@ -972,7 +974,8 @@ static void random_histories(void **state)
 		for (unsigned k = 1; k <= CLASSES; k++)
 			for (unsigned i = 0; i < R_IDS; i++)
 				if (ref[k][i].state == ALIVE && ref[k][i].orphaned)
-					ref_row(BS_VERDICT_LEAK, ref[k][i].orphaned, ref[k][i].move);
+					ref_row(BS_VERDICT_LEAK, ref[k][i].orphaned,
+						ref[k][i].move);
 
 		/* All of it, one by one: exactly that. */
 		model_new();

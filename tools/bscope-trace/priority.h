@@ -4,8 +4,11 @@
  *
  * The traced program comes first: on a machine whose CPUs are busy the tool does not take one away
  * for its own computing, but uses what is left (SCHED_IDLE, see sched(7)).  Events wait in the ring
- * meanwhile.  When a spell of work takes too long, or the ring fills, it goes on with the priority
- * that it had.
+ * meanwhile.  When a spell of work takes too long, or the ring fills, or a traced process forks,
+ * executes or exits, it goes on for a while with the priority that it had.
+ *
+ * Between sessions the kernel may divide CPUs by session, whatever policies are in them (autogroup,
+ * sched(7)), and between cgroups likewise: there it changes nothing.
  *
  * Only computing is done in such spells: whoever holds locks of a traced process, as when reading
  * its memory or its maps, must not be the one that waits.  Nor does it fork: children inherit it.

@@ -33,8 +33,11 @@
  * is counted late by the order stage.
  */
 #define ORDER_SLACK_NS (50 * NS_PER_MS)
-/* 48 MB of held events at most. */
-#define ORDER_MAX_HELD (1u << 20)
+/*
+ * What a full ring can bring at once.  Held events take 16 to 48 bytes, half a kilobyte where a
+ * thread has but one.
+ */
+#define ORDER_MAX_HELD (1u << 22)
 
 /*
  * Buffers are looked at this often: an event of a thread that makes few is no older when it is
@@ -374,11 +377,12 @@ static void life_event(struct bs_session *s, const struct bs_event *ev)
 		bs_code_fork(s->code, ev->pid, (uint32_t)ev->arg);
 		break;
 	case BS_EVENT_EXEC:
-		bs_code_invalidate(s->code, ev->pid);
+		/* What it had said before still has its callers there. */
 		if (p) {
 			exec_names(p, ev);
 			bs_lighting_exec(&s->lighting, p);
 		}
+		bs_code_invalidate(s->code, ev->pid);
 		/* Its dynamic linker is at work. */
 		s->next_scan_ns = 0;
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
@@ -439,7 +443,8 @@ static int release(struct bs_session *s, uint64_t watermark)
 	return ret < 0 ? ret : 0;
 }
 
-/* So many events were put in line.  One poll can bring more than is to be held: the oldest go on. */
+/* So many events were put in line.  One poll can bring more than is to be held: the oldest go on.
+ */
 static int pushed(struct bs_session *s, size_t marks)
 {
 	s->marks += marks;
@@ -611,8 +616,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		bs_error_set(err, ret, "out of memory");
 		goto fail;
 	}
-	s->decoder =
-		(struct bs_decoder){.sites = s->sites, .code = code_intern, .code_ctx = s};
+	s->decoder = (struct bs_decoder){.sites = s->sites, .code = code_intern, .code_ctx = s};
 	ret = processes_read(s, err);
 	if (ret)
 		goto fail;

@@ -18,10 +18,11 @@
 #define LOOK_MS 50
 
 /*
- * At most so many records in one call, and no more bytes than the ring has, so that the caller gets
- * its turn under endless load.
+ * At most so many records in one call, and so many bytes, so that the caller gets its turn under
+ * endless load: some ten milliseconds of work.
  */
 #define MAX_RECORDS 65536
+#define MAX_BYTES   (2u << 20)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
@@ -40,7 +41,7 @@ int bs_ring_on_record(void *ctx, void *data, size_t size)
 	c->fn_ret = c->fn(c->fn_ctx, data, size);
 	if (c->fn_ret < 0)
 		return c->fn_ret;
-	return c->handed < MAX_RECORDS && c->handed_bytes < c->ring_bytes ? 0 : -E2BIG;
+	return c->handed < MAX_RECORDS && c->handed_bytes < MAX_BYTES ? 0 : -E2BIG;
 }
 
 int bs_ring_consume(struct bs_collect *c, bs_collect_fn fn, void *ctx)
@@ -53,7 +54,7 @@ int bs_ring_consume(struct bs_collect *c, bs_collect_fn fn, void *ctx)
 	c->handed = 0;
 	c->handed_bytes = 0;
 	ret = ring_buffer__consume(c->ring);
-	c->more = c->fn_ret < 0 || c->handed >= MAX_RECORDS || c->handed_bytes >= c->ring_bytes;
+	c->more = c->fn_ret < 0 || c->handed >= MAX_RECORDS || c->handed_bytes >= MAX_BYTES;
 	if (c->fn_ret < 0)
 		return c->fn_ret;
 	return ret < 0 && !c->more ? ret : c->handed;

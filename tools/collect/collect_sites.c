@@ -197,7 +197,8 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 		}
 	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	ret = make_probes(c, &file, set, sites, n, c->multi ? MAX_REF_CTR : MAX_REF_CTR_PERF, probes);
+	ret = make_probes(c, &file, set, sites, n, c->multi ? MAX_REF_CTR : MAX_REF_CTR_PERF,
+			  probes);
 	if (!ret)
 		ret = bs_collect_attach(c, c->skel->progs.trap, &c->traps[set], self, probes, n);
 	if (ret == -EINVAL && !c->multi) {

@@ -84,7 +84,10 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
 			 uint64_t reference, struct bscope_slot *out, struct bs_slots *prepared);
 
-/* The events of prepared slots, into out, which has room for slots->n.  Returns how many. */
+/*
+ * The events of slots that this decoder has prepared, into out, which has room for slots->n.
+ * Returns how many.
+ */
 size_t bs_decode_slots(const struct bs_decoder *d, const struct bs_slots *slots,
 		       struct bs_event *out);
 

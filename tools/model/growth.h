@@ -16,8 +16,9 @@ struct bs_clock {
 };
 
 void bs_clock_init(struct bs_clock *c, uint64_t start_ns);
+/* For bs_clock_advance alone. */
+void bs_clock_step(struct bs_clock *c, uint64_t now_ns);
 /* Time has come to now_ns; steps back are ignored. */
-void bs_clock_step(struct bs_clock *c, uint64_t now_ns); /* for the following alone */
 static inline void bs_clock_advance(struct bs_clock *c, uint64_t now_ns)
 {
 	if (now_ns > c->start_ns + c->elapsed_ns)
@@ -34,12 +35,13 @@ struct bs_series {
 	uint8_t shift;
 };
 
+/* For bs_series_add alone; t: since the start. */
+int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, int64_t bytes,
+		   int64_t count);
 /*
  * The value changes at ts_ns (CLOCK_MONOTONIC; a step back counts as no step) by so much.  The
  * clock must have been advanced to ts_ns.  O(1), amortised.  0, or -ENOMEM and no change.
  */
-int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, int64_t bytes,
-		   int64_t count); /* for the following alone */
 static inline int bs_series_add(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns,
 				int64_t bytes, int64_t count)
 {

@@ -104,7 +104,7 @@ static uint64_t clamp_bytes(uint64_t bytes)
 	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
 }
 
-static int recent_add(struct bs_recent *r, const struct bs_event *ev)
+static int recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 {
 	uint32_t old = 0;
 
@@ -128,6 +128,7 @@ static int recent_add(struct bs_recent *r, const struct bs_event *ev)
 		.pid = ev->pid,
 		.tid = ev->tid,
 		.ts_ns = ev->ts_ns,
+		.to = to,
 	};
 	return 0;
 }
@@ -156,6 +157,36 @@ static bool recent_take(struct bs_recent *r, const struct bs_event *ev)
 	return true;
 }
 
+/* The object whose resize has begun under that id, by whomever; NULL if there is none. */
+static struct bs_pending *pending_of(const struct bs_proc *p, const struct bs_event *ev)
+{
+	for (uint32_t i = p->npending; i-- > 0;) {
+		struct bs_pending *e = &p->pending[i];
+
+		if (e->obj.id == ev->id && e->obj.klass == ev->klass_id)
+			return e;
+	}
+	return NULL;
+}
+
+/* Had another object that id a moment ago, before its resize? */
+static bool resized_from(const struct bs_model *m, const struct bs_proc *p,
+			 const struct bs_event *ev)
+{
+	const struct bs_pending *e = pending_of(p, ev);
+
+	if (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS)
+		return true;
+	for (uint32_t i = 0; i < m->resized.n; i++) {
+		const struct bs_moment *at = &m->resized.v[i];
+
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
+		    ev->ts_ns - at->ts_ns <= 2 * BS_MODEL_SKEW_NS)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -168,9 +199,15 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 
 	if (!obj)
 		return NULL;
-	/* What is known of who borrows and owns it was of another. */
-	if (m->classes[ev->klass_id].nties)
-		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	/* What is known of who borrows and owns it was of another; which may be in its resize. */
+	if (m->classes[ev->klass_id].nties) {
+		struct bs_pending *e = pending_of(p, ev);
+
+		if (e && !e->tie)
+			e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
+		else
+			bs_tie_remove(m, p, ev->klass_id, ev->id);
+	}
 	if (!found)
 		return obj;
 	if (obj->flags & BS_OBJ_DEAD) {
@@ -178,14 +215,14 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 		bool doubt = obj->flags & BS_OBJ_DOUBT;
 
 		/* It may have been alive. */
-		if (doubt && recent_add(&m->twins, ev))
+		if (doubt && recent_add(&m->twins, ev, 0))
 			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
-		obj->flags = (fresh ? BS_OBJ_FRESH : 0) |
-			     (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
+		obj->flags =
+			(fresh ? BS_OBJ_FRESH : 0) | (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
 		return obj;
 	}
-	if (live_change(m, obj, -1, ev->ts_ns) || recent_add(&m->twins, ev))
+	if (live_change(m, obj, -1, ev->ts_ns) || recent_add(&m->twins, ev, 0))
 		return NULL;
 	m->totals.vanished++;
 	mark_unknown(m, ev->klass_id);
@@ -209,10 +246,12 @@ static int object_new(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? clamp_bytes(ev->arg) : 0;
 	obj->origin = origin;
+	if (resized_from(m, p, ev))
+		obj->flags |= BS_OBJ_FRESH;
 	/* What was said of it a moment ago may have been said of this one. */
 	if (m->explained)
 		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
-	else if (recent_find(&m->counts, ev))
+	else if (recent_find(&m->marks, ev))
 		obj->flags |= BS_OBJ_UNSURE;
 	err = live_change(m, obj, 1, ev->ts_ns);
 	if (err) {
@@ -315,14 +354,13 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 		if (bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
 			bs_undecided(m);
 		else
-			err = bs_suspect(m, BS_VERDICT_DROP_WHILE_BORROWED, ev, key_of(ev),
-					 hold->since,
-					 bs_proof_ns(m, p, key_of(ev), hold->since.ts_ns), hold->by,
-					 0);
+			err = bs_suspect(
+				m, BS_VERDICT_DROP_WHILE_BORROWED, ev, key_of(ev), hold->since,
+				bs_proof_ns(m, p, key_of(ev), hold->since.ts_ns), hold->by, 0);
 	}
 	if (err || !obj || !(obj->flags & BS_OBJ_COUNTED) || obj->refs == -1)
 		return err;
-	if (obj->flags & (BS_OBJ_UNSURE | BS_OBJ_ADOPTED) || recent_find(&m->counts, ev)) {
+	if (obj->flags & (BS_OBJ_UNSURE | BS_OBJ_ADOPTED) || recent_find(&m->marks, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -445,25 +483,11 @@ static void count_change(struct bs_obj *obj, const struct bs_event *ev, int chan
 		obj->refs += change;
 }
 
-/* Marks that neither begin nor end a life. */
-static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		       uint64_t hash)
+/* Borrows, moves and uses, of what is known or not. */
+static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		    struct bs_obj *obj)
 {
-	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
-
-	if (!obj || obj->flags & BS_OBJ_DEAD)
-		mark_unknown(m, ev->klass_id);
-	if ((ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE) &&
-	    recent_add(&m->counts, ev))
-		return -ENOMEM;
-	if (obj && obj->flags & BS_OBJ_DEAD)
-		return mark_after_drop(m, ev, obj);
 	switch (ev->kind) {
-	case BSCOPE_KIND_RETAIN:
-	case BSCOPE_KIND_RELEASE:
-		if (obj)
-			count_change(obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
-		return 0;
 	case BSCOPE_KIND_MOVE:
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;
@@ -471,14 +495,66 @@ static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
-	case BSCOPE_KIND_UNBORROW:
-		bs_tie_unborrow(m, p, ev);
-		return 0;
 	case BSCOPE_KIND_USE:
 		return bs_tie_use(m, p, ev);
 	default:
 		return 0;
 	}
+}
+
+/* Marks that neither begin nor end a life. */
+static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       uint64_t hash)
+{
+	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
+	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	bool alive = obj && !(obj->flags & BS_OBJ_DEAD);
+	const struct bs_moment *to = recent_find(&m->resized, ev);
+	struct bs_pending *e = pending_of(p, ev);
+	struct bs_event moved = *ev;
+
+	/* It may have been said of an object before its resize, which has another id now, or none. */
+	if (e && !bs_no_order(ev, e->tid, e->begin_ns))
+		e = NULL;
+	if (to && !alive) {
+		moved.id = to->to;
+		return object_mark(m, p, &moved,
+				   bs_objects_hash(m->seed, moved.klass_id, moved.id));
+	}
+	if (counts || ev->kind == BSCOPE_KIND_MOVE)
+		if (recent_add(&m->marks, ev, 0))
+			return -ENOMEM;
+	if (e && counts && !alive) {
+		count_change(&e->obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
+		return 0;
+	}
+	if (counts && (e || to)) {
+		/* Of which of the two? */
+		struct bs_obj *other =
+			to ? bs_objects_find(&p->objects,
+					     bs_objects_hash(m->seed, ev->klass_id, to->to),
+					     ev->klass_id, to->to)
+			   : &e->obj;
+
+		obj->flags |= BS_OBJ_UNSURE;
+		if (other)
+			other->flags |= BS_OBJ_UNSURE;
+		return 0;
+	}
+	if (!alive && !e)
+		mark_unknown(m, ev->klass_id);
+	if (ev->kind == BSCOPE_KIND_UNBORROW && bs_tie_unborrow(m, p, ev))
+		return 0;
+	if (ev->kind == BSCOPE_KIND_UNBORROW && to) {
+		moved.id = to->to;
+		if (bs_tie_unborrow(m, p, &moved))
+			return 0;
+	}
+	if (obj && !alive && !e)
+		return mark_after_drop(m, ev, obj);
+	if (counts && alive)
+		count_change(obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
+	return counts ? 0 : tie_mark(m, p, ev, alive ? obj : NULL);
 }
 
 /* The oldest resize is given up: whose thread has died in it, most likely. */
@@ -499,7 +575,8 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
  * The object leaves the table: from here on the allocator may give its old id to another thread,
  * whose new is then no contradiction.  It stays alive meanwhile.
  */
-static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			uint64_t hash)
 {
 	struct bs_pending *e;
 	int err = 0;
@@ -518,7 +595,7 @@ static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_e
 	e = &p->pending[p->npending++];
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
-	e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
+	e->begin_ns = ev->ts_ns;
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
 	if (!e->known) {
 		const struct bs_obj *dead =
@@ -561,7 +638,26 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 	return 0;
 }
 
-static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+/*
+ * What another thread said of it a moment before it began may come after it, under its old id, and
+ * what one said when it had ended may have come before that.
+ */
+static int resized(struct bs_model *m, const struct bs_event *ev, struct bs_pending *e)
+{
+	struct bs_event begin = *ev;
+
+	if (recent_find(&m->marks, ev)) {
+		e->obj.flags |= BS_OBJ_UNSURE;
+		if (e->tie)
+			e->tie->owned = false;
+	}
+	begin.ts_ns = e->begin_ns;
+	begin.id = e->obj.id;
+	return e->obj.id == ev->id ? 0 : recent_add(&m->resized, &begin, ev->id);
+}
+
+static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t hash)
 {
 	uint32_t i = pending_find(p, ev, false);
 	struct bs_pending e;
@@ -576,6 +672,13 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	}
 	e = p->pending[i];
 	pending_remove(p, i);
+	/* Its ties wait under its old id, unless somebody else has that by now. */
+	if (!e.tie)
+		e.tie = bs_tie_detach(m, p, ev->klass_id, e.obj.id);
+	if (resized(m, ev, &e)) {
+		bs_tie_free(e.tie);
+		return -ENOMEM;
+	}
 	if (!e.known) {
 		int err = adopt(m, p, ev, hash);
 
@@ -598,7 +701,7 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	obj->birth_ns = e.obj.birth_ns;
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;
-	obj->flags |= e.obj.flags;
+	obj->flags = e.obj.flags;
 	obj->origin = e.obj.origin;
 	if (!(ev->has & BS_EVENT_HAS_BYTES))
 		return 0;
@@ -716,8 +819,8 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev)
 static const struct bs_objects *objects_of(struct bs_model *m, const struct bs_event *v, size_t n,
 					   size_t i)
 {
-	const struct bs_proc *p = i < n && v[i].type == BS_EVENT_MARK ? bs_proc_find(m, v[i].pid)
-								      : NULL;
+	const struct bs_proc *p =
+		i < n && v[i].type == BS_EVENT_MARK ? bs_proc_find(m, v[i].pid) : NULL;
 
 	return p ? &p->objects : NULL;
 }

@@ -45,7 +45,7 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev);
 
 /*
  * Events one after the other, the same and faster: what memory they need is fetched ahead.  The
- * first that fails ends it.
+ * first that fails ends it, and those behind it are not taken.
  */
 int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n);
 
@@ -154,9 +154,9 @@ int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t
 /* --- verdicts --------------------------------------------------------------------------------- */
 
 /*
- * What was done wrong with an object, proven by the marks that were seen; see the table in verdict.c.
- * Marks of different threads that are closer than BS_MODEL_SKEW_NS have no order: where swapping
- * them would make it legal, it is legal.
+ * What was done wrong with an object, proven by the marks that were seen; see the table in
+ * verdict.c. Marks of different threads that are closer than BS_MODEL_SKEW_NS have no order: where
+ * swapping them would make it legal, it is legal.
  */
 #define BS_MODEL_SKEW_NS 500u
 
@@ -180,8 +180,8 @@ enum bs_verdict {
 struct bs_verdict_row {
 	enum bs_verdict verdict;
 	uint32_t klass_id;
-	uint32_t pid, tid; /* whose mark `at` is */
-	uint64_t id;	   /* of the object */
+	uint32_t pid, tid;  /* whose mark `at` is */
+	uint64_t id;	    /* of the object */
 	uint32_t at, since; /* places */
 	uint32_t since_tid;
 	uint64_t at_ns, since_ns; /* CLOCK_MONOTONIC */

@@ -30,15 +30,15 @@
 #include <emmintrin.h>
 #endif
 
-#define SHARDS	  256u
-#define SPLIT_AT  4096u
-#define GROUP	  16u
+#define SHARDS	 256u
+#define SPLIT_AT 4096u
+#define GROUP	 16u
 /* In a table of so many slots, and in a shard of a split one, the dead are kept. */
 #define KEEP_SLOTS	 4096u
 #define KEEP_SHARD_SLOTS 64u
 /* Smaller tables are in a near cache anyway. */
 #define FETCH_FROM 4096u
-#define MAX_SLOTS (UINT32_MAX / 2 / GROUP * GROUP)
+#define MAX_SLOTS  (UINT32_MAX / 2 / GROUP * GROUP)
 
 /* Tags with the top bit clear are of objects. */
 #define TAG_FREE 0x80u
@@ -169,10 +169,10 @@ static struct bs_obj *slot_add(struct bs_shard *s, uint64_t hash)
 static void slot_leave(struct bs_shard *s, uint32_t i)
 {
 	uint8_t *tags = tags_of(s);
-	bool last = match(&tags[i / GROUP * GROUP], TAG_FREE);
+	bool ends = match(&tags[i / GROUP * GROUP], TAG_FREE);
 
-	tags[i] = last ? TAG_FREE : TAG_LEFT;
-	s->taken -= last;
+	tags[i] = ends ? TAG_FREE : TAG_LEFT;
+	s->taken -= ends;
 	s->used--;
 }
 

@@ -91,7 +91,8 @@ int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	return 0;
 }
 
-void bs_region_rename(struct bs_proc *p, const struct bs_event *ev, uint64_t from, uint64_t birth_ns)
+void bs_region_rename(struct bs_proc *p, const struct bs_event *ev, uint64_t from,
+		      uint64_t birth_ns)
 {
 	for (uint32_t i = 0; i < p->nregions; i++) {
 		struct bs_region *r = &p->regions[i];
@@ -131,7 +132,8 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		const struct bs_birth *b = &r->births[i];
 		const struct bs_obj *obj = birth_find(m, p, b);
 
-		if (!obj || obj->flags & (BS_OBJ_MOVED | BS_OBJ_UNSURE | BS_OBJ_DOUBT) || obj->refs > 0)
+		if (!obj || obj->flags & (BS_OBJ_MOVED | BS_OBJ_UNSURE | BS_OBJ_DOUBT) ||
+		    obj->refs > 0)
 			continue;
 		/* Since then, or it may have been made in a region further in. */
 		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, r->entered_ns, 0, 0);

@@ -80,9 +80,9 @@ struct bs_tie {
 	bool owned;
 	uint64_t owner;
 	struct bs_evidence moved;
-	uint32_t owner_klass;	    /* of the tracked object that the owner is; 0: of none */
+	uint32_t owner_klass;	     /* of the tracked object that the owner is; 0: of none */
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
-	uint64_t last_by;	    /* whose borrow ended last, and when */
+	uint64_t last_by;	     /* whose borrow ended last, and when */
 	struct bs_evidence last;
 	UT_hash_handle hh;
 };
@@ -92,7 +92,8 @@ struct bs_pending {
 	uint32_t tid;
 	bool known;
 	struct bs_obj obj;  /* id and klass alone when not known */
-	struct bs_tie *tie; /* or NULL */
+	uint64_t begin_ns;
+	struct bs_tie *tie; /* whose id is another object's by now, or NULL */
 };
 
 /* A tracked object by whose id others are held or owned. */
@@ -113,7 +114,7 @@ struct bs_birth {
 struct bs_region {
 	struct bs_key key;
 	uint32_t tid;
-	uint64_t entered_ns; /* 0: whether it is open still, nobody knows */
+	uint64_t entered_ns;	 /* 0: whether it is open still, nobody knows */
 	struct bs_birth *births; /* of objects that may be alive still */
 	uint32_t n, cap, prune_at;
 };
@@ -136,18 +137,21 @@ struct bs_proc {
 /* Waits for a mark of another thread that could explain it. */
 struct bs_suspect {
 	struct bs_verdict_row row;
-	struct bs_key key; /* the object whose marks could explain it */
+	struct bs_key key;  /* the object whose marks could explain it */
 	uint64_t by, other; /* of borrows and uses */
 	uint64_t after_ns;  /* evidence begins here */
 };
 
 /* Marks of the last moment that one of another thread may give another meaning. */
+struct bs_moment {
+	struct bs_key key;
+	uint32_t pid, tid;
+	uint64_t ts_ns;
+	uint64_t to; /* of a resize: its id now */
+};
+
 struct bs_recent {
-	struct bs_moment {
-		struct bs_key key;
-		uint32_t pid, tid;
-		uint64_t ts_ns;
-	} *v; /* oldest first */
+	struct bs_moment *v; /* oldest first */
 	uint32_t n, cap;
 };
 
@@ -179,12 +183,13 @@ struct bs_model {
 
 	uint64_t loss_ns; /* marks up to here may have been lost */
 	uint64_t undecided;
-	bool explained; /* the mark at hand explains one before it */
+	bool explained;		     /* the mark at hand explains one before it */
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
 	struct bs_recent twins;	 /* news on objects that were alive: a drop may come late */
-	struct bs_recent counts; /* retains, releases: of the life before, or the next, perhaps */
+	struct bs_recent marks;	 /* counts, moves: of the life before, or the next, perhaps */
+	struct bs_recent resized; /* begins of resizes that have ended */
 };
 
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
@@ -265,8 +270,8 @@ static inline void bs_undecided(struct bs_model *m)
 /* So close in time that nobody knows the order. */
 static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t ts_ns)
 {
-	return ev->tid != tid && (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <=
-					 BS_MODEL_SKEW_NS;
+	return ev->tid != tid &&
+	       (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <= BS_MODEL_SKEW_NS;
 }
 
 #endif

@@ -99,7 +99,8 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 		tie_free(m, p, tie);
 }
 
-/* --- tracked objects that hold and own ---------------------------------------------------------- */
+/* --- tracked objects that hold and own ----------------------------------------------------------
+ */
 
 /* The class of the one object that is alive and has that id; 0: none, or more than one. */
 static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint64_t id)
@@ -218,7 +219,8 @@ int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_e
 	return err;
 }
 
-/* --- borrows ------------------------------------------------------------------------------------ */
+/* --- borrows ------------------------------------------------------------------------------------
+ */
 
 static struct bs_hold *hold_find(const struct bs_tie *tie, uint64_t by)
 {
@@ -291,7 +293,8 @@ bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_even
 	return true;
 }
 
-/* --- owners ------------------------------------------------------------------------------------- */
+/* --- owners -------------------------------------------------------------------------------------
+ */
 
 int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure)
 {

@@ -7,9 +7,10 @@
  *   use-after-move           a use by someone who neither owns nor borrows it since the move
  *   drop-while-borrowed      a drop with borrows in force
  *   conflicting-borrow       exclusive, overlapping with another's borrow
- *   unbalanced-count         at the drop of an object seen from its new: 1 + retains - releases != 0
- *   borrow-outlives-owner    the borrower, itself a tracked object, was dropped holding the borrow
- *   leak                     alive when its region ended; or its owner was dropped, and it never was
+ *   unbalanced-count         at the drop of an object seen from its new: 1 + retains - releases !=
+ * 0 borrow-outlives-owner    the borrower, itself a tracked object, was dropped holding the borrow
+ *   leak                     alive when its region ended; or its owner was dropped, and it never
+ * was
  *
  * A mark that looks wrong is a suspect first.  Clocks of CPUs differ and run ahead of what
  * surrounds them, so for BS_MODEL_SKEW_NS a mark of another thread may come that belongs before it.
@@ -128,11 +129,11 @@ bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 			    s->key.klass == ev->klass_id;
 		bool explained;
 
-		explained = same && ((bs_no_order(ev, s->row.tid, s->row.at_ns) &&
-				      explains(s, ev)) ||
-				     (bs_no_order(ev, s->row.since_tid, s->row.since_ns) &&
-				      explains_since(s, ev)) ||
-				     ends_overlap(s, ev));
+		explained =
+			same && ((bs_no_order(ev, s->row.tid, s->row.at_ns) && explains(s, ev)) ||
+				 (bs_no_order(ev, s->row.since_tid, s->row.since_ns) &&
+				  explains_since(s, ev)) ||
+				 ends_overlap(s, ev));
 		if (explained)
 			m->undecided++;
 		else
@@ -211,7 +212,8 @@ void bs_findings_fini(struct bs_model *m)
 	}
 	free(m->suspects);
 	free(m->twins.v);
-	free(m->counts.v);
+	free(m->marks.v);
+	free(m->resized.v);
 }
 
 static int row_cmp(const void *x, const void *y)

@@ -237,7 +237,8 @@ static void thread_begin(const struct bs_order *o, struct thread *t, uint64_t ns
 {
 	if (t->head != NONE)
 		return;
-	/* As if forgotten: how late events of a thread sort must not depend on how many others came.
+	/* As if forgotten: how late events of a thread sort must not depend on how many others
+	 * came.
 	 */
 	if (t->time < o->gone || ns > t->time)
 		t->time = ns;
@@ -287,6 +288,16 @@ int bs_order_push(struct bs_order *o, const struct bs_event *ev)
 	return 0;
 }
 
+/* Of so many slots, those that are an event's own. */
+static size_t heads(const struct bscope_slot *v, size_t n)
+{
+	size_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += !(v[i].head & BSCOPE_SLOT_EXTRA);
+	return sum;
+}
+
 int bs_order_push_slots(struct bs_order *o, const struct bs_slots *slots, size_t events)
 {
 	struct thread *t = thread_get(o, (uint64_t)slots->pid << 32 | slots->tid);
@@ -302,8 +313,10 @@ int bs_order_push_slots(struct bs_order *o, const struct bs_slots *slots, size_t
 				     slots->base_ns + (slots->v[i].head >> BSCOPE_SLOT_TIME_SHIFT));
 			c = cell_add(o, t, true, slots->base_ns);
 		}
-		if (!c)
+		if (!c) {
+			o->held += heads(slots->v, i);
 			return -ENOMEM;
+		}
 		n = CELL_SLOTS - (size_t)c->n;
 		if (n > slots->n - i)
 			n = slots->n - i;
@@ -368,8 +381,8 @@ static uint64_t heap_limit(const struct bs_order *o)
 
 /*
  * Takes events up to `limit`, and from `watermark` on only as many as are held too much, from the
- * cell at the head of a thread's queue.  Leaves the time of the next one, if it has any, in t->time;
- * returns the number of items (slots or events) taken.
+ * cell at the head of a thread's queue.  Leaves the time of the next one, if it has any, in
+ * t->time; returns the number of items (slots or events) taken.
  */
 static unsigned cell_take(struct bs_order *o, struct thread *t, struct cell *c, uint64_t limit,
 			  uint64_t watermark)
