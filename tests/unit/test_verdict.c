@@ -527,10 +527,12 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)((seed * 0x2545f4914f6cdd1dull) >> 33) % n;
 }
 
-enum { OBJECTS = 6, THREADS = 5, EVENTS = 4000 };
+enum { OBJECTS = 6, THREADS = 5, EVENTS = 4000, IDS = 8 };
 
 struct object {
 	bool alive, counted;
+	unsigned id, from; /* numbers of ids; from: before the resize that is under way */
+	int resizer;	   /* the thread, or -1 */
 	unsigned refs;
 	unsigned shared[THREADS]; /* borrow levels by thread */
 	int exclusive;		  /* the thread, or -1 */
@@ -551,6 +553,19 @@ static int stamped_cmp(const void *x, const void *y)
 	return (a->n > b->n) - (a->n < b->n);
 }
 
+static bool id_taken[IDS];
+
+/* One that nobody has: an allocator gives them out again, most often the last one. */
+static unsigned id_take(void)
+{
+	unsigned id = below(IDS);
+
+	while (id_taken[id])
+		id = (id + 1) % IDS;
+	id_taken[id] = true;
+	return id;
+}
+
 /* What this thread may do with that object now: a kind, 0 if nothing; *arg: its operand. */
 static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
 {
@@ -560,11 +575,32 @@ static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
 		borrowed |= o->shared[i];
 	*arg = 1 + t;
 	if (!o->alive) {
-		*o = (struct object){
-			.alive = true, .counted = below(2), .refs = 1, .exclusive = -1};
+		*o = (struct object){.alive = true,
+				     .counted = below(2),
+				     .id = id_take(),
+				     .resizer = -1,
+				     .refs = 1,
+				     .exclusive = -1};
 		return BSCOPE_KIND_NEW;
 	}
-	switch (below(8)) {
+	if (o->resizer >= 0) {
+		if (o->resizer != (int)t)
+			return 0;
+		o->resizer = -1;
+		return BSCOPE_KIND_RESIZE_END;
+	}
+	switch (below(9)) {
+	case 8:
+		if (borrowed || o->refs != 1)
+			return 0;
+		/* Between begin and end others may get the id that it had. */
+		o->resizer = (int)t;
+		o->from = o->id;
+		if (below(2)) {
+			o->id = id_take();
+			id_taken[o->from] = false;
+		}
+		return BSCOPE_KIND_RESIZE_BEGIN;
 	case 0:
 		if (o->counted && o->refs) {
 			o->refs++;
@@ -585,6 +621,7 @@ static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
 		if (borrowed || (o->counted && o->refs))
 			return 0;
 		o->alive = false;
+		id_taken[o->id] = false;
 		return BSCOPE_KIND_DROP;
 	case 3:
 		if (!o->refs || (o->exclusive >= 0 && o->exclusive != (int)t) || o->exclusive >= 0)
@@ -625,18 +662,25 @@ static void a_correct_program_is_left_alone(void **state)
 		struct stamped *v = calloc(EVENTS, sizeof(*v));
 		struct object objects[OBJECTS] = {0};
 		uint64_t last[THREADS] = {0}, t = 1000000;
+		unsigned busy[THREADS] = {0}; /* number of an object + 1 */
 		size_t n = 0;
 
+		memset(id_taken, 0, sizeof(id_taken));
 		assert_non_null(v);
 		seed = round * 0x9e3779b97f4a7c15ull + 1;
 		model_new();
 		while (n < EVENTS) {
-			unsigned thread = below(THREADS), o = below(OBJECTS);
+			unsigned thread = below(THREADS), o = below(OBJECTS), kind;
 			uint64_t arg, ts;
-			unsigned kind = legal(&objects[o], thread, &arg);
 
+			/* Between begin and end it does nothing else. */
+			if (busy[thread] && busy[thread] != o + 1)
+				continue;
+			kind = legal(&objects[o], thread, &arg);
 			if (!kind)
 				continue;
+			if (kind == BSCOPE_KIND_RESIZE_BEGIN || kind == BSCOPE_KIND_RESIZE_END)
+				busy[thread] = kind == BSCOPE_KIND_RESIZE_BEGIN ? o + 1 : 0;
 			t += 50 + below(250);
 			ts = t + below(2 * 250 + 1) - 250;
 			if (ts < last[thread])
@@ -645,7 +689,9 @@ static void a_correct_program_is_left_alone(void **state)
 			v[n].n = n;
 			v[n++].ev = (struct bs_event){
 				.ts_ns = ts,
-				.id = 0x10000 * (o + 1),
+				.id = 0x10000u *
+				      (1 + (kind == BSCOPE_KIND_RESIZE_BEGIN ? objects[o].from
+									     : objects[o].id)),
 				.arg = arg,
 				.pid = PID,
 				.tid = thread,

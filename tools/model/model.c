@@ -146,6 +146,19 @@ static struct bs_moment *recent_find(const struct bs_recent *r, const struct bs_
 	return NULL;
 }
 
+/* One on the same object, of any thread, not longer ago. */
+static bool recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns)
+{
+	for (uint32_t i = r->n; i-- > 0;) {
+		const struct bs_moment *at = &r->v[i];
+
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
+		    (ev->ts_ns < at->ts_ns || ev->ts_ns - at->ts_ns <= ns))
+			return true;
+	}
+	return false;
+}
+
 static bool recent_take(struct bs_recent *r, const struct bs_event *ev)
 {
 	struct bs_moment *at = recent_find(r, ev);
@@ -169,6 +182,17 @@ static struct bs_pending *pending_of(const struct bs_proc *p, const struct bs_ev
 	return NULL;
 }
 
+/* The id of one in its resize is another object's from now on. */
+static void pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_pending *e = pending_of(p, ev);
+
+	if (!e || e->replaced)
+		return;
+	e->replaced = true;
+	e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
+}
+
 /* Had another object that id a moment ago, before its resize? */
 static bool resized_from(const struct bs_model *m, const struct bs_proc *p,
 			 const struct bs_event *ev)
@@ -177,14 +201,7 @@ static bool resized_from(const struct bs_model *m, const struct bs_proc *p,
 
 	if (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS)
 		return true;
-	for (uint32_t i = 0; i < m->resized.n; i++) {
-		const struct bs_moment *at = &m->resized.v[i];
-
-		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
-		    ev->ts_ns - at->ts_ns <= 2 * BS_MODEL_SKEW_NS)
-			return true;
-	}
-	return false;
+	return recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS);
 }
 
 /*
@@ -200,21 +217,17 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 	if (!obj)
 		return NULL;
 	/* What is known of who borrows and owns it was of another; which may be in its resize. */
-	if (m->classes[ev->klass_id].nties) {
-		struct bs_pending *e = pending_of(p, ev);
-
-		if (e && !e->tie)
-			e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
-		else
-			bs_tie_remove(m, p, ev->klass_id, ev->id);
-	}
+	pending_replace(m, p, ev);
+	if (m->classes[ev->klass_id].nties)
+		bs_tie_remove(m, p, ev->klass_id, ev->id);
 	if (!found)
 		return obj;
 	if (obj->flags & BS_OBJ_DEAD) {
 		bool fresh = ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
-		bool doubt = obj->flags & BS_OBJ_DOUBT;
+		bool doubt = obj->flags & BS_OBJ_DOUBT ||
+			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
 
-		/* It may have been alive. */
+		/* It may have been alive; or it was this one that was dropped. */
 		if (doubt && recent_add(&m->twins, ev, 0))
 			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
@@ -401,7 +414,7 @@ static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
 	uint8_t flags = obj->flags & BS_OBJ_DOUBT;
 
 	/* Perhaps it was its twin that was dropped. */
-	if (obj->flags & BS_OBJ_TWIN && ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS)
+	if (recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
 		flags |= BS_OBJ_DOUBT;
 	if (held)
 		flags |= BS_OBJ_BORROWED;
@@ -417,6 +430,7 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	bool held = tie && tie->nholds;
+	struct bs_pending *e;
 	struct bs_obj gone;
 	int err;
 
@@ -425,13 +439,29 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 
 		/* Dropped instead of the end of its resize: the program gave up in between. */
 		if (i != UINT32_MAX) {
-			struct bs_pending e = p->pending[i];
+			struct bs_pending given_up = p->pending[i];
 
 			pending_remove(p, i);
-			bs_tie_free(e.tie);
-			if (e.known)
-				return object_gone(m, &e.obj, ev->ts_ns);
+			bs_tie_free(given_up.tie);
+			if (given_up.known)
+				return object_gone(m, &given_up.obj, ev->ts_ns);
 		}
+	}
+	e = pending_of(p, ev);
+	if (e && e->known && bs_no_order(ev, e->tid, e->begin_ns)) {
+		bs_undecided(m);
+		if (obj && !(obj->flags & BS_OBJ_DEAD)) {
+			/* Either, and which of them is being resized is not known either. */
+			obj->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+			e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+			return 0;
+		}
+		/* What is being resized is the next one of that id, then. */
+		pending_replace(m, p, ev);
+		bs_tie_free(e->tie);
+		e->tie = NULL;
+		e->known = false;
+		return object_gone(m, &e->obj, ev->ts_ns);
 	}
 	/* Of the object before, whose end was late. */
 	if (obj && recent_take(&m->twins, ev)) {
@@ -491,7 +521,9 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	case BSCOPE_KIND_MOVE:
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;
-		return bs_tie_move(m, p, ev, !obj || !may_be_another(obj, ev));
+		return bs_tie_move(m, p, ev,
+				   (!obj || !may_be_another(obj, ev)) &&
+					   !recent_find(&m->marks, ev));
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
@@ -502,6 +534,74 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	}
 }
 
+/* An object that had the id of a mark a moment ago, before its resize; all NULL: there is none. */
+struct resized {
+	struct bs_obj *obj; /* NULL as well where it is not known */
+	struct bs_tie *tie;
+	bool found;
+};
+
+static struct resized resized_find(const struct bs_model *m, struct bs_proc *p,
+				   const struct bs_event *ev)
+{
+	const struct bs_moment *to = recent_find(&m->resized, ev);
+	struct bs_pending *e = pending_of(p, ev);
+
+	if (to)
+		return (struct resized){
+			.obj = bs_objects_find(&p->objects,
+					       bs_objects_hash(m->seed, ev->klass_id, to->to),
+					       ev->klass_id, to->to),
+			.tie = bs_tie_find(m, p, ev->klass_id, to->to),
+			.found = true,
+		};
+	if (e && bs_no_order(ev, e->tid, e->begin_ns))
+		return (struct resized){
+			.obj = &e->obj,
+			.tie = e->replaced ? e->tie : bs_tie_find(m, p, ev->klass_id, ev->id),
+			.found = true,
+		};
+	return (struct resized){0};
+}
+
+/* A mark that either that one may mean, or the one that has the id now, or that will have it. */
+static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       struct bs_obj *obj, const struct resized *r)
+{
+	switch (ev->kind) {
+	case BSCOPE_KIND_UNBORROW:
+		if (!bs_tie_unborrow(m, p, ev) && r->tie)
+			bs_hold_end(r->tie, ev);
+		return 0;
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
+		/* If it is the other's, its end will be, too. */
+		if (obj)
+			return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
+		break;
+	case BSCOPE_KIND_MOVE:
+		if (obj)
+			obj->flags |= BS_OBJ_MOVED;
+		if (r->obj)
+			r->obj->flags |= BS_OBJ_MOVED;
+		if (r->tie)
+			r->tie->owned = false;
+		bs_undecided(m);
+		return obj ? bs_tie_move(m, p, ev, false) : 0;
+	case BSCOPE_KIND_RETAIN:
+	case BSCOPE_KIND_RELEASE:
+		if (obj)
+			obj->flags |= BS_OBJ_UNSURE;
+		if (r->obj)
+			r->obj->flags |= BS_OBJ_UNSURE;
+		break;
+	default:
+		break;
+	}
+	bs_undecided(m);
+	return 0;
+}
+
 /* Marks that neither begin nor end a life. */
 static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		       uint64_t hash)
@@ -509,48 +609,25 @@ static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	bool alive = obj && !(obj->flags & BS_OBJ_DEAD);
-	const struct bs_moment *to = recent_find(&m->resized, ev);
-	struct bs_pending *e = pending_of(p, ev);
-	struct bs_event moved = *ev;
+	const struct bs_pending *e;
+	struct resized r;
 
-	/* It may have been said of an object before its resize, which has another id now, or none. */
-	if (e && !bs_no_order(ev, e->tid, e->begin_ns))
-		e = NULL;
-	if (to && !alive) {
-		moved.id = to->to;
-		return object_mark(m, p, &moved,
-				   bs_objects_hash(m->seed, moved.klass_id, moved.id));
-	}
-	if (counts || ev->kind == BSCOPE_KIND_MOVE)
-		if (recent_add(&m->marks, ev, 0))
-			return -ENOMEM;
-	if (e && counts && !alive) {
-		count_change(&e->obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
-		return 0;
-	}
-	if (counts && (e || to)) {
-		/* Of which of the two? */
-		struct bs_obj *other =
-			to ? bs_objects_find(&p->objects,
-					     bs_objects_hash(m->seed, ev->klass_id, to->to),
-					     ev->klass_id, to->to)
-			   : &e->obj;
-
-		obj->flags |= BS_OBJ_UNSURE;
-		if (other)
-			other->flags |= BS_OBJ_UNSURE;
-		return 0;
-	}
-	if (!alive && !e)
+	if ((counts || ev->kind == BSCOPE_KIND_MOVE) && recent_add(&m->marks, ev, 0))
+		return -ENOMEM;
+	r = resized_find(m, p, ev);
+	if (r.found)
+		return either_mark(m, p, ev, alive ? obj : NULL, &r);
+	if (!alive)
 		mark_unknown(m, ev->klass_id);
+	e = alive ? NULL : pending_of(p, ev);
+	if (e && !e->replaced && e->tid != ev->tid) {
+		/* Of one that gets its id, and whose new is still to come. */
+		bs_undecided(m);
+		return 0;
+	}
 	if (ev->kind == BSCOPE_KIND_UNBORROW && bs_tie_unborrow(m, p, ev))
 		return 0;
-	if (ev->kind == BSCOPE_KIND_UNBORROW && to) {
-		moved.id = to->to;
-		if (bs_tie_unborrow(m, p, &moved))
-			return 0;
-	}
-	if (obj && !alive && !e)
+	if (obj && !alive)
 		return mark_after_drop(m, ev, obj);
 	if (counts && alive)
 		count_change(obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
@@ -579,8 +656,19 @@ static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_e
 			uint64_t hash)
 {
 	struct bs_pending *e;
+	struct bs_tie *tie;
+	bool doubt;
 	int err = 0;
 
+	e = pending_of(p, ev);
+	if (e && bs_no_order(ev, e->tid, e->begin_ns)) {
+		/* Two of that id: which of them was the first? */
+		pending_replace(m, p, ev);
+		bs_tie_free(e->tie);
+		e->tie = NULL;
+		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+	}
+	pending_replace(m, p, ev);
 	if (p->npending == BS_MODEL_MAX_PENDING)
 		err = pending_evict(m, p, ev->ts_ns);
 	if (p->npending == p->pending_cap) {
@@ -596,7 +684,25 @@ static int resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_e
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
 	e->begin_ns = ev->ts_ns;
+	/* Of the object before, which was taken for gone; or of this one. */
+	if (recent_take(&m->twins, ev)) {
+		struct bs_obj *twin = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+
+		if (twin)
+			twin->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+		e->obj.id = ev->id;
+		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
+		e->replaced = true;
+		bs_undecided(m);
+		return err;
+	}
+	/* What others said of it just now, they may have said of who gets its id. */
+	doubt = recent_find(&m->marks, ev);
+	if (doubt && (tie = bs_tie_find(m, p, ev->klass_id, ev->id)))
+		tie->owned = false;
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
+	if (doubt)
+		e->obj.flags |= BS_OBJ_UNSURE;
 	if (!e->known) {
 		const struct bs_obj *dead =
 			bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
@@ -673,11 +779,19 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	e = p->pending[i];
 	pending_remove(p, i);
 	/* Its ties wait under its old id, unless somebody else has that by now. */
-	if (!e.tie)
+	if (!e.replaced)
 		e.tie = bs_tie_detach(m, p, ev->klass_id, e.obj.id);
 	if (resized(m, ev, &e)) {
 		bs_tie_free(e.tie);
 		return -ENOMEM;
+	}
+	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	if (obj &&
+	    (!(obj->flags & BS_OBJ_DEAD) || bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))) {
+		/* Perhaps it was this one that was dropped, and the other that is. */
+		bs_tie_free(e.tie);
+		e.tie = NULL;
+		e.obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	}
 	if (!e.known) {
 		int err = adopt(m, p, ev, hash);
@@ -701,7 +815,8 @@ static int resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 	obj->birth_ns = e.obj.birth_ns;
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;
-	obj->flags = e.obj.flags;
+	/* Another had that id: what is said of it now may be said of that. */
+	obj->flags = e.obj.flags | (obj->flags & BS_OBJ_TWIN ? BS_OBJ_UNSURE : 0u);
 	obj->origin = e.obj.origin;
 	if (!(ev->has & BS_EVENT_HAS_BYTES))
 		return 0;

@@ -91,9 +91,10 @@ struct bs_tie {
 struct bs_pending {
 	uint32_t tid;
 	bool known;
-	struct bs_obj obj;  /* id and klass alone when not known */
+	struct bs_obj obj; /* id and klass alone when not known */
 	uint64_t begin_ns;
-	struct bs_tie *tie; /* whose id is another object's by now, or NULL */
+	bool replaced;	    /* its id is another object's by now */
+	struct bs_tie *tie; /* then; else it is where it was */
 };
 
 /* A tracked object by whose id others are held or owned. */
@@ -187,8 +188,8 @@ struct bs_model {
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
-	struct bs_recent twins;	 /* news on objects that were alive: a drop may come late */
-	struct bs_recent marks;	 /* counts, moves: of the life before, or the next, perhaps */
+	struct bs_recent twins;	  /* news on objects that were alive: a drop may come late */
+	struct bs_recent marks;	  /* counts, moves: of the life before, or the next, perhaps */
 	struct bs_recent resized; /* begins of resizes that have ended */
 };
 
@@ -227,6 +228,7 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
 /* False if no such borrow is in force. */
 bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+bool bs_hold_end(struct bs_tie *tie, const struct bs_event *ev);
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* An object that was known was dropped: what it held, and what was its own. */
 int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);

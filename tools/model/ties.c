@@ -278,7 +278,13 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
-	struct bs_hold *hold = tie ? hold_find(tie, ev->arg) : NULL;
+
+	return tie && bs_hold_end(tie, ev);
+}
+
+bool bs_hold_end(struct bs_tie *tie, const struct bs_event *ev)
+{
+	struct bs_hold *hold = hold_find(tie, ev->arg);
 
 	if (!hold)
 		return false;
