@@ -31,6 +31,7 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes \
 	$(if $(WERROR),-Werror)
+WARN_CXX := $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARN))
 INC := -Iinclude -I. -Itools
 # $(EXTRA) is for sanitizers and coverage: it reaches every compilation and link of our own code.
 EXTRA ?=

@@ -49,7 +49,23 @@ $B/tests/programs/%-plain: tests/programs/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) -DBSCOPE_DISABLE -o $@ $< -lpthread
 
-programs: $(PROGRAMS)
+# Programs with ownership errors that they state themselves, and correct ones: tests/e2e/corpus.bats.
+CORPUS := $(patsubst %.c,$B/%,$(wildcard tests/corpus/*.c)) \
+	$(patsubst %.cc,$B/%,$(wildcard tests/corpus/*.cc))
+
+$B/tests/corpus/%: tests/corpus/%.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) $(EXTRA) -o $@ $< $(LIBBSCOPE_A) -lpthread
+
+$B/tests/corpus/%: tests/corpus/%.cc $(LIBBSCOPE_A)
+	$(call say,CXX,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++17 $(WARN_CXX) $(INC) -MMD -MP $(CFLAGS) $(EXTRA) -o $@ $< $(LIBBSCOPE_A) -lpthread
+
+corpus: $(CORPUS)
+
+programs: $(PROGRAMS) $(CORPUS)
 
 -include tests/programs/preload/preload.mk
 -include tests/proof/proof.mk
@@ -57,4 +73,4 @@ programs: $(PROGRAMS)
 -include tests/fuzz/fuzz.mk
 -include tests/kernels/kernels.mk
 
-.PHONY: unit programs
+.PHONY: unit programs corpus
