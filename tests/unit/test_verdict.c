@@ -735,7 +735,7 @@ struct ref_object {
 	size_t orphaned;
 	struct ref_hold holds[8];
 	unsigned nholds;
-	bool borrowed_at_drop, whole; /* and known since its new, then */
+	bool whole; /* known since its new when it was dropped */
 	uint32_t maker;
 	unsigned depth; /* of regions, when it was made */
 };
@@ -777,13 +777,6 @@ static struct ref_hold *ref_hold(struct ref_object *o, uint64_t by)
 		if (o->holds[i].by == by)
 			return &o->holds[i];
 	return NULL;
-}
-
-static void ref_ties_end(struct ref_object *o)
-{
-	o->nholds = 0;
-	o->move = o->orphaned = 0;
-	o->owner_is = -1;
 }
 
 static void ref_holder_gone(int self, size_t n)
@@ -850,9 +843,12 @@ static void ref_drop(struct ref_object *o, int self, size_t n)
 		ref_row(BS_VERDICT_UNBALANCED_COUNT, n, o->since);
 	if (o->state == ALIVE)
 		ref_holder_gone(self, n);
-	o->borrowed_at_drop = o->nholds;
 	o->whole = o->state == ALIVE;
-	ref_ties_end(o);
+	/* Borrows remain until they end, as nobody's. */
+	for (unsigned i = 0; i < o->nholds; i++)
+		o->holds[i].holder = -1;
+	o->move = o->orphaned = 0;
+	o->owner_is = -1;
 	o->state = DEAD;
 	o->since = n;
 }
@@ -917,8 +913,10 @@ static void ref_event(const struct bs_event *ev, size_t n)
 		return;
 	}
 	if (o->state == DEAD) {
+		if (ev->kind == BSCOPE_KIND_UNBORROW && ref_hold(o, ev->arg))
+			ref_unborrow(o, ev->arg);
 		/* Of one that nobody knew, it is not known either who borrowed it. */
-		if (ev->kind != BSCOPE_KIND_UNBORROW || (o->whole && !o->borrowed_at_drop))
+		else if (ev->kind != BSCOPE_KIND_UNBORROW || o->whole)
 			ref_row(BS_VERDICT_USE_AFTER_DROP, n, o->since);
 		return;
 	}

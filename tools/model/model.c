@@ -344,9 +344,7 @@ static int mark_after_drop(struct bs_model *m, const struct bs_event *ev, const 
 {
 	struct bs_evidence drop = death_of(dead);
 
-	/* The end of a borrow that was in force then: it was said of the drop, if it was seen. */
-	if (ev->kind == BSCOPE_KIND_UNBORROW && dead->flags & BS_OBJ_BORROWED)
-		return 0;
+	/* A borrow that nobody saw begin may have been in force then. */
 	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
 	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
 		bs_undecided(m);
@@ -409,15 +407,13 @@ static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_e
 
 /* What is to be known of it when it is dead. */
 static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
-			  const struct bs_obj *obj, bool held)
+			  const struct bs_obj *obj)
 {
 	uint8_t flags = obj->flags & BS_OBJ_DOUBT;
 
 	/* Perhaps it was its twin that was dropped. */
 	if (recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
 		flags |= BS_OBJ_DOUBT;
-	if (held)
-		flags |= BS_OBJ_BORROWED;
 	if (!(obj->flags & BS_OBJ_ADOPTED) && obj->birth_ns > m->loss_ns &&
 	    obj->birth_ns > m->classes[ev->klass_id].gap_ns)
 		flags |= BS_OBJ_WHOLE;
@@ -429,7 +425,6 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 {
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
-	bool held = tie && tie->nholds;
 	struct bs_pending *e;
 	struct bs_obj gone;
 	int err;
@@ -482,14 +477,13 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	err = drop_check(m, p, ev, obj, tie);
 	if (!err && obj && p->holders)
 		err = bs_ties_holder_gone(m, p, ev);
-	if (tie)
-		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	bs_tie_drop(m, p, ev->klass_id, ev->id);
 	if (err)
 		return err;
 	if (!obj)
 		return unknown_drop(m, p, ev, hash, NULL);
 	gone = *obj;
-	obj->flags = dead_flags(m, ev, &gone, held);
+	obj->flags = dead_flags(m, ev, &gone);
 	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
 	return object_gone(m, &gone, ev->ts_ns);
 }

@@ -16,7 +16,6 @@
 #define BS_OBJ_UNSURE	0x04u /* of its count: more than fits, or not all its own */
 #define BS_OBJ_MOVED	0x08u /* it has an owner of its own */
 #define BS_OBJ_DEAD	0x10u /* dropped: a struct bs_dead */
-#define BS_OBJ_BORROWED 0x20u /* dead: with borrows in force */
 #define BS_OBJ_TWIN	0x20u /* alive: made when another with its id was */
 #define BS_OBJ_DOUBT	0x80u /* alive or dead: of marks too close to each other to tell */
 #define BS_OBJ_FRESH	0x40u /* its id was another's a moment before its birth */

@@ -219,6 +219,8 @@ struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p, uint32_t
 			   uint64_t id);
 /* Its borrows and its owner are over. */
 void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+/* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
+void bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 /* Taken out while the object has no id, NULL if there is none; and put back under its new one. */
 struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id);

@@ -99,6 +99,23 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 		tie_free(m, p, tie);
 }
 
+void bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, klass, id);
+
+	if (!tie)
+		return;
+	if (!tie->nholds) {
+		tie_free(m, p, tie);
+		return;
+	}
+	/* That they outlive it has been said. */
+	for (uint32_t i = 0; i < tie->nholds; i++)
+		tie->holds[i].holder = 0;
+	tie->owned = false;
+	tie->moved = tie->orphaned = (struct bs_evidence){0};
+}
+
 /* --- tracked objects that hold and own ----------------------------------------------------------
  */
 

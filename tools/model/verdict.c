@@ -110,13 +110,15 @@ static bool explains_since(const struct bs_suspect *s, const struct bs_event *ev
 }
 
 /*
- * Two holds must last longer together than clocks can be wrong, whoever ends his; unless one thread
- * has both.
+ * The end of one hold may have been before the other began, so that they never were in force
+ * together.
  */
 static bool ends_overlap(const struct bs_suspect *s, const struct bs_event *ev)
 {
-	return s->row.verdict == BS_VERDICT_CONFLICTING_BORROW && s->row.tid != s->row.since_tid &&
-	       ev->kind == BSCOPE_KIND_UNBORROW && (ev->arg == s->by || ev->arg == s->other);
+	if (s->row.verdict != BS_VERDICT_CONFLICTING_BORROW || ev->kind != BSCOPE_KIND_UNBORROW)
+		return false;
+	return (ev->arg == s->other && bs_no_order(ev, s->row.tid, s->row.at_ns)) ||
+	       (ev->arg == s->by && bs_no_order(ev, s->row.since_tid, s->row.since_ns));
 }
 
 bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
