@@ -290,6 +290,28 @@ static void borrow_outlives_owner(void **state)
 	CONN_NEW(1, 0x50000);
 	borrow = BORROW(1, 0x10000, 0x50000);
 	drop = CONN_DROP(1, 0x50000);
+	NOTHING();
+	exits();
+	EXPECT({BS_VERDICT_BORROW_OUTLIVES_OWNER, drop, borrow});
+}
+
+/* What a destructor gives back after it has said that it is at work. */
+static void borrow_ends_with_its_owner(void **state)
+{
+	uint32_t borrow, drop;
+
+	(void)state;
+	NEW(1, 0x10000);
+	CONN_NEW(1, 0x50000);
+	BORROW(1, 0x10000, 0x50000);
+	CONN_DROP(1, 0x50000);
+	UNBORROW(1, 0x10000, 0x50000);
+	NOTHING();
+	/* Another thread that has it in its name is no part of that. */
+	CONN_NEW(1, 0x60000);
+	borrow = BORROW(2, 0x10000, 0x60000);
+	drop = CONN_DROP(1, 0x60000);
+	UNBORROW(2, 0x10000, 0x60000);
 	EXPECT({BS_VERDICT_BORROW_OUTLIVES_OWNER, drop, borrow});
 }
 
@@ -721,6 +743,8 @@ struct ref_hold {
 	size_t since;
 	unsigned levels, exclusive;
 	int holder; /* object that it is, -1: none */
+	size_t orphaned;
+	uint32_t orphaned_by;
 };
 
 /* One (class, id).  Numbers of events are from 1; 0 is none. */
@@ -779,7 +803,7 @@ static struct ref_hold *ref_hold(struct ref_object *o, uint64_t by)
 	return NULL;
 }
 
-static void ref_holder_gone(int self, size_t n)
+static void ref_holder_gone(int self, size_t n, uint32_t tid)
 {
 	for (unsigned k = 1; k <= CLASSES; k++)
 		for (unsigned i = 0; i < R_IDS; i++) {
@@ -790,8 +814,8 @@ static void ref_holder_gone(int self, size_t n)
 			for (unsigned h = 0; h < o->nholds; h++)
 				if (o->holds[h].holder == self) {
 					o->holds[h].holder = -1;
-					ref_row(BS_VERDICT_BORROW_OUTLIVES_OWNER, n,
-						o->holds[h].since);
+					o->holds[h].orphaned = n;
+					o->holds[h].orphaned_by = tid;
 				}
 		}
 }
@@ -815,7 +839,14 @@ static void ref_borrow(struct ref_object *o, const struct bs_event *ev, size_t n
 		h->exclusive = h->levels;
 }
 
-static void ref_unborrow(struct ref_object *o, uint64_t by)
+static void ref_outlives(struct ref_hold *h)
+{
+	if (h->orphaned)
+		ref_row(BS_VERDICT_BORROW_OUTLIVES_OWNER, h->orphaned, h->since);
+	h->orphaned = 0;
+}
+
+static void ref_unborrow(struct ref_object *o, uint64_t by, uint32_t tid)
 {
 	struct ref_hold *h = ref_hold(o, by);
 
@@ -824,12 +855,14 @@ static void ref_unborrow(struct ref_object *o, uint64_t by)
 	if (--h->levels < h->exclusive)
 		h->exclusive = 0;
 	if (!h->levels) {
+		if (tid != h->orphaned_by)
+			ref_outlives(h);
 		o->nholds--;
 		memmove(h, h + 1, (size_t)(&o->holds[o->nholds] - h) * sizeof(*h));
 	}
 }
 
-static void ref_drop(struct ref_object *o, int self, size_t n)
+static void ref_drop(struct ref_object *o, int self, size_t n, uint32_t tid)
 {
 	if (o->state == DEAD) {
 		ref_row(BS_VERDICT_DOUBLE_DROP, n, o->since);
@@ -842,11 +875,13 @@ static void ref_drop(struct ref_object *o, int self, size_t n)
 	if (o->state == ALIVE && o->counted && o->refs != 0)
 		ref_row(BS_VERDICT_UNBALANCED_COUNT, n, o->since);
 	if (o->state == ALIVE)
-		ref_holder_gone(self, n);
+		ref_holder_gone(self, n, tid);
 	o->whole = o->state == ALIVE;
 	/* Borrows remain until they end, as nobody's. */
-	for (unsigned i = 0; i < o->nholds; i++)
+	for (unsigned i = 0; i < o->nholds; i++) {
+		ref_outlives(&o->holds[i]);
 		o->holds[i].holder = -1;
+	}
 	o->move = o->orphaned = 0;
 	o->owner_is = -1;
 	o->state = DEAD;
@@ -873,7 +908,7 @@ static void ref_region_exit(const struct bs_event *ev, size_t n)
 			if (o->state != ALIVE || o->maker != t || o->depth < d)
 				continue;
 			if (o->depth == d && !ref_regions[t][d - 1].unsure && !o->moved &&
-			    o->refs - 1 <= 0)
+			    !o->counted)
 				ref_row(BS_VERDICT_LEAK, n, o->since);
 			o->depth = 0; /* belongs to no region any more */
 		}
@@ -909,12 +944,12 @@ static void ref_event(const struct bs_event *ev, size_t n)
 		return;
 	}
 	if (ev->kind == BSCOPE_KIND_DROP) {
-		ref_drop(o, self, n);
+		ref_drop(o, self, n, ev->tid);
 		return;
 	}
 	if (o->state == DEAD) {
 		if (ev->kind == BSCOPE_KIND_UNBORROW && ref_hold(o, ev->arg))
-			ref_unborrow(o, ev->arg);
+			ref_unborrow(o, ev->arg, ev->tid);
 		/* Of one that nobody knew, it is not known either who borrowed it. */
 		else if (ev->kind != BSCOPE_KIND_UNBORROW || o->whole)
 			ref_row(BS_VERDICT_USE_AFTER_DROP, n, o->since);
@@ -938,7 +973,7 @@ static void ref_event(const struct bs_event *ev, size_t n)
 		ref_borrow(o, ev, n, ev->kind == BSCOPE_KIND_BORROW_MUT);
 		break;
 	case BSCOPE_KIND_UNBORROW:
-		ref_unborrow(o, ev->arg);
+		ref_unborrow(o, ev->arg, ev->tid);
 		break;
 	case BSCOPE_KIND_USE:
 		if (o->move && o->owner != ev->arg && !ref_hold(o, ev->arg))
@@ -1017,6 +1052,10 @@ static void random_histories(void **state)
 		}
 		for (unsigned k = 1; k <= CLASSES; k++)
 			for (unsigned i = 0; i < R_IDS; i++)
+				for (unsigned h = 0; h < ref[k][i].nholds; h++)
+					ref_outlives(&ref[k][i].holds[h]);
+		for (unsigned k = 1; k <= CLASSES; k++)
+			for (unsigned i = 0; i < R_IDS; i++)
 				if (ref[k][i].state == ALIVE && ref[k][i].orphaned)
 					ref_row(BS_VERDICT_LEAK, ref[k][i].orphaned,
 						ref[k][i].move);
@@ -1081,6 +1120,7 @@ int main(void)
 		T(drop_while_borrowed),
 		T(unbalanced_count),
 		T(borrow_outlives_owner),
+		T(borrow_ends_with_its_owner),
 		T(borrowers_that_are_not_objects),
 		T(leak_of_a_region),
 		T(leak_of_an_owner),

@@ -230,6 +230,8 @@ static struct bs_obj *take_id(struct bs_model *m, struct bs_proc *p, const struc
 		/* It may have been alive; or it was this one that was dropped. */
 		if (doubt && recent_add(&m->twins, ev, 0))
 			return NULL;
+		if (fresh && (uint32_t)obj->bytes == ev->tid && recent_add(&m->fresh, ev, 0))
+			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
 		obj->flags =
 			(fresh ? BS_OBJ_FRESH : 0) | (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
@@ -475,9 +477,10 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 		return err ? err : unknown_drop(m, p, ev, hash, obj);
 	}
 	err = drop_check(m, p, ev, obj, tie);
-	if (!err && obj && p->holders)
-		err = bs_ties_holder_gone(m, p, ev);
-	bs_tie_drop(m, p, ev->klass_id, ev->id);
+	if (obj && p->holders)
+		bs_ties_holder_gone(m, p, ev);
+	if (!err)
+		err = bs_tie_drop(m, p, ev->klass_id, ev->id);
 	if (err)
 		return err;
 	if (!obj)
@@ -488,17 +491,34 @@ static int object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	return object_gone(m, &gone, ev->ts_ns);
 }
 
-/* The one that had the id before may be meant. */
-static bool may_be_another(const struct bs_obj *obj, const struct bs_event *ev)
+/* The drop before, the new and this mark are of one thread: their order is certain. */
+static bool one_thread(const struct bs_model *m, const struct bs_event *ev)
 {
+	for (uint32_t i = m->fresh.n; i-- > 0;) {
+		const struct bs_moment *at = &m->fresh.v[i];
+
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid)
+			return at->tid == ev->tid;
+	}
+	return false;
+}
+
+/* The one that had the id before may be meant. */
+static bool may_be_another(const struct bs_model *m, const struct bs_obj *obj,
+			   const struct bs_event *ev)
+{
+	if ((obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT)) == BS_OBJ_FRESH &&
+	    one_thread(m, ev))
+		return false;
 	return obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT) &&
 	       ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS;
 }
 
 /* A count that another object's marks may have got into, or that does not fit, is worth nothing. */
-static void count_change(struct bs_obj *obj, const struct bs_event *ev, int change)
+static void count_change(const struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev,
+			 int change)
 {
-	if (may_be_another(obj, ev))
+	if (may_be_another(m, obj, ev))
 		obj->flags |= BS_OBJ_UNSURE;
 	obj->flags |= BS_OBJ_COUNTED;
 	if (obj->refs + change > BS_OBJ_MAX_REFS || obj->refs + change < -BS_OBJ_MAX_REFS)
@@ -516,7 +536,7 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;
 		return bs_tie_move(m, p, ev,
-				   (!obj || !may_be_another(obj, ev)) &&
+				   (!obj || !may_be_another(m, obj, ev)) &&
 					   !recent_find(&m->marks, ev));
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
@@ -562,11 +582,14 @@ static struct resized resized_find(const struct bs_model *m, struct bs_proc *p,
 static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		       struct bs_obj *obj, const struct resized *r)
 {
+	int ret;
+
 	switch (ev->kind) {
 	case BSCOPE_KIND_UNBORROW:
-		if (!bs_tie_unborrow(m, p, ev) && r->tie)
-			bs_hold_end(r->tie, ev);
-		return 0;
+		ret = bs_tie_unborrow(m, p, ev);
+		if (!ret && r->tie)
+			ret = bs_hold_end(m, p, r->tie, ev);
+		return ret < 0 ? ret : 0;
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
 		/* If it is the other's, its end will be, too. */
@@ -619,12 +642,16 @@ static int object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 		bs_undecided(m);
 		return 0;
 	}
-	if (ev->kind == BSCOPE_KIND_UNBORROW && bs_tie_unborrow(m, p, ev))
-		return 0;
+	if (ev->kind == BSCOPE_KIND_UNBORROW) {
+		int ret = bs_tie_unborrow(m, p, ev);
+
+		if (ret)
+			return ret < 0 ? ret : 0;
+	}
 	if (obj && !alive)
 		return mark_after_drop(m, ev, obj);
 	if (counts && alive)
-		count_change(obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
+		count_change(m, obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
 	return counts ? 0 : tie_mark(m, p, ev, alive ? obj : NULL);
 }
 

@@ -10,15 +10,15 @@
 #define BS_OBJ_MAX_BYTES ((UINT64_C(1) << 48) - 1)
 
 /* struct bs_obj.flags */
-#define BS_OBJ_ADOPTED	0x01u /* known since a resize: its birth was not seen */
-#define BS_OBJ_COUNTED	0x02u /* a retain or release was seen */
-#define BS_OBJ_WHOLE	0x02u /* dead: all of its life was seen */
-#define BS_OBJ_UNSURE	0x04u /* of its count: more than fits, or not all its own */
-#define BS_OBJ_MOVED	0x08u /* it has an owner of its own */
-#define BS_OBJ_DEAD	0x10u /* dropped: a struct bs_dead */
-#define BS_OBJ_TWIN	0x20u /* alive: made when another with its id was */
-#define BS_OBJ_DOUBT	0x80u /* alive or dead: of marks too close to each other to tell */
-#define BS_OBJ_FRESH	0x40u /* its id was another's a moment before its birth */
+#define BS_OBJ_ADOPTED 0x01u /* known since a resize: its birth was not seen */
+#define BS_OBJ_COUNTED 0x02u /* a retain or release was seen */
+#define BS_OBJ_WHOLE   0x02u /* dead: all of its life was seen */
+#define BS_OBJ_UNSURE  0x04u /* of its count: more than fits, or not all its own */
+#define BS_OBJ_MOVED   0x08u /* it has an owner of its own */
+#define BS_OBJ_DEAD    0x10u /* dropped: a struct bs_dead */
+#define BS_OBJ_TWIN    0x20u /* alive: made when another with its id was */
+#define BS_OBJ_DOUBT   0x80u /* alive or dead: of marks too close to each other to tell */
+#define BS_OBJ_FRESH   0x40u /* its id was another's a moment before its birth */
 
 #define BS_OBJ_MAX_REFS INT16_MAX
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * regions.c - what a thread makes between entering and leaving a region belongs to it.
+ * regions.c - what a thread makes between entering and leaving a region belongs to it; unless it
+ * was moved to somebody else, or is counted: then others may keep it.
  *
  * An open region remembers what was made in it, and now and then forgets what is gone: so it takes
  * memory for what is alive, not for all that ever was.
@@ -132,8 +133,8 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		const struct bs_birth *b = &r->births[i];
 		const struct bs_obj *obj = birth_find(m, p, b);
 
-		if (!obj || obj->flags & (BS_OBJ_MOVED | BS_OBJ_UNSURE | BS_OBJ_DOUBT) ||
-		    obj->refs > 0)
+		if (!obj ||
+		    obj->flags & (BS_OBJ_MOVED | BS_OBJ_COUNTED | BS_OBJ_UNSURE | BS_OBJ_DOUBT))
 			continue;
 		/* Since then, or it may have been made in a region further in. */
 		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, r->entered_ns, 0, 0);

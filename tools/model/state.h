@@ -68,8 +68,9 @@ struct bs_hold {
 	uint64_t by;
 	struct bs_evidence since; /* its first level */
 	uint32_t levels;
-	uint32_t exclusive; /* the first level that is, from 1; 0: none */
-	uint32_t holder;    /* class of the tracked object that `by` is; 0: of none */
+	uint32_t exclusive;	     /* the first level that is, from 1; 0: none */
+	uint32_t holder;	     /* class of the tracked object that `by` is; 0: of none */
+	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
 };
 
 /* What is known of an object besides: made by a borrow or a move, gone with its drop or new. */
@@ -190,6 +191,7 @@ struct bs_model {
 	struct bs_finding *findings;
 	struct bs_recent twins;	  /* news on objects that were alive: a drop may come late */
 	struct bs_recent marks;	  /* counts, moves: of the life before, or the next, perhaps */
+	struct bs_recent fresh;	  /* news of the thread whose drop had set the id free */
 	struct bs_recent resized; /* begins of resizes that have ended */
 };
 
@@ -220,7 +222,7 @@ struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p, uint32_t
 /* Its borrows and its owner are over. */
 void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 /* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
-void bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+int bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 /* Taken out while the object has no id, NULL if there is none; and put back under its new one. */
 struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id);
@@ -228,12 +230,13 @@ void bs_tie_free(struct bs_tie *tie);
 /* sure: it was this object that was moved, and not the one before. */
 int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
-/* False if no such borrow is in force. */
-bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-bool bs_hold_end(struct bs_tie *tie, const struct bs_event *ev);
+/* 1, 0 if no such borrow is in force, or -ENOMEM. */
+int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
+		const struct bs_event *ev);
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* An object that was known was dropped: what it held, and what was its own. */
-int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */
 int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
 void bs_ties_fini(struct bs_model *m, struct bs_proc *p);

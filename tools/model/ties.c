@@ -99,23 +99,6 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 		tie_free(m, p, tie);
 }
 
-void bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
-{
-	struct bs_tie *tie = bs_tie_find(m, p, klass, id);
-
-	if (!tie)
-		return;
-	if (!tie->nholds) {
-		tie_free(m, p, tie);
-		return;
-	}
-	/* That they outlive it has been said. */
-	for (uint32_t i = 0; i < tie->nholds; i++)
-		tie->holds[i].holder = 0;
-	tie->owned = false;
-	tie->moved = tie->orphaned = (struct bs_evidence){0};
-}
-
 /* --- tracked objects that hold and own ----------------------------------------------------------
  */
 
@@ -203,14 +186,13 @@ static void holder_free(struct bs_proc *p, struct bs_holder *h)
 	free(h);
 }
 
-int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_key key = key_of(ev->klass_id, ev->id);
 	struct bs_holder *h;
-	int err = 0;
 
 	if (!p->holders)
-		return 0;
+		return;
 	HASH_FIND(hh, p->holders, &key, sizeof(key), h);
 	for (uint32_t i = 0; h && i < h->n; i++) {
 		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
@@ -220,20 +202,41 @@ int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_e
 		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id &&
 		    !tie->orphaned.place)
 			tie->orphaned = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
-		for (uint32_t k = 0; k < tie->nholds && !err; k++) {
+		for (uint32_t k = 0; k < tie->nholds; k++) {
 			struct bs_hold *hold = &tie->holds[k];
 
 			if (hold->by != ev->id || hold->holder != ev->klass_id)
 				continue;
-			/* Said once; whoever has that id next is another. */
+			/* Whoever has that id next is another. */
 			hold->holder = 0;
-			err = bs_suspect(m, BS_VERDICT_BORROW_OUTLIVES_OWNER, ev, tie->key,
-					 hold->since, HOLDER_PROOF_NS, hold->by, 0);
+			hold->orphaned = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
 		}
 	}
 	if (h)
 		holder_free(p, h);
-	return err;
+}
+
+/* A mark of before. */
+static struct bs_event event_of(const struct bs_proc *p, const struct bs_evidence *at)
+{
+	return (struct bs_event){
+		.ts_ns = at->ts_ns, .pid = p->pid, .tid = at->tid, .place = at->place};
+}
+
+/*
+ * A borrow whose borrower was dropped.  A destructor gives back what its members had borrowed after
+ * it has said that it is at work: what the same thread ends is all right.
+ */
+static int orphan_found(struct bs_model *m, const struct bs_proc *p, const struct bs_tie *tie,
+			struct bs_hold *hold)
+{
+	struct bs_event ev = event_of(p, &hold->orphaned);
+
+	if (!hold->orphaned.place)
+		return 0;
+	hold->orphaned.place = 0;
+	return bs_suspect(m, BS_VERDICT_BORROW_OUTLIVES_OWNER, &ev, tie->key, hold->since,
+			  HOLDER_PROOF_NS, hold->by, 0);
 }
 
 /* --- borrows ------------------------------------------------------------------------------------
@@ -292,28 +295,57 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	return err;
 }
 
-bool bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 
-	return tie && bs_hold_end(tie, ev);
+	return tie ? bs_hold_end(m, p, tie, ev) : 0;
 }
 
-bool bs_hold_end(struct bs_tie *tie, const struct bs_event *ev)
+int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
+		const struct bs_event *ev)
 {
 	struct bs_hold *hold = hold_find(tie, ev->arg);
+	int err = 0;
 
 	if (!hold)
-		return false;
+		return 0;
 	if (--hold->levels < hold->exclusive)
 		hold->exclusive = 0;
 	if (hold->levels)
-		return true;
+		return 1;
+	if (hold->orphaned.place && ev->tid != hold->orphaned.tid) {
+		if (bs_no_order(ev, hold->orphaned.tid, hold->orphaned.ts_ns))
+			bs_undecided(m);
+		else
+			err = orphan_found(m, p, tie, hold);
+	}
 	tie->nholds--;
 	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
 	tie->last_by = ev->arg;
 	tie->last = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
-	return true;
+	return err ? err : 1;
+}
+
+int bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, klass, id);
+	int err = 0;
+
+	if (!tie)
+		return 0;
+	if (!tie->nholds) {
+		tie_free(m, p, tie);
+		return 0;
+	}
+	for (uint32_t i = 0; i < tie->nholds && !err; i++) {
+		err = orphan_found(m, p, tie, &tie->holds[i]);
+		/* That they outlive it has been said. */
+		tie->holds[i].holder = 0;
+	}
+	tie->owned = false;
+	tie->moved = tie->orphaned = (struct bs_evidence){0};
+	return err;
 }
 
 /* --- owners -------------------------------------------------------------------------------------
@@ -373,31 +405,39 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 	return err;
 }
 
+/* Its owner was dropped; if it is alive still, that has forgotten it. */
+static int orphan_alive(struct bs_model *m, struct bs_proc *p, const struct bs_tie *tie,
+			uint64_t ts_ns, uint64_t grace_ns)
+{
+	struct bs_event ev = event_of(p, &tie->orphaned);
+	uint32_t klass = (uint32_t)tie->key.klass;
+	const struct bs_obj *obj = bs_objects_find(
+		&p->objects, bs_objects_hash(m->seed, klass, tie->key.id), klass, tie->key.id);
+
+	if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
+		return 0;
+	if (ts_ns - tie->orphaned.ts_ns >= grace_ns)
+		return bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved, HOLDER_PROOF_NS, 0,
+				  0);
+	bs_undecided(m);
+	return 0;
+}
+
 int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns)
 {
 	int err = 0;
 
 	for (struct bs_tie *tie = p->ties; tie && !err; tie = tie->hh.next) {
-		uint32_t klass = (uint32_t)tie->key.klass;
-		struct bs_event ev = {
-			.ts_ns = tie->orphaned.ts_ns,
-			.pid = p->pid,
-			.tid = tie->orphaned.tid,
-			.place = tie->orphaned.place,
-		};
-		const struct bs_obj *obj;
+		for (uint32_t i = 0; i < tie->nholds && !err; i++) {
+			struct bs_hold *hold = &tie->holds[i];
 
-		if (!tie->orphaned.place)
-			continue;
-		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, klass, tie->key.id),
-				      klass, tie->key.id);
-		if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
-			continue;
-		if (ts_ns - tie->orphaned.ts_ns < grace_ns)
-			bs_undecided(m);
-		else
-			err = bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved,
-					 HOLDER_PROOF_NS, 0, 0);
+			if (hold->orphaned.place && ts_ns - hold->orphaned.ts_ns < grace_ns)
+				bs_undecided(m);
+			else
+				err = orphan_found(m, p, tie, hold);
+		}
+		if (!err && tie->orphaned.place)
+			err = orphan_alive(m, p, tie, ts_ns, grace_ns);
 	}
 	return err;
 }

@@ -216,6 +216,7 @@ void bs_findings_fini(struct bs_model *m)
 	free(m->twins.v);
 	free(m->marks.v);
 	free(m->resized.v);
+	free(m->fresh.v);
 }
 
 static int row_cmp(const void *x, const void *y)

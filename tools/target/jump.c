@@ -179,11 +179,15 @@ static int runtime_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias
 	struct bscope_control control;
 	struct bs_jump_pool *pools;
 	uint64_t(*entries)[3];
+	int ret;
 
 	if (!jm->m->runtime.batch_offset)
 		return 0;
-	if (bs_memory_read(s->pid, bias + jm->m->runtime.control_vaddr, &control, sizeof(control)))
-		return 0;
+	ret = bs_memory_read(s->pid, bias + jm->m->runtime.control_vaddr, &control,
+			     sizeof(control));
+	/* Of one that is just ending nothing is to be concluded. */
+	if (ret)
+		return ret == -ESRCH ? ret : 0;
 	if (control.abi != BSCOPE_CONTROL_ABI || control.size < sizeof(control)) {
 		s->unusable = true;
 		return 0;
