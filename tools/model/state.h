@@ -281,4 +281,61 @@ static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t
 	       (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <= BS_MODEL_SKEW_NS;
 }
 
+/* --- lives.c, marks.c, resizes.c, recent.c
+ * --------------------------------------------------------- */
+
+/* hash: bs_objects_hash of the event's object.  Ints: 0 or -ENOMEM. */
+int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+/* Marks that neither begin nor end a life. */
+int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+/*
+ * The object leaves the table: from here on the allocator may give its old id to another thread,
+ * whose new is then no contradiction.  It stays alive meanwhile.
+ */
+int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		    uint64_t hash);
+int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+
+/* An object joins (sign 1) or leaves (-1) what is alive. */
+int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns);
+/*
+ * The slot for an object that now holds ev->id.  One that is still there under this id has gone
+ * without our seeing it.
+ */
+struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			  uint64_t hash);
+int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns);
+int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead);
+/* A mark on an object that is not known. */
+void bs_mark_unknown(struct bs_model *m, uint32_t klass);
+uint64_t bs_clamp_bytes(uint64_t bytes);
+
+/* The object whose resize has begun under that id, by whomever; NULL if there is none. */
+struct bs_pending *bs_pending_of(const struct bs_proc *p, const struct bs_event *ev);
+/* The id of one in its resize is another object's from now on. */
+void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* Had another object that id a moment ago, before its resize? */
+bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev);
+void bs_pending_remove(struct bs_proc *p, uint32_t i);
+/*
+ * The resize that this thread has begun in this class: the one of this id if there is one (the
+ * object has not moved), else the one begun last.  UINT32_MAX if none.
+ */
+uint32_t bs_pending_find(const struct bs_proc *p, const struct bs_event *ev, bool id_only);
+
+/* Forgets those too old to matter.  to: of a resize, the id that it led to. */
+int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to);
+/* One on the same object that has no order with this mark; NULL if there is none. */
+struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_event *ev);
+/* One on the same object, of any thread, not longer ago. */
+bool bs_recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns);
+/* Takes out the one that recent_find would find; false if there is none. */
+bool bs_recent_take(struct bs_recent *r, const struct bs_event *ev);
+
+static inline struct bs_key bs_key_of(const struct bs_event *ev)
+{
+	return (struct bs_key){.id = ev->id, .klass = ev->klass_id};
+}
+
 #endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* lives.c - objects begin and end. */
+#include "model/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bscope/abi.h"
+
+void bs_mark_unknown(struct bs_model *m, uint32_t klass)
+{
+	m->totals.unknown++;
+	m->classes[klass].unknown++;
+}
+
+int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+	int64_t bytes = sign * (int64_t)obj->bytes;
+	int err = bs_series_add(&g->series, &m->clock, ts_ns, bytes, sign);
+
+	if (err)
+		return err;
+	g->live += (uint64_t)(int64_t)sign;
+	g->live_bytes += (uint64_t)bytes;
+	m->totals.live += (uint64_t)(int64_t)sign;
+	m->totals.live_bytes += (uint64_t)bytes;
+	return 0;
+}
+
+uint64_t bs_clamp_bytes(uint64_t bytes)
+{
+	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
+}
+
+struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			      uint64_t hash)
+{
+	bool found;
+	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
+
+	if (!obj)
+		return NULL;
+	/* What is known of who borrows and owns it was of another; which may be in its resize. */
+	bs_pending_replace(m, p, ev);
+	if (m->classes[ev->klass_id].nties)
+		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	if (!found)
+		return obj;
+	if (obj->flags & BS_OBJ_DEAD) {
+		bool fresh = ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
+		bool doubt = obj->flags & BS_OBJ_DOUBT ||
+			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
+
+		/* It may have been alive; or it was this one that was dropped. */
+		if (doubt && bs_recent_add(&m->twins, ev, 0))
+			return NULL;
+		if (fresh && (uint32_t)obj->bytes == ev->tid && bs_recent_add(&m->fresh, ev, 0))
+			return NULL;
+		bs_objects_revive(&p->objects, hash, obj);
+		obj->flags =
+			(fresh ? BS_OBJ_FRESH : 0) | (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
+		return obj;
+	}
+	if (bs_live_change(m, obj, -1, ev->ts_ns) || bs_recent_add(&m->twins, ev, 0))
+		return NULL;
+	m->totals.vanished++;
+	bs_mark_unknown(m, ev->klass_id);
+	obj->flags = BS_OBJ_TWIN;
+	obj->refs = 0;
+	return obj;
+}
+
+int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t hash)
+{
+	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
+	struct bs_obj *obj, gone;
+	int err;
+
+	if (origin == UINT32_MAX)
+		return -ENOMEM;
+	obj = bs_take_id(m, p, ev, hash);
+	if (!obj)
+		return -ENOMEM;
+	obj->birth_ns = ev->ts_ns;
+	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? bs_clamp_bytes(ev->arg) : 0;
+	obj->origin = origin;
+	if (bs_resized_from(m, p, ev))
+		obj->flags |= BS_OBJ_FRESH;
+	/* What was said of it a moment ago may have been said of this one. */
+	if (m->explained)
+		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
+	else if (bs_recent_find(&m->marks, ev))
+		obj->flags |= BS_OBJ_UNSURE;
+	err = bs_live_change(m, obj, 1, ev->ts_ns);
+	if (err) {
+		bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &gone);
+		return err;
+	}
+	m->origins.v[origin].created++;
+	m->totals.created++;
+	return p->nregions ? bs_region_birth(m, p, ev) : 0;
+}
+
+static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+
+	/* How long it had lived before its resize made it known, nobody knows. */
+	if (obj->flags & BS_OBJ_ADOPTED)
+		return 0;
+	if (!g->lifetime)
+		g->lifetime = calloc(1, sizeof(*g->lifetime));
+	if (!g->lifetime)
+		return -ENOMEM;
+	return bs_hist_add(g->lifetime, ts_ns > obj->birth_ns ? ts_ns - obj->birth_ns : 0);
+}
+
+int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	int err = bs_live_change(m, obj, -1, ts_ns);
+
+	if (err)
+		return err;
+	m->origins.v[obj->origin].dropped++;
+	m->totals.dropped++;
+	return lifetime_add(m, obj, ts_ns);
+}
+
+/* How a dead object died. */
+static struct bs_evidence death_of(const struct bs_obj *dead)
+{
+	return (struct bs_evidence){
+		.place = dead->origin, .tid = (uint32_t)dead->bytes, .ts_ns = dead->birth_ns};
+}
+
+int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead)
+{
+	struct bs_evidence drop = death_of(dead);
+
+	/* A borrow that nobody saw begin may have been in force then. */
+	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
+	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
+		bs_undecided(m);
+		return 0;
+	}
+	return bs_suspect(m, BS_VERDICT_USE_AFTER_DROP, ev, bs_key_of(ev), drop, drop.ts_ns, 0, 0);
+}
+
+/* Is anything wrong with dropping it now? */
+static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev,
+		      const struct bs_obj *obj, const struct bs_tie *tie)
+{
+	int err = 0;
+
+	if (tie && tie->nholds) {
+		const struct bs_hold *hold = &tie->holds[0];
+
+		if (bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
+			bs_undecided(m);
+		else
+			err = bs_suspect(
+				m, BS_VERDICT_DROP_WHILE_BORROWED, ev, bs_key_of(ev), hold->since,
+				bs_proof_ns(m, p, bs_key_of(ev), hold->since.ts_ns), hold->by, 0);
+	}
+	if (err || !obj || !(obj->flags & BS_OBJ_COUNTED) || obj->refs == -1)
+		return err;
+	if (obj->flags & (BS_OBJ_UNSURE | BS_OBJ_ADOPTED) || bs_recent_find(&m->marks, ev)) {
+		bs_undecided(m);
+		return 0;
+	}
+	err = bs_suspect(m, BS_VERDICT_UNBALANCED_COUNT, ev, bs_key_of(ev),
+			 (struct bs_evidence){.place = m->origins.v[obj->origin].place,
+					      .ts_ns = obj->birth_ns},
+			 obj->birth_ns, 0, 0);
+	if (!err)
+		m->suspects[m->nsuspects - 1].row.balance = 1 + obj->refs;
+	return err;
+}
+
+/* What is not known dies, too: what is said of it afterwards is wrong all the same. */
+static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			uint64_t hash, struct bs_obj *dead)
+{
+	bool found;
+
+	bs_mark_unknown(m, ev->klass_id);
+	if (dead) {
+		dead->birth_ns = ev->ts_ns;
+		dead->bytes = ev->tid;
+		dead->origin = ev->place;
+		dead->flags = BS_OBJ_DEAD;
+	} else {
+		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
+		if (!dead)
+			return -ENOMEM;
+		bs_objects_bury(&p->objects, hash, dead, ev->place, ev->tid, ev->ts_ns);
+	}
+	return bs_series_add(&m->classes[ev->klass_id].unknown_drops, &m->clock, ev->ts_ns, 0, 1);
+}
+
+/* What is to be known of it when it is dead. */
+static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
+			  const struct bs_obj *obj)
+{
+	uint8_t flags = obj->flags & BS_OBJ_DOUBT;
+
+	/* Perhaps it was its twin that was dropped. */
+	if (bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
+		flags |= BS_OBJ_DOUBT;
+	if (!(obj->flags & BS_OBJ_ADOPTED) && obj->birth_ns > m->loss_ns &&
+	    obj->birth_ns > m->classes[ev->klass_id].gap_ns)
+		flags |= BS_OBJ_WHOLE;
+	return flags;
+}
+
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       uint64_t hash)
+{
+	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_pending *e;
+	struct bs_obj gone;
+	int err;
+
+	if (!obj || obj->flags & BS_OBJ_DEAD) {
+		uint32_t i = p->npending ? bs_pending_find(p, ev, true) : UINT32_MAX;
+
+		/* Dropped instead of the end of its resize: the program gave up in between. */
+		if (i != UINT32_MAX) {
+			struct bs_pending given_up = p->pending[i];
+
+			bs_pending_remove(p, i);
+			bs_tie_free(given_up.tie);
+			if (given_up.known)
+				return bs_object_gone(m, &given_up.obj, ev->ts_ns);
+		}
+	}
+	e = bs_pending_of(p, ev);
+	if (e && e->known && bs_no_order(ev, e->tid, e->begin_ns)) {
+		bs_undecided(m);
+		if (obj && !(obj->flags & BS_OBJ_DEAD)) {
+			/* Either, and which of them is being resized is not known either. */
+			obj->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+			e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+			return 0;
+		}
+		/* What is being resized is the next one of that id, then. */
+		bs_pending_replace(m, p, ev);
+		bs_tie_free(e->tie);
+		e->tie = NULL;
+		e->known = false;
+		return bs_object_gone(m, &e->obj, ev->ts_ns);
+	}
+	/* Of the object before, whose end was late. */
+	if (obj && bs_recent_take(&m->twins, ev)) {
+		bs_undecided(m);
+		return 0;
+	}
+	if (obj && obj->flags & BS_OBJ_DEAD) {
+		struct bs_evidence drop = death_of(obj);
+
+		err = 0;
+		if (obj->flags & BS_OBJ_DOUBT)
+			bs_undecided(m);
+		else
+			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, bs_key_of(ev), drop,
+					 drop.ts_ns, 0, 0);
+		return err ? err : unknown_drop(m, p, ev, hash, obj);
+	}
+	err = drop_check(m, p, ev, obj, tie);
+	if (obj && p->holders)
+		bs_ties_holder_gone(m, p, ev);
+	if (!err)
+		err = bs_tie_drop(m, p, ev->klass_id, ev->id);
+	if (err)
+		return err;
+	if (!obj)
+		return unknown_drop(m, p, ev, hash, NULL);
+	gone = *obj;
+	obj->flags = dead_flags(m, ev, &gone);
+	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
+	return bs_object_gone(m, &gone, ev->ts_ns);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* marks.c - marks that neither begin nor end a life: counts, moves, borrows, uses. */
+#include "model/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bscope/abi.h"
+
+/* The drop before, the new and this mark are of one thread: their order is certain. */
+static bool one_thread(const struct bs_model *m, const struct bs_event *ev)
+{
+	for (uint32_t i = m->fresh.n; i-- > 0;) {
+		const struct bs_moment *at = &m->fresh.v[i];
+
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid)
+			return at->tid == ev->tid;
+	}
+	return false;
+}
+
+/* The one that had the id before may be meant. */
+static bool may_be_another(const struct bs_model *m, const struct bs_obj *obj,
+			   const struct bs_event *ev)
+{
+	if ((obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT)) == BS_OBJ_FRESH &&
+	    one_thread(m, ev))
+		return false;
+	return obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT) &&
+	       ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS;
+}
+
+/* A count that another object's marks may have got into, or that does not fit, is worth nothing. */
+static void count_change(const struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev,
+			 int change)
+{
+	if (may_be_another(m, obj, ev))
+		obj->flags |= BS_OBJ_UNSURE;
+	obj->flags |= BS_OBJ_COUNTED;
+	if (obj->refs + change > BS_OBJ_MAX_REFS || obj->refs + change < -BS_OBJ_MAX_REFS)
+		obj->flags |= BS_OBJ_UNSURE;
+	else
+		obj->refs += change;
+}
+
+/* Borrows, moves and uses, of what is known or not. */
+static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		    struct bs_obj *obj)
+{
+	switch (ev->kind) {
+	case BSCOPE_KIND_MOVE:
+		if (obj)
+			obj->flags |= BS_OBJ_MOVED;
+		return bs_tie_move(m, p, ev,
+				   (!obj || !may_be_another(m, obj, ev)) &&
+					   !bs_recent_find(&m->marks, ev));
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
+		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
+	case BSCOPE_KIND_USE:
+		return bs_tie_use(m, p, ev);
+	default:
+		return 0;
+	}
+}
+
+/* An object that had the id of a mark a moment ago, before its resize; all NULL: there is none. */
+struct resized {
+	struct bs_obj *obj; /* NULL as well where it is not known */
+	struct bs_tie *tie;
+	bool found;
+};
+
+static struct resized resized_find(const struct bs_model *m, struct bs_proc *p,
+				   const struct bs_event *ev)
+{
+	const struct bs_moment *to = bs_recent_find(&m->resized, ev);
+	struct bs_pending *e = bs_pending_of(p, ev);
+
+	if (to)
+		return (struct resized){
+			.obj = bs_objects_find(&p->objects,
+					       bs_objects_hash(m->seed, ev->klass_id, to->to),
+					       ev->klass_id, to->to),
+			.tie = bs_tie_find(m, p, ev->klass_id, to->to),
+			.found = true,
+		};
+	if (e && bs_no_order(ev, e->tid, e->begin_ns))
+		return (struct resized){
+			.obj = &e->obj,
+			.tie = e->replaced ? e->tie : bs_tie_find(m, p, ev->klass_id, ev->id),
+			.found = true,
+		};
+	return (struct resized){0};
+}
+
+/* A mark that either that one may mean, or the one that has the id now, or that will have it. */
+static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       struct bs_obj *obj, const struct resized *r)
+{
+	int ret;
+
+	switch (ev->kind) {
+	case BSCOPE_KIND_UNBORROW:
+		ret = bs_tie_unborrow(m, p, ev);
+		if (!ret && r->tie)
+			ret = bs_hold_end(m, p, r->tie, ev);
+		return ret < 0 ? ret : 0;
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
+		/* If it is the other's, its end will be, too. */
+		if (obj)
+			return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
+		break;
+	case BSCOPE_KIND_MOVE:
+		if (obj)
+			obj->flags |= BS_OBJ_MOVED;
+		if (r->obj)
+			r->obj->flags |= BS_OBJ_MOVED;
+		if (r->tie)
+			r->tie->owned = false;
+		bs_undecided(m);
+		return obj ? bs_tie_move(m, p, ev, false) : 0;
+	case BSCOPE_KIND_RETAIN:
+	case BSCOPE_KIND_RELEASE:
+		if (obj)
+			obj->flags |= BS_OBJ_UNSURE;
+		if (r->obj)
+			r->obj->flags |= BS_OBJ_UNSURE;
+		break;
+	default:
+		break;
+	}
+	bs_undecided(m);
+	return 0;
+}
+
+int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       uint64_t hash)
+{
+	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
+	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	bool alive = obj && !(obj->flags & BS_OBJ_DEAD);
+	const struct bs_pending *e;
+	struct resized r;
+
+	if ((counts || ev->kind == BSCOPE_KIND_MOVE) && bs_recent_add(&m->marks, ev, 0))
+		return -ENOMEM;
+	r = resized_find(m, p, ev);
+	if (r.found)
+		return either_mark(m, p, ev, alive ? obj : NULL, &r);
+	if (!alive)
+		bs_mark_unknown(m, ev->klass_id);
+	e = alive ? NULL : bs_pending_of(p, ev);
+	if (e && !e->replaced && e->tid != ev->tid) {
+		/* Of one that gets its id, and whose new is still to come. */
+		bs_undecided(m);
+		return 0;
+	}
+	if (ev->kind == BSCOPE_KIND_UNBORROW) {
+		int ret = bs_tie_unborrow(m, p, ev);
+
+		if (ret)
+			return ret < 0 ? ret : 0;
+	}
+	if (obj && !alive)
+		return bs_mark_after_drop(m, ev, obj);
+	if (counts && alive)
+		count_change(m, obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
+	return counts ? 0 : tie_mark(m, p, ev, alive ? obj : NULL);
+}

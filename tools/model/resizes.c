@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * resizes.c - objects that may move.  From begin to end an object is alive under no id: the allocator
+ * may give its old one to another thread meanwhile.
+ */
+#include "model/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bs_pending *bs_pending_of(const struct bs_proc *p, const struct bs_event *ev)
+{
+	for (uint32_t i = p->npending; i-- > 0;) {
+		struct bs_pending *e = &p->pending[i];
+
+		if (e->obj.id == ev->id && e->obj.klass == ev->klass_id)
+			return e;
+	}
+	return NULL;
+}
+
+void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_pending *e = bs_pending_of(p, ev);
+
+	if (!e || e->replaced)
+		return;
+	e->replaced = true;
+	e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
+}
+
+bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p,
+			 const struct bs_event *ev)
+{
+	const struct bs_pending *e = bs_pending_of(p, ev);
+
+	if (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS)
+		return true;
+	return bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS);
+}
+
+void bs_pending_remove(struct bs_proc *p, uint32_t i)
+{
+	p->npending--;
+	memmove(&p->pending[i], &p->pending[i + 1], (p->npending - i) * sizeof(*p->pending));
+}
+
+uint32_t bs_pending_find(const struct bs_proc *p, const struct bs_event *ev, bool id_only)
+{
+	uint32_t last = UINT32_MAX;
+
+	for (uint32_t i = p->npending; i-- > 0;) {
+		const struct bs_pending *e = &p->pending[i];
+
+		if (e->tid != ev->tid || e->obj.klass != ev->klass_id)
+			continue;
+		if (e->obj.id == ev->id)
+			return i;
+		if (last == UINT32_MAX)
+			last = i;
+	}
+	return id_only ? UINT32_MAX : last;
+}
+
+/* The oldest resize is given up: whose thread has died in it, most likely. */
+static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
+{
+	struct bs_pending e = p->pending[0];
+
+	bs_pending_remove(p, 0);
+	bs_tie_free(e.tie);
+	if (!e.known)
+		return 0;
+	m->totals.vanished++;
+	bs_mark_unknown(m, e.obj.klass);
+	return bs_live_change(m, &e.obj, -1, ts_ns);
+}
+
+int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			uint64_t hash)
+{
+	struct bs_pending *e;
+	struct bs_tie *tie;
+	bool doubt;
+	int err = 0;
+
+	e = bs_pending_of(p, ev);
+	if (e && bs_no_order(ev, e->tid, e->begin_ns)) {
+		/* Two of that id: which of them was the first? */
+		bs_pending_replace(m, p, ev);
+		bs_tie_free(e->tie);
+		e->tie = NULL;
+		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+	}
+	bs_pending_replace(m, p, ev);
+	if (p->npending == BS_MODEL_MAX_PENDING)
+		err = pending_evict(m, p, ev->ts_ns);
+	if (p->npending == p->pending_cap) {
+		uint32_t cap = p->pending_cap ? p->pending_cap * 2 : 4;
+
+		e = realloc(p->pending, cap * sizeof(*e));
+		if (!e)
+			return -ENOMEM;
+		p->pending = e;
+		p->pending_cap = cap;
+	}
+	e = &p->pending[p->npending++];
+	memset(e, 0, sizeof(*e));
+	e->tid = ev->tid;
+	e->begin_ns = ev->ts_ns;
+	/* Of the object before, which was taken for gone; or of this one. */
+	if (bs_recent_take(&m->twins, ev)) {
+		struct bs_obj *twin = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+
+		if (twin)
+			twin->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+		e->obj.id = ev->id;
+		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
+		e->replaced = true;
+		bs_undecided(m);
+		return err;
+	}
+	/* What others said of it just now, they may have said of who gets its id. */
+	doubt = bs_recent_find(&m->marks, ev);
+	if (doubt && (tie = bs_tie_find(m, p, ev->klass_id, ev->id)))
+		tie->owned = false;
+	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
+	if (doubt)
+		e->obj.flags |= BS_OBJ_UNSURE;
+	if (!e->known) {
+		const struct bs_obj *dead =
+			bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+
+		e->obj.id = ev->id;
+		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
+		bs_mark_unknown(m, ev->klass_id);
+		if (dead && !err)
+			err = bs_mark_after_drop(m, ev, dead);
+	}
+	return err;
+}
+
+/*
+ * An object that existed before anybody looked is known from now on.  Its bytes are alive, but
+ * they did not grow here: they stay out of the series, and what it changes by later goes in.
+ */
+static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+{
+	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
+	struct bs_origin *g;
+	struct bs_obj *obj;
+
+	if (origin == UINT32_MAX)
+		return -ENOMEM;
+	obj = bs_take_id(m, p, ev, hash);
+	if (!obj)
+		return -ENOMEM;
+	obj->birth_ns = ev->ts_ns;
+	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? bs_clamp_bytes(ev->arg) : 0;
+	obj->flags |= BS_OBJ_ADOPTED;
+	obj->origin = origin;
+	g = &m->origins.v[origin];
+	g->live++;
+	g->live_bytes += obj->bytes;
+	m->totals.adopted++;
+	m->totals.live++;
+	m->totals.live_bytes += obj->bytes;
+	return 0;
+}
+
+/*
+ * What another thread said of it a moment before it began may come after it, under its old id, and
+ * what one said when it had ended may have come before that.
+ */
+static int resized(struct bs_model *m, const struct bs_event *ev, struct bs_pending *e)
+{
+	struct bs_event begin = *ev;
+
+	if (bs_recent_find(&m->marks, ev)) {
+		e->obj.flags |= BS_OBJ_UNSURE;
+		if (e->tie)
+			e->tie->owned = false;
+	}
+	begin.ts_ns = e->begin_ns;
+	begin.id = e->obj.id;
+	return e->obj.id == ev->id ? 0 : bs_recent_add(&m->resized, &begin, ev->id);
+}
+
+int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t hash)
+{
+	uint32_t i = bs_pending_find(p, ev, false);
+	struct bs_pending e;
+	struct bs_origin *g;
+	struct bs_obj *obj;
+	uint64_t bytes, delta;
+
+	if (i == UINT32_MAX) {
+		/* Its begin was before the attach. */
+		bs_mark_unknown(m, ev->klass_id);
+		return adopt(m, p, ev, hash);
+	}
+	e = p->pending[i];
+	bs_pending_remove(p, i);
+	/* Its ties wait under its old id, unless somebody else has that by now. */
+	if (!e.replaced)
+		e.tie = bs_tie_detach(m, p, ev->klass_id, e.obj.id);
+	if (resized(m, ev, &e)) {
+		bs_tie_free(e.tie);
+		return -ENOMEM;
+	}
+	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	if (obj &&
+	    (!(obj->flags & BS_OBJ_DEAD) || bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))) {
+		/* Perhaps it was this one that was dropped, and the other that is. */
+		bs_tie_free(e.tie);
+		e.tie = NULL;
+		e.obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+	}
+	if (!e.known) {
+		int err = adopt(m, p, ev, hash);
+
+		if (!err && e.tie)
+			return bs_tie_attach(m, p, e.tie, ev->id);
+		bs_tie_free(e.tie);
+		return err;
+	}
+
+	obj = bs_take_id(m, p, ev, hash);
+	if (!obj) {
+		bs_tie_free(e.tie);
+		bs_live_change(m, &e.obj, -1, ev->ts_ns);
+		return -ENOMEM;
+	}
+	if (e.tie && bs_tie_attach(m, p, e.tie, ev->id))
+		return -ENOMEM;
+	if (p->nregions)
+		bs_region_rename(p, ev, e.obj.id, e.obj.birth_ns);
+	obj->birth_ns = e.obj.birth_ns;
+	obj->bytes = e.obj.bytes;
+	obj->refs = e.obj.refs;
+	/* Another had that id: what is said of it now may be said of that. */
+	obj->flags = e.obj.flags | (obj->flags & BS_OBJ_TWIN ? BS_OBJ_UNSURE : 0u);
+	obj->origin = e.obj.origin;
+	if (!(ev->has & BS_EVENT_HAS_BYTES))
+		return 0;
+	bytes = bs_clamp_bytes(ev->arg);
+	delta = bytes - obj->bytes;
+	g = &m->origins.v[obj->origin];
+	if (bs_series_add(&g->series, &m->clock, ev->ts_ns, (int64_t)delta, 0))
+		return -ENOMEM;
+	obj->bytes = bytes;
+	g->live_bytes += delta;
+	m->totals.live_bytes += delta;
+	return 0;
+}
