@@ -35,7 +35,7 @@ uint64_t bs_clamp_bytes(uint64_t bytes)
 }
 
 struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			      uint64_t hash)
+			  uint64_t hash)
 {
 	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
@@ -72,8 +72,7 @@ struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs
 	return obj;
 }
 
-int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		      uint64_t hash)
+int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
 	struct bs_obj *obj, gone;
@@ -216,8 +215,7 @@ static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
 	return flags;
 }
 
-int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		       uint64_t hash)
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);

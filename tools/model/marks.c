@@ -135,8 +135,7 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	return 0;
 }
 
-int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		       uint64_t hash)
+int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * resizes.c - objects that may move.  From begin to end an object is alive under no id: the allocator
- * may give its old one to another thread meanwhile.
+ * resizes.c - objects that may move.  From begin to end an object is alive under no id: the
+ * allocator may give its old one to another thread meanwhile.
  */
 #include "model/state.h"
 
@@ -30,8 +30,7 @@ void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_e
 	e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
 }
 
-bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p,
-			 const struct bs_event *ev)
+bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev)
 {
 	const struct bs_pending *e = bs_pending_of(p, ev);
 
@@ -77,8 +76,7 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	return bs_live_change(m, &e.obj, -1, ts_ns);
 }
 
-int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			uint64_t hash)
+int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_pending *e;
 	struct bs_tie *tie;
@@ -187,8 +185,7 @@ static int resized(struct bs_model *m, const struct bs_event *ev, struct bs_pend
 	return e->obj.id == ev->id ? 0 : bs_recent_add(&m->resized, &begin, ev->id);
 }
 
-int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		      uint64_t hash)
+int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t i = bs_pending_find(p, ev, false);
 	struct bs_pending e;
