@@ -56,7 +56,7 @@ struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs
 		/* It may have been alive; or it was this one that was dropped. */
 		if (doubt && bs_recent_add(&m->twins, ev, 0))
 			return NULL;
-		if (fresh && (uint32_t)obj->bytes == ev->tid && bs_recent_add(&m->fresh, ev, 0))
+		if (fresh && bs_recent_add(&m->fresh, ev, 0))
 			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
 		obj->flags =

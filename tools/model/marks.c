@@ -7,14 +7,14 @@
 
 #include "bscope/abi.h"
 
-/* The drop before, the new and this mark are of one thread: their order is certain. */
-static bool one_thread(const struct bs_model *m, const struct bs_event *ev)
+/* What the thread that made it says after that is said of it for certain. */
+static bool is_maker(const struct bs_model *m, const struct bs_obj *obj, const struct bs_event *ev)
 {
 	for (uint32_t i = m->fresh.n; i-- > 0;) {
 		const struct bs_moment *at = &m->fresh.v[i];
 
 		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid)
-			return at->tid == ev->tid;
+			return at->tid == ev->tid && at->ts_ns == obj->birth_ns;
 	}
 	return false;
 }
@@ -24,7 +24,7 @@ static bool may_be_another(const struct bs_model *m, const struct bs_obj *obj,
 			   const struct bs_event *ev)
 {
 	if ((obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT)) == BS_OBJ_FRESH &&
-	    one_thread(m, ev))
+	    is_maker(m, obj, ev))
 		return false;
 	return obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT) &&
 	       ev->ts_ns - obj->birth_ns <= BS_MODEL_SKEW_NS;

@@ -191,7 +191,7 @@ struct bs_model {
 	struct bs_finding *findings;
 	struct bs_recent twins;	  /* news on objects that were alive: a drop may come late */
 	struct bs_recent marks;	  /* counts, moves: of the life before, or the next, perhaps */
-	struct bs_recent fresh;	  /* news of the thread whose drop had set the id free */
+	struct bs_recent fresh;	  /* news on ids that were others' a moment ago */
 	struct bs_recent resized; /* begins of resizes that have ended */
 };
 
@@ -281,8 +281,7 @@ static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t
 	       (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <= BS_MODEL_SKEW_NS;
 }
 
-/* --- lives.c, marks.c, resizes.c, recent.c
- * --------------------------------------------------------- */
+/* --- what a mark does (lives.c, marks.c, resizes.c, recent.c) --- */
 
 /* hash: bs_objects_hash of the event's object.  Ints: 0 or -ENOMEM. */
 int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
@@ -330,7 +329,7 @@ int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to);
 struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_event *ev);
 /* One on the same object, of any thread, not longer ago. */
 bool bs_recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns);
-/* Takes out the one that recent_find would find; false if there is none. */
+/* Takes out the one that bs_recent_find would find; false if there is none. */
 bool bs_recent_take(struct bs_recent *r, const struct bs_event *ev);
 
 static inline struct bs_key bs_key_of(const struct bs_event *ev)

@@ -2,15 +2,14 @@
 /*
  * verdict.c - what was done wrong, once nothing that was seen can explain it.
  *
- *   double-drop              two drops, no new between
- *   use-after-drop           any mark after a drop, no new between
- *   use-after-move           a use by someone who neither owns nor borrows it since the move
- *   drop-while-borrowed      a drop with borrows in force
- *   conflicting-borrow       exclusive, overlapping with another's borrow
- *   unbalanced-count         at the drop of an object seen from its new: 1 + retains - releases !=
- * 0 borrow-outlives-owner    the borrower, itself a tracked object, was dropped holding the borrow
- *   leak                     alive when its region ended; or its owner was dropped, and it never
- * was
+ *   double-drop            two drops, no new between
+ *   use-after-drop         any other mark after a drop, no new between
+ *   use-after-move         a use by who neither owns nor borrows it since the move
+ *   drop-while-borrowed    a drop with borrows in force
+ *   conflicting-borrow     exclusive, overlapping with another's borrow
+ *   unbalanced-count       at a drop, seen since its new: 1 + retains - releases is not 0
+ *   borrow-outlives-owner  its borrower was dropped, and it was ended by another thread, or never
+ *   leak                   alive when its region ended, or when all ends and its owner is gone
  *
  * A mark that looks wrong is a suspect first.  Clocks of CPUs differ and run ahead of what
  * surrounds them, so for BS_MODEL_SKEW_NS a mark of another thread may come that belongs before it.
