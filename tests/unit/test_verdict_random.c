@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * test_verdict_random.c - a correct program, seen through clocks that differ, is accused of nothing;
- * any history, of exactly what a plain reference says, and of no more when some of it is lost.
+ * test_verdict_random.c - a correct program, seen through clocks that differ, is accused of
+ * nothing; any history, of exactly what a plain reference says, and of no more when some of it is
+ * lost.
  */
 #include "verdict_check.h"
 

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* session_events.c - from the ring and the buffers through order and decoding to the model. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bscope/buffer.h"
+#include "bscope-trace/session_state.h"
+#include "model/model.h"
+#include "order/order.h"
+#include "symbol/symbol.h"
+
+#define HOLD_MAX_NS (500 * NS_PER_MS)
+
+/* What was put in order goes to the model, many events at once. */
+static int ordered_flush(struct bs_session *s)
+{
+	size_t n = s->nordered;
+
+	s->nordered = 0;
+	return bs_model_events(s->model, s->ordered, n);
+}
+
+static int ordered_reserve(struct bs_session *s, size_t n)
+{
+	return s->nordered + n > BS_ORDERED ? ordered_flush(s) : 0;
+}
+
+static int events_release(void *ctx, const struct bs_event *v, size_t n)
+{
+	struct bs_session *s = ctx;
+	int ret = ordered_reserve(s, n);
+
+	memcpy(&s->ordered[s->nordered], v, n * sizeof(*v));
+	s->nordered += n;
+	return ret;
+}
+
+static int slots_release(void *ctx, const struct bs_slots *slots)
+{
+	struct bs_session *s = ctx;
+	int ret = ordered_reserve(s, slots->n);
+
+	s->nordered += bs_decode_slots(&s->decoder, slots, &s->ordered[s->nordered]);
+	return ret;
+}
+
+int bs_session_release(struct bs_session *s, uint64_t watermark)
+{
+	const struct bs_order_ops ops = {events_release, slots_release, s};
+	int ret;
+
+	bs_priority_low(s->priority);
+	ret = bs_order_release(s->order, watermark, &ops);
+	if (!ret)
+		ret = ordered_flush(s);
+	if (!ret && watermark != UINT64_MAX && watermark > s->watermark_ns)
+		s->watermark_ns = watermark;
+	return ret < 0 ? ret : 0;
+}
+
+/* So many events were put in line.  One poll can bring more than is to be held: the oldest go on.
+ */
+static int pushed(struct bs_session *s, size_t marks)
+{
+	s->marks += marks;
+	if (!bs_order_full(s->order))
+		return 0;
+	/* Beyond the watermark something may be missing still. */
+	bs_model_loss(s->model, bs_now_ns(), 0);
+	return bs_session_release(s, s->watermark_ns);
+}
+
+int bs_session_record(void *ctx, const void *data, size_t size)
+{
+	const struct bs_ring_event *rec = data;
+	struct bs_session *s = ctx;
+	struct bs_event ev;
+	int ret;
+
+	if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
+		bs_priority_low(s->priority);
+		s->reference_tsc = bs_tsc_now();
+		return bs_buffers_record(s->buffers, data, size);
+	}
+	if (bs_decode(&s->decoder, data, size, &ev))
+		return 0;
+	if (ev.type != BS_EVENT_MARK) {
+		bs_priority_normal(s->priority);
+		bs_session_life(s, &ev);
+	}
+	ret = bs_order_push(s->order, &ev);
+	return ret ? ret : pushed(s, ev.type == BS_EVENT_MARK);
+}
+
+uint32_t bs_session_code(void *ctx, uint32_t pid, uint64_t addr)
+{
+	struct bs_session *s = ctx;
+	uint32_t number = bs_code_known(s->code, pid, addr);
+	bool low;
+
+	if (number)
+		return number;
+	low = bs_priority_normal(s->priority);
+	number = bs_code_intern(s->code, pid, addr);
+	if (low)
+		bs_priority_low(s->priority);
+	return number;
+}
+
+int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
+		     size_t n)
+{
+	struct bscope_slot room[512];
+	struct bs_session *s = ctx;
+	struct bs_slots prepared;
+	int ret = 0;
+
+	for (size_t i = 0, k; i < n && !ret; i += k) {
+		size_t events;
+
+		k = n - i;
+		if (k > sizeof(room) / sizeof(room[0])) {
+			k = sizeof(room) / sizeof(room[0]);
+			/* What belongs to one event stays together. */
+			k -= slots[i + k].head & BSCOPE_SLOT_EXTRA ? 1 : 0;
+		}
+		events = bs_decode_prepare(&s->decoder, pid, tid, &slots[i], k, &s->tsc,
+					   s->reference_tsc, room, &prepared);
+		ret = bs_order_push_slots(s->order, &prepared, events);
+		if (!ret)
+			ret = pushed(s, events);
+	}
+	return ret;
+}
+
+uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer)
+{
+	struct bs_session *s = ctx;
+
+	return bs_collect_owner(s->collect, pid, buffer);
+}
+
+bool bs_session_lossy(void *ctx)
+{
+	struct bs_session *s = ctx;
+	struct bs_collect_counts c;
+
+	return bs_collect_counts(s->collect, &c) || c.sum.batch_lost;
+}
+
+bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end)
+{
+	struct bs_session *s = ctx;
+
+	return bs_collect_end(s->collect, pid, buffer, end);
+}
+
+int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
+{
+	uint64_t before, hold, start_ns, consumed;
+	int ret;
+
+	bs_tsc_sync(&s->tsc);
+	bs_code_tick(s->code, bs_now_ns());
+	ret = bs_buffers_read(s->buffers, last, &hold);
+	if (ret)
+		return ret;
+	start_ns = bs_tsc_ns(&s->tsc, hold);
+	if (s->last_look_ns && start_ns - s->last_look_ns > s->stalled_ns)
+		s->stalled_ns = start_ns - s->last_look_ns;
+	s->last_look_ns = start_ns;
+	consumed = bs_collect_consumed(s->collect);
+	do
+		ret = bs_collect_poll(s->collect, 0, bs_session_record, s, &before);
+	while (ret == -EINTR || (ret >= 0 && !bs_collect_turned(s->collect, consumed)));
+	if (ret >= 0) {
+		bs_priority_low(s->priority);
+		s->reference_tsc = bs_tsc_now();
+		ret = bs_buffers_take(s->buffers, last, s->reference_tsc, &hold, waiting);
+	}
+	bs_priority_normal(s->priority);
+	if (ret < 0)
+		return ret;
+	bs_buffers_settle(s->buffers);
+	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
+	if (s->drained_ns + HOLD_MAX_NS < start_ns)
+		s->drained_ns = start_ns - HOLD_MAX_NS;
+	return 0;
+}
+
+int bs_session_drain_meanwhile(void *ctx)
+{
+	struct bs_session *s = ctx;
+	size_t waiting;
+
+	return bs_session_drain(s, false, &waiting);
+}

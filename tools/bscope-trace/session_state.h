@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * session_state.h - what the files of a session share: session.c runs it, session_targets.c knows
+ * its files and processes, session_events.c takes events from the collectors to the model.
+ */
+#ifndef BS_TRACE_SESSION_STATE_H
+#define BS_TRACE_SESSION_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bscope-trace/session.h"
+
+struct bs_end;
+struct bs_event;
+struct bscope_slot;
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_S  1000000000ull
+
+/* After an exec the dynamic linker maps libraries: look more often for a while. */
+#define SCAN_EXEC_NS (5 * NS_PER_MS)
+
+/* --- session_targets.c --- */
+
+/* To standard error, with our name. */
+void bs_session_log(const char *line);
+/* The first is kept for the report; with -v all are printed. */
+void bs_session_trouble(struct bs_session *s, const struct bs_error *err);
+/*
+ * The model is told of the sites from first on: whose classes say when their objects begin, and
+ * up to when marks may be missing.  What is not chosen by the filter is missing for good.
+ */
+int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns);
+/* The file of a COMMAND, or the preload library, before anything runs it. */
+int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs_error *err);
+/* The COMMAND's file, or if it is a script the program that interprets it. */
+int bs_session_command(struct bs_session *s, const char *path, struct bs_error *err);
+/* Are the given processes there, and may they be traced? */
+int bs_session_check(struct bs_session *s, struct bs_error *err);
+/* Reads all modules of the given processes; unlike in a scan, errors end it. */
+int bs_session_take(struct bs_session *s, struct bs_error *err);
+/* Lights them.  Errors end it here, too: nothing is half attached. */
+int bs_session_light(struct bs_session *s, struct bs_error *err);
+bool bs_session_any_chosen(const struct bs_session *s);
+/* Counts other processes that have a lit file mapped. */
+void bs_session_bystanders(struct bs_session *s);
+/* From now on the kernel's programs know the processes. */
+int bs_session_trace(struct bs_session *s, struct bs_error *err);
+/* A fork, exec or exit. */
+void bs_session_life(struct bs_session *s, const struct bs_event *ev);
+/*
+ * Children whose fork record did not fit into the ring: the kernel's programs trace them all the
+ * same, so they are asked for.
+ */
+int bs_session_lost_children(struct bs_session *s);
+/* Looks for libraries that were loaded since and for processes whose exit was not seen. */
+void bs_session_scan(struct bs_session *s, uint64_t now);
+
+/* --- session_events.c --- */
+
+/* Events up to there go to the model. */
+int bs_session_release(struct bs_session *s, uint64_t watermark);
+/* One raw record: decoded and put in line.  What cannot be decoded is counted by the decoder. */
+int bs_session_record(void *ctx, const void *data, size_t size);
+/* The process is looked at with normal priority: the reader of its maps can hold it up. */
+uint32_t bs_session_code(void *ctx, uint32_t pid, uint64_t addr);
+/*
+ * Slots of a thread's buffer, from the ring or from its memory.  What only their process knows is
+ * asked for now; the rest of their meaning can wait.
+ */
+int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
+		     size_t n);
+/* For buffers.h, each. */
+uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer);
+bool bs_session_lossy(void *ctx);
+bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
+/*
+ * Looks at all buffers: copies what is in memory, takes what the ring has, which is older, and
+ * then the copies.  Everything up to the moment before has been seen then, but for events whose
+ * threads were interrupted on the way: they hold the watermark back, not for ever.
+ */
+int bs_session_drain(struct bs_session *s, bool last, size_t *waiting);
+/* While sites are being darkened the program goes on, and so does the ring. */
+int bs_session_drain_meanwhile(void *ctx);
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* session_targets.c - which files and processes are traced, and what becomes of them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "bscope/abi.h"
+#include "bscope-trace/command.h"
+#include "bscope-trace/options.h"
+#include "bscope-trace/session_state.h"
+#include "model/model.h"
+#include "symbol/symbol.h"
+#include "target/module.h"
+#include "target/process.h"
+#include "target/sites.h"
+
+/* New libraries (dlopen) and processes that went without a record are noticed this often. */
+#define SCAN_NS (NS_PER_S / 2)
+/* Who is lit by traps may turn out to be better lit by jumps. */
+#define SCAN_TRAP_NS  (50 * NS_PER_MS)
+#define SCAN_OFTEN_NS (NS_PER_S / 2)
+/* The record of an exit is waited for as many looks as this. */
+#define EXIT_SCANS 3
+/* At most so many processes per look, so that a thousand followed children cost little. */
+#define SCAN_MAX 64
+
+void bs_session_log(const char *line)
+{
+	fprintf(stderr, "bscope-trace: %s%s", line, strchr(line, '\n') ? "" : "\n");
+}
+
+void bs_session_trouble(struct bs_session *s, const struct bs_error *err)
+{
+	if (!s->trouble && err->text[0]) {
+		s->trouble = malloc(sizeof(*err));
+		if (s->trouble)
+			*s->trouble = *err;
+	}
+	if (s->options->verbose && err->text[0])
+		bs_session_log(err->text);
+}
+
+static bool module_known(const struct bs_session *s, const struct bs_module *m)
+{
+	for (size_t i = 0; i < s->nmodules; i++)
+		if (s->modules[i]->dev == m->dev && s->modules[i]->ino == m->ino)
+			return true;
+	return false;
+}
+
+/* Takes the module over and numbers its sites. */
+static int module_take(struct bs_session *s, struct bs_module *m, struct bs_error *err)
+{
+	struct bs_module **grown = reallocarray(s->modules, s->nmodules + 1, sizeof(*grown));
+
+	if (!grown) {
+		bs_module_free(m);
+		return bs_error_set(err, -ENOMEM, "out of memory");
+	}
+	s->modules = grown;
+	s->modules[s->nmodules++] = m;
+	return bs_lighting_add(&s->lighting, m, err);
+}
+
+int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
+{
+	int ret = 0;
+
+	if (s->lighting.foreign || s->lighting.elsewhere)
+		gap_ns = UINT64_MAX;
+	for (uint32_t i = first; i <= bs_sites_count(s->sites) && !ret; i++) {
+		const struct bs_expansion *e = bs_sites_get(s->sites, i);
+
+		ret = bs_model_class(s->model, e->klass_id,
+				     e->kind == BSCOPE_KIND_NEW ||
+					     e->kind == BSCOPE_KIND_RESIZE_END,
+				     e->chosen ? gap_ns : UINT64_MAX);
+	}
+	return ret;
+}
+
+/* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
+static void process_scan(struct bs_session *s, struct bs_process *p)
+{
+	uint32_t first = bs_sites_count(s->sites) + 1;
+	struct bs_module **added = NULL;
+	uint64_t stops = s->lighting.stops;
+	bool lit = p->how == BS_LIT_JUMP;
+	struct bs_error err = {0};
+	size_t n = 0;
+	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
+
+	/* What cannot be read of a process that is just ending is no trouble. */
+	if (err.text[0] && ret != -ESRCH && bs_process_alive(p->pid))
+		bs_session_trouble(s, &err);
+	if (ret)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const char *path = added[i]->path;
+		bool sites = added[i]->nsites;
+		size_t known = s->nmodules;
+
+		memset(&err, 0, sizeof(err));
+		if (module_take(s, added[i], &err))
+			bs_session_trouble(s, &err);
+		if (!sites || s->nmodules == known || s->nlate++)
+			continue;
+		s->late_path = path;
+		s->late_ns = bs_clock_ns(CLOCK_MONOTONIC);
+	}
+	free(added);
+	memset(&err, 0, sizeof(err));
+	ret = bs_lighting_process(&s->lighting, p, false, &err);
+	/* What it had loaded meanwhile may have been at work before it was lit. */
+	if (lit && s->lighting.stops != stops)
+		first = 1;
+	if (ret && ret != -ESRCH && bs_process_alive(p->pid)) {
+		bs_session_trouble(s, &err);
+		bs_session_classes(s, 1, UINT64_MAX);
+	} else {
+		bs_session_classes(s, first, bs_now_ns());
+	}
+}
+
+/*
+ * The interpreter that the kernel will run for a script: #!, blanks, its path (binfmt_script.c).
+ * False if path is no script.
+ */
+static bool script_interpreter(const char *path, char *interpreter, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char line[256];
+	ssize_t n;
+	char *s;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	if (n < 3 || line[0] != '#' || line[1] != '!')
+		return false;
+	line[n] = '\0';
+	s = line + 2;
+	s += strspn(s, " \t");
+	s[strcspn(s, " \t\n")] = '\0';
+	return *s && (size_t)snprintf(interpreter, size, "%s", s) < size;
+}
+
+int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs_error *err)
+{
+	struct bs_module *m = NULL;
+	struct bs_error why = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return must ? bs_error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+	ret = bs_module_read(fd, path, &m, &why);
+	if (ret) {
+		close(fd);
+		if (!must)
+			return 0; /* a script, say: what it runs is looked at when it runs */
+		*err = why;
+		return ret;
+	}
+	if (!m->nsites || module_known(s, m)) {
+		bs_module_free(m);
+		return must && !s->nmodules
+			       ? bs_error_set(err, -ENOENT,
+					      "%s: no sites in it: is it our library?", path)
+			       : 0;
+	}
+	return module_take(s, m, err);
+}
+
+int bs_session_command(struct bs_session *s, const char *path, struct bs_error *err)
+{
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s", path);
+	/* An interpreter may be a script too; the kernel goes four deep. */
+	for (int depth = 0; depth < 5; depth++)
+		if (!script_interpreter(file, file, sizeof(file)))
+			break;
+	return bs_session_file(s, file, false, err);
+}
+
+int bs_session_check(struct bs_session *s, struct bs_error *err)
+{
+	const struct bs_options *o = s->options;
+
+	for (size_t i = 0; i < o->npids; i++) {
+		int ret = bs_process_check(o->pids[i], err);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Has pid mapped a module that another process brought in? */
+static bool process_maps_known(const struct bs_session *s, pid_t pid, size_t known)
+{
+	for (size_t i = 0; i < known; i++)
+		if (bs_module_mapped(s->modules[i], pid))
+			return true;
+	return false;
+}
+
+int bs_session_take(struct bs_session *s, struct bs_error *err)
+{
+	const struct bs_options *o = s->options;
+
+	for (size_t i = 0; i < o->npids; i++) {
+		struct bs_module **added = NULL;
+		size_t n = 0, known = s->nmodules;
+		char comm[32], exe[256], name[256];
+		int ret;
+
+		ret = bs_process_modules(o->pids[i], s->modules, s->nmodules, &added, &n, err);
+		if (ret)
+			return ret;
+		if (err->text[0])
+			bs_session_trouble(s, err);
+		if (!n && !process_maps_known(s, o->pids[i], known)) {
+			if (err->text[0])
+				return err->code = -ENOENT;
+			bs_process_name(o->pids[i], comm, sizeof(comm), exe, sizeof(exe));
+			bs_text_clean(name, sizeof(name), exe);
+			return bs_error_set(
+				err, -ENOENT,
+				"pid %d: no sites in %s or its libraries (built with "
+				"BSCOPE_DISABLE? for a program without sites start it under "
+				"--preload)",
+				(int)o->pids[i], name);
+		}
+		memset(err, 0, sizeof(*err));
+		for (size_t k = 0; k < n; k++) {
+			if (ret)
+				bs_module_free(added[k]); /* after the first error */
+			else
+				ret = module_take(s, added[k], err);
+		}
+		free(added);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int bs_session_light(struct bs_session *s, struct bs_error *err)
+{
+	/* A COMMAND does not run yet: its files are lit, and it is lit by jumps when it does. */
+	if (s->command)
+		return s->options->mode == BS_MODE_JUMP ? 0 : bs_lighting_traps(&s->lighting, err);
+	for (size_t i = 0; i < s->followed.n; i++) {
+		int ret = bs_lighting_process(&s->lighting, s->followed.v[i], true, err);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+bool bs_session_any_chosen(const struct bs_session *s)
+{
+	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++)
+		if (bs_sites_get(s->sites, i)->chosen)
+			return true;
+	return false;
+}
+
+void bs_session_bystanders(struct bs_session *s)
+{
+	pid_t *pids = calloc(s->followed.n + 1, sizeof(*pids));
+
+	if (!pids)
+		return;
+	for (size_t i = 0; i < s->followed.n; i++)
+		pids[i] = s->followed.v[i]->pid;
+	pids[s->followed.n] = getpid();
+	for (size_t i = 0; i < s->nmodules; i++) {
+		size_t n = bs_module_bystanders(s->modules[i], pids, s->followed.n + 1);
+
+		if (n > s->bystanders)
+			s->bystanders = n;
+	}
+	free(pids);
+}
+
+int bs_session_trace(struct bs_session *s, struct bs_error *err)
+{
+	const struct bs_options *o = s->options;
+	size_t n = s->command ? 1 : o->npids;
+
+	for (size_t i = 0; i < n; i++) {
+		pid_t pid = s->command ? s->command->pid : o->pids[i];
+		struct bs_process *p;
+		int ret = bs_collect_trace(s->collect, pid, err);
+
+		if (ret)
+			return ret;
+		p = bs_followed_add(&s->followed, pid, NULL);
+		if (!p)
+			return bs_error_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static void exec_names(struct bs_process *p, const struct bs_event *ev)
+{
+	char comm[16];
+
+	memcpy(comm, &ev->id, 8);
+	memcpy(comm + 8, &ev->arg, 8);
+	bs_followed_exec(p, comm);
+}
+
+void bs_session_life(struct bs_session *s, const struct bs_event *ev)
+{
+	struct bs_process *p = bs_followed_find(&s->followed, (pid_t)ev->pid), *child;
+
+	switch (ev->type) {
+	case BS_EVENT_FORK:
+		child = bs_followed_add(&s->followed, (pid_t)ev->arg, p);
+		if (p && child)
+			bs_lighting_fork(&s->lighting, p, child, ev->id, ev->code);
+		bs_code_fork(s->code, ev->pid, (uint32_t)ev->arg);
+		break;
+	case BS_EVENT_EXEC:
+		/* What it had said before still has its callers there. */
+		if (p) {
+			exec_names(p, ev);
+			bs_lighting_exec(&s->lighting, p);
+		}
+		bs_code_invalidate(s->code, ev->pid);
+		/* Its dynamic linker is at work. */
+		s->next_scan_ns = 0;
+		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
+		break;
+	case BS_EVENT_EXIT:
+		if (p) {
+			bs_lighting_exit(&s->lighting, p);
+			bs_followed_exit(&s->followed, p);
+		}
+		break;
+	}
+}
+
+static const struct bs_process *followed_by_plan(const struct bs_session *s,
+						 const struct bs_process *but, uint32_t plan)
+{
+	for (size_t i = 0; i < s->followed.n; i++)
+		if (s->followed.v[i] != but && s->followed.v[i]->plan == plan)
+			return s->followed.v[i];
+	return NULL;
+}
+
+int bs_session_lost_children(struct bs_session *s)
+{
+	struct bs_traced *pids = calloc(BS_TRACED_MAX, sizeof(*pids));
+	size_t n;
+	int ret = 0;
+
+	if (!pids)
+		return -ENOMEM;
+	n = bs_collect_traced(s->collect, pids, BS_TRACED_MAX);
+	for (size_t i = 0; i < n && !ret; i++) {
+		const struct bs_process *p = bs_followed_find(&s->followed, pids[i].pid), *parent;
+		struct bs_process *child;
+
+		if (p && p->alive)
+			continue;
+		child = bs_followed_add(&s->followed, pids[i].pid, NULL);
+		if (!child)
+			ret = -ENOMEM;
+		/* Whoever has the same plan has the same memory. */
+		parent = child && pids[i].plan ? followed_by_plan(s, child, pids[i].plan) : NULL;
+		if (parent)
+			bs_lighting_fork(&s->lighting, parent, child, false, pids[i].plan);
+	}
+	free(pids);
+	return ret;
+}
+
+void bs_session_scan(struct bs_session *s, uint64_t now)
+{
+	size_t looked = 0;
+
+	s->lighting.events = s->marks;
+	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX; i++) {
+		struct bs_process *p;
+
+		s->scan_at = s->scan_at + 1 < s->followed.n ? s->scan_at + 1 : 0;
+		p = s->followed.v[s->scan_at];
+		if (!p->alive)
+			continue;
+		looked++;
+		/*
+		 * The kernel's programs know whom they trace.  The record of an exit may be on its
+		 * way still, behind the last events of the process: only one that does not come is
+		 * done without.
+		 */
+		if (!bs_collect_traces(s->collect, p->pid)) {
+			if (p->missed++ < EXIT_SCANS)
+				continue;
+			bs_lighting_exit(&s->lighting, p);
+			bs_followed_exit(&s->followed, p);
+			continue;
+		}
+		p->missed = 0;
+		bs_followed_refresh(p);
+		process_scan(s, p);
+	}
+	s->next_scan_ns = now + (now < s->scan_often_ns			    ? SCAN_EXEC_NS
+				 : s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS
+									    : SCAN_NS);
+}
