@@ -11,6 +11,7 @@
 #include "order/order.h"
 #include "symbol/symbol.h"
 
+/* An event that is on its way for longer than this holds nothing up any more. */
 #define HOLD_MAX_NS (500 * NS_PER_MS)
 
 /* What was put in order goes to the model, many events at once. */
