@@ -56,8 +56,10 @@ static __always_inline void count_lost(__u32 flags)
 static __always_inline void send_batch(__u64 buffer, __u64 end, __u32 flags)
 {
 	__u64 id = bpf_get_current_pid_tgid(), head[3] = {0}, half, bytes;
-	struct bs_ring_batch *batch = bpf_ringbuf_reserve(&ring, sizeof(*batch), 0);
+	struct bs_ring_batch *batch = NULL;
 
+	if (!ring_is_full())
+		batch = bpf_ringbuf_reserve(&ring, sizeof(*batch), 0);
 	if (!batch) {
 		count_lost(flags);
 		return;

@@ -87,6 +87,12 @@ const volatile __u64 wake_mask = 1023;
 const volatile __u64 wake_bytes = 1024;
 
 /*
+ * Events fill the ring up to here.  The rest is for the records that say who comes and goes: what
+ * they cost cannot be counted afterwards, lost events can.
+ */
+const volatile __u64 full_bytes = 3584;
+
+/*
  * One line per CPU, so that a hit writes no line that another CPU writes.  A global and not a
  * per-CPU map: it takes no lookup.  The adds are atomic since the program is preemptible and
  * may share its line: with another thread of the same CPU, or, beyond BS_CPU_LINES CPUs, with
@@ -97,6 +103,11 @@ struct bs_counter_line lines[BS_CPU_LINES] __attribute__((aligned(64)));
 static __always_inline struct bs_counters *counters(void)
 {
 	return &lines[bpf_get_smp_processor_id() & (BS_CPU_LINES - 1)].c;
+}
+
+static __always_inline int ring_is_full(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > full_bytes;
 }
 
 /* Is the process traced, and how? */

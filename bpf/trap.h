@@ -90,7 +90,7 @@ int trap(struct pt_regs *ctx)
 	__u64 id = bpf_get_current_pid_tgid();
 	__u64 flags = BPF_RB_NO_WAKEUP;
 	const struct bs_site_spec *spec;
-	struct bs_ring_event *event;
+	struct bs_ring_event *event = NULL;
 	struct bs_counters *count;
 	__u32 pid = id >> 32;
 	__u64 hits, now;
@@ -117,7 +117,8 @@ int trap(struct pt_regs *ctx)
 	}
 
 	now = bpf_ktime_get_ns();
-	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	if (!ring_is_full())
+		event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 	if (!event) {
 		__sync_fetch_and_add(&count->lost_ring, 1);
 		return 0;

@@ -145,6 +145,19 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	json '.processes | length == 2 and all(.[]; .exited)'
 }
 
+@test "the tool asleep, the ring full until the process has gone: its end is known, every loss counted" {
+	counted 4 0 2
+	"$TRACE" -q -m trap --buffer=256K -p "$PID" --format=json -o "$(report)" &
+	local tool=$!
+	sleep 1
+	kill -STOP "$tool"
+	wait "$PID" || true
+	kill -CONT "$tool"
+	wait "$tool"
+	json '.events.written == .events.received + .events.lost and .events.lost_by_reason.ring_full > 0
+		and .events.lost_by_reason.unaccounted == 0 and .notes == []'
+}
+
 @test "Ctrl-C prints the report" {
 	counted 2 5000 60
 	sleep 0.3

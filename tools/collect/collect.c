@@ -125,6 +125,7 @@ static int load(struct bs_collect *c, bool multi)
 		return -errno;
 	skel->rodata->wake_mask = wake_mask(c->ring_bytes);
 	skel->rodata->wake_bytes = c->ring_bytes / 4;
+	skel->rodata->full_bytes = c->ring_bytes / 8 * 7;
 	ret = bpf_map__set_max_entries(skel->maps.ring, (__u32)c->ring_bytes);
 	if (!ret)
 		ret = bpf_map__set_max_entries(skel->maps.sites, c->max_sites + 1);
