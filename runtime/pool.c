@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.c - reserves the memory for the threads' buffers when the library is loaded, so that no
- * system call is needed later, when a site is lit and the program may be forbidden to make any.
+ * pool.c - reserves the memory for the threads' buffers and the table of followed objects when the
+ * library is loaded, so that no system call is needed later, when a site is lit and the program may
+ * be forbidden to make any.
  *
  * Nobody touches it until then: it is address space, no memory.  A program that has little of
  * that, or a system that counts it as memory, gets a small pool.
@@ -69,7 +70,8 @@ static uint64_t buffers(void)
 void bs_pool_reserve(void)
 {
 	uint64_t n = buffers();
-	size_t size = sizeof(struct bscope_pool) + n * sizeof(struct bscope_buffer);
+	size_t buffers_size = sizeof(struct bscope_pool) + n * sizeof(struct bscope_buffer);
+	size_t size = buffers_size + sizeof(struct bscope_follow);
 	void *p;
 
 	if (!n)
@@ -88,5 +90,6 @@ void bs_pool_reserve(void)
 	madvise(p, size, MADV_NOHUGEPAGE);
 	bs_control.buffers = n;
 	bs_control.pool_bytes = size;
+	bs_control.table = (uint64_t)(uintptr_t)p + buffers_size;
 	__atomic_store_n(&bs_control.pool, (uint64_t)(uintptr_t)p, __ATOMIC_RELEASE);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.c - the entries that the stubs of lit sites call, in the middle of any function of the
- * program and of its signal handlers: an event goes into the buffer of its thread
- * (include/bscope/buffer.h).
+ * record.c - records events, in the middle of any function of the program and of its signal
+ * handlers: an event goes into the buffer of its thread (include/bscope/buffer.h), if its object is
+ * followed.
  *
- * Contract of the three entries: they preserve every register, those of vectors too, but the
- * flags and the registers of their own arguments, which the stub has saved; they assume nothing
- * about the alignment of the stack; they lock nothing, allocate nothing, make no system call and
- * call nothing of the C library.  Compiled with -mgeneral-regs-only and without LTO, so that the
- * attribute can keep that promise.
+ * Contract of the entries (entries.c) and of all that they go to: they preserve every register,
+ * those of vectors too, but the flags and the registers of the entry's own arguments, which the
+ * stub has saved; they assume nothing about the alignment of the stack; they lock nothing, allocate
+ * nothing, make no system call and call nothing of the C library.  Compiled with
+ * -mgeneral-regs-only and without LTO, so that the attribute can keep that promise.
  *
  * Signal handlers.  A handler may come between any two instructions here, record events of its
  * own, and return or jump away for good.  Therefore nothing is ever unlocked, counted back or left
@@ -23,19 +23,16 @@
  */
 #include <bscope/bscope.h>
 
+#include "runtime/follow.h"
 #include "runtime/runtime.h"
+
+#if defined(__x86_64__)
 
 /* One instruction, so that a signal handler on the same thread loses nothing. */
 static inline void add(uint64_t *to, uint64_t n)
 {
-#if defined(__x86_64__)
 	__asm__ __volatile__("addq %1,%0" : "+m"(*to) : "er"(n) : "cc");
-#else
-	*to += n;
-#endif
 }
-
-#if defined(__x86_64__)
 
 /* A search that found every buffer taken is not repeated for so many ticks: about a millisecond. */
 #define FULL_TICKS (1u << 22)
@@ -47,7 +44,7 @@ static const uint64_t nobody[BSCOPE_BUFFER_HEAD_BYTES / sizeof(uint64_t)];
  * One pointer of static TLS: an array there would keep the library from being dlopened.  After
  * fork it points to memory that was wiped, whose owner is nobody too.
  */
-static __thread struct bscope_buffer *current __attribute__((tls_model("initial-exec"))) =
+__thread struct bscope_buffer *bs_current __attribute__((tls_model("initial-exec"))) =
 	(struct bscope_buffer *)(uintptr_t)nobody;
 
 /* System V psABI, x86-64: the thread pointer, at the address to which it points. */
@@ -180,7 +177,7 @@ static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t
 {
 	struct bscope_pool *pool = (struct bscope_pool *)(uintptr_t)bs_control.pool;
 	uint64_t mask = bs_control.buffers - 1; /* a power of two */
-	struct bscope_buffer *had = current;
+	struct bscope_buffer *had = bs_current;
 	uint64_t owner = had->owner;
 	uint32_t at;
 
@@ -212,7 +209,7 @@ static BS_ANYWHERE __attribute__((noinline)) struct bscope_buffer *take(uint64_t
 						    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 			;
 		/* A handler that came by meanwhile has found the same. */
-		current = b;
+		bs_current = b;
 		announce(b);
 		return b;
 	}
@@ -224,7 +221,7 @@ full:
 
 static inline struct bscope_buffer *mine(void)
 {
-	struct bscope_buffer *b = current;
+	struct bscope_buffer *b = bs_current;
 	uint64_t tp = thread_pointer();
 
 	return likely(b->owner == tp) ? b : take(tp);
@@ -247,22 +244,27 @@ static BS_ANYWHERE __attribute__((noinline)) uint64_t reserve_pair(struct bscope
 	return number;
 }
 
-void bscope_record(const struct bscope_site *site, uint64_t id)
+static inline uint32_t site_number(const struct bscope_site *site)
+{
+	return site->index >> BSCOPE_INDEX_SITE_SHIFT & BSCOPE_SLOT_INDEX_MASK;
+}
+
+static inline void record_single(const struct bscope_site *site, uint64_t id)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number;
 
 	if (unlikely(!b))
 		return;
-	/* Here goes the test whether the life of this object is followed (sampling). */
 	number = reserve(b, 1);
-	commit(b, number, head_now() | site->index, id);
+	commit(b, number, head_now() | site_number(site), id);
 	if (unlikely(ends_half(number + 1)))
 		batch(b, number + 1);
 }
 
-static inline void record_pair(const struct bscope_site *site, uint64_t id, uint64_t a1,
-			       uint64_t a2)
+/* extra: how many of the two slots are no event's own. */
+static inline void record_pair(uint32_t number_of_site, uint64_t id, uint64_t a1, uint64_t a2,
+			       uint64_t extra)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number, time;
@@ -274,56 +276,172 @@ static inline void record_pair(const struct bscope_site *site, uint64_t id, uint
 		number = reserve_pair(b, number);
 	/* As early as may be, which is after reserving: all the rest is done while it is read. */
 	time = head_now();
-	add(&b->extra, 1);
+	add(&b->extra, extra);
 	commit(b, number + 1,
 	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
 		       (a2 >> BSCOPE_SLOT_TIME_BITS & BSCOPE_SLOT_INDEX_MASK),
 	       a1);
-	commit(b, number, time | site->index, id);
+	commit(b, number, time | number_of_site, id);
 	if (unlikely(ends_half(number + 2)))
 		batch(b, number + 2);
 }
 
-void bscope_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
+/* --- sampling --------------------------------------------------------------------------------- */
+
+/* What is to be recorded of a mark. */
+#define MARK   1
+#define FORGET 2 /* that its object is not followed to its end */
+
+/* Does an object begin by this mark, as far as gaps are concerned? */
+static inline int counts(const struct bscope_site *site)
 {
-	record_pair(site, id, a1, 0);
+	return site->kind == BSCOPE_KIND_NEW || (site->kind == BSCOPE_KIND_RESIZE_END &&
+						 bs_control.follow_flags & BSCOPE_FOLLOW_BYTES);
 }
 
-void bscope_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+/* An object begins, and is followed if chosen: what is to be recorded. */
+static inline int begin(struct bscope_follow *t, uint64_t *entry, uint64_t hash, int chosen)
 {
-	record_pair(site, id, a1, a2);
+	/* Another one was alive, as far as we know: its end went unmarked. */
+	if (!chosen)
+		return entry && follow_remove(t, entry, hash) ? FORGET : 0;
+	if (entry && follow_revive(entry, hash))
+		return MARK;
+	return follow_add(t, hash) ? MARK : MARK | FORGET;
+}
+
+static inline int resize_end(struct bscope_follow *t, uint64_t *entry, uint64_t hash,
+			     struct bscope_buffer *b)
+{
+	int followed = b->resizing & 1, chosen = followed;
+
+	b->resizing >>= 1;
+	if (bs_control.follow_flags & BSCOPE_FOLLOW_BYTES)
+		chosen = follow_chosen(b);
+	if (!followed || chosen)
+		return begin(t, entry, hash, chosen);
+	begin(t, entry, hash, 0);
+	return MARK | FORGET;
+}
+
+/* What is to be recorded of this mark? */
+static inline int followed(const struct bscope_site *site, struct bscope_buffer *b, uint64_t id)
+{
+	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
+	uint64_t hash = follow_hash(site->index, id), *entry = follow_find(t, hash);
+
+	switch (site->kind) {
+	case BSCOPE_KIND_NEW:
+		return begin(t, entry, hash, follow_chosen(b));
+	case BSCOPE_KIND_DROP:
+		if (entry)
+			follow_drop(entry, hash);
+		break;
+	case BSCOPE_KIND_RESIZE_BEGIN:
+		/* Meanwhile the id may be given to another object. */
+		b->resizing = b->resizing << 1 | (entry && follow_drop(entry, hash));
+		break;
+	case BSCOPE_KIND_RESIZE_END:
+		return resize_end(t, entry, hash, b);
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		return MARK;
+	default:
+		break;
+	}
+	return entry ? MARK : 0;
+}
+
+/* Marks of objects that are followed, or may be from here on. */
+static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_site *site,
+							  uint64_t id, uint64_t a1, uint64_t a2)
+{
+	struct bscope_buffer *b = mine();
+	int what = b ? followed(site, b, id) : 0;
+
+	if (what & MARK && site->nargs > 1)
+		record_pair(site_number(site), id, a1, a2, 1);
+	else if (what & MARK)
+		record_single(site, id);
+	/* The slot that is left empty names the object, the other one the site. */
+	if (what & FORGET)
+		record_pair(0, id, site_number(site), 0, 2);
+}
+
+/* The thread's first such mark since a tool has changed what it asks for. */
+static BS_ANYWHERE __attribute__((noinline)) void
+sampled_first(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+{
+	struct bscope_buffer *b = mine();
+
+	if (!b)
+		return;
+	if (b->epoch != bs_control.follow_epoch)
+		follow_begin(b);
+	if (counts(site))
+		b->gap -= follow_size(a1);
+	sampled(site, id, a1, a2);
+}
+
+/*
+ * Kinds that the entries do not decide.  Most objects are not chosen, and then most marks are done.
+ */
+void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+{
+	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
+	int unknown = !*follow_filter(t, follow_hash(site->index, id));
+	struct bscope_buffer *b = bs_current;
+
+	/* With an epoch it is this thread's, or was; others' gaps do as well. */
+	if (unlikely(b->epoch != bs_control.follow_epoch)) {
+		sampled_first(site, id, a1, a2);
+		return;
+	}
+	if (site->kind == BSCOPE_KIND_NEW) {
+		b->gap -= follow_size(a1);
+		if (likely(unknown && b->gap > 0))
+			return;
+	} else if (site->kind == BSCOPE_KIND_RESIZE_BEGIN && likely(unknown)) {
+		b->resizing <<= 1;
+		return;
+	} else if (site->kind == BSCOPE_KIND_RESIZE_END) {
+		if (counts(site))
+			b->gap -= follow_size(a1);
+		if (likely(unknown && b->gap > 0 && !(b->resizing & 1))) {
+			b->resizing >>= 1;
+			return;
+		}
+	}
+	sampled(site, id, a1, a2);
+}
+
+/* --- without sampling ------------------------------------------------------------------------- */
+
+void bs_record1(const struct bscope_site *site, uint64_t id)
+{
+	record_single(site, id);
+}
+
+void bs_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
+{
+	record_pair(site_number(site), id, a1, 0, 1);
+}
+
+void bs_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+{
+	record_pair(site_number(site), id, a1, a2, 1);
 }
 
 BS_PUBLIC void bscope_flush(void)
 {
-	struct bscope_buffer *b = current;
+	struct bscope_buffer *b = bs_current;
 
 	/* At the end of a half it has been sent. */
 	if (b->owner == thread_pointer() && !ends_half(b->next))
 		batch(b, b->next);
 }
 
-#else /* no stub calls these */
-
-void bscope_record(const struct bscope_site *site, uint64_t id)
-{
-	(void)site;
-	(void)id;
-	add(&bs_control.unrecorded, 1);
-}
-
-void bscope_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
-{
-	(void)a1;
-	bscope_record(site, id);
-}
-
-void bscope_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
-{
-	(void)a1;
-	(void)a2;
-	bscope_record(site, id);
-}
+#else /* no stub records */
 
 BS_PUBLIC void bscope_flush(void)
 {

@@ -58,7 +58,21 @@ enum bscope_kind {
 #define BSCOPE_SITE_SIZED  0x01u /* operand 1 is the object's size in bytes */
 #define BSCOPE_SITE_CALLER 0x02u /* operand 2 is a return address: the code that asked */
 
-/* struct bscope_site.index of a site that no tool has numbered */
+/*
+ * struct bscope_site.index, which a tool writes: bits 11 to 30 the number of the site; bits 0 to 10
+ * that of its class, its low bits; bit 31 of kinds whose marks matter though nobody follows their
+ * object (follow.h): new, resize_begin, resize_end, region_enter, region_exit.
+ */
+#define BSCOPE_INDEX_SITE_SHIFT 11
+#define BSCOPE_INDEX_KLASSES	(1u << BSCOPE_INDEX_SITE_SHIFT)
+#define BSCOPE_INDEX_ALWAYS	(1u << 31)
+#define BSCOPE_INDEX_KINDS                                                                       \
+	(1u << BSCOPE_KIND_NEW | 1u << BSCOPE_KIND_RESIZE_BEGIN | 1u << BSCOPE_KIND_RESIZE_END | \
+	 1u << BSCOPE_KIND_REGION_ENTER | 1u << BSCOPE_KIND_REGION_EXIT)
+#define BSCOPE_INDEX(number, klass, kind)                                                         \
+	((uint32_t)(number) << BSCOPE_INDEX_SITE_SHIFT | ((klass) & (BSCOPE_INDEX_KLASSES - 1)) | \
+	 (BSCOPE_INDEX_KINDS >> (kind)&1 ? BSCOPE_INDEX_ALWAYS : 0))
+/* One that no tool has numbered. */
 #define BSCOPE_SITE_NO_INDEX 0u
 
 #if !defined(__bpf__)

@@ -24,6 +24,7 @@
 #include <stdint.h>
 #else
 typedef unsigned long long uint64_t;
+typedef long long int64_t;
 typedef unsigned int uint32_t;
 #endif
 
@@ -33,7 +34,7 @@ typedef unsigned int uint32_t;
 /*
  * struct bscope_slot.head of the slot of an event:
  *
- *   bits 0 to 19    index of the site (struct bscope_site.index); 0: the slot is left empty
+ *   bits 0 to 19    number of the site (of struct bscope_site.index); 0: the slot is left empty
  *                   (its time is anything but 0)
  *   bit  20         0
  *   bits 21 to 23   lap: the slot's number / BSCOPE_BUFFER_SLOTS, its low bits
@@ -83,7 +84,12 @@ struct bscope_buffer {
 	uint64_t next;	/* slots reserved so far, of all owners; only grows */
 	uint64_t extra; /* of these, slots that are no event of their own; only grows */
 	uint64_t tid;	/* of the owner, written by the tool, which alone knows it; 0: not known */
-	uint64_t reserved[4];
+	/* Sampling (follow.h): how the owner decides, and its resizes that have begun. */
+	int64_t gap;	   /* to the next object that is followed */
+	uint64_t random;   /* state of its generator */
+	uint64_t resizing; /* a bit for each, the last one lowest: was it followed? */
+	uint32_t epoch;	   /* of the control block, when gap was drawn */
+	uint32_t pad;
 	struct bscope_slot slots[BSCOPE_BUFFER_SLOTS];
 };
 

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define BSCOPE_CONTROL_ABI 2
+#define BSCOPE_CONTROL_ABI 3
 
 struct bscope_control {
 	/* Raised by the kernel while somebody listens to bscope:batch and bscope:buffer. */
@@ -31,6 +31,20 @@ struct bscope_control {
 	uint64_t buffers;
 	/* What stubs must call, by number of operands: one that calls elsewhere is not lit. */
 	uint64_t entries[3];
+	/*
+	 * A struct bscope_follow (follow.h): the library's own, part of the pool; 0 if there is
+	 * none.  A tool lets all copies of the library in a process use the same.
+	 */
+	volatile uint64_t table;
+	/*
+	 * Written by a tool: not 0, only objects in the table are followed; how it is decided who
+	 * is.  The epoch is changed after the others were.
+	 */
+	volatile uint64_t follow_gap;
+	volatile uint32_t follow_flags; /* BSCOPE_FOLLOW_* */
+	volatile uint32_t follow_epoch; /* not 0 */
+	volatile uint32_t follow;
+	uint32_t pad;
 };
 
 #ifdef __cplusplus

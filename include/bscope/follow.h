@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * follow.h - sampling by object, as it lies in the memory of a program: which objects are followed,
+ * and how that is decided at their birth.  The contract between the runtime, which decides and
+ * looks up, and the tools, which ask for it (control.h).
+ *
+ * Each object is followed or not, whatever happens to the others: gaps between those that are have
+ * an exponential distribution, in objects or in bytes.  So one that counts for s is followed with
+ * the probability 1 - exp(-s / mean gap).  Of a life that is followed all marks are recorded, of
+ * others none.
+ *
+ * The table holds ids of objects that are followed, by (class, id), until another object has the
+ * id: what is said of an object after its drop is recorded, too.  It is written by all threads,
+ * without locks: an entry changes by compare-and-swap.
+ *
+ * An object whose life cannot be followed to its end is forgotten: an event says so, which is no
+ * mark and counts as no event: a slot that is left empty, but for its time and the id, and behind
+ * it the slot of further operands with the number of the site at which it was forgotten.
+ */
+#ifndef BSCOPE_FOLLOW_H
+#define BSCOPE_FOLLOW_H
+
+#include <stdint.h>
+
+/* A bucket is the key's highest bits; the filter has a counter for some more of them. */
+#define BSCOPE_FOLLOW_BUCKET_BITS 14
+#define BSCOPE_FOLLOW_FILTER_BITS 17
+#define BSCOPE_FOLLOW_WAYS	  8u
+
+/* Of an entry: free, or the key of an object, whose lowest bit is set after its drop. */
+#define BSCOPE_FOLLOW_FREE 0ull
+#define BSCOPE_FOLLOW_DEAD 1ull
+
+/*
+ * The key of (class, id): the id, with the class's number in its highest bits, times this (2^64 /
+ * golden ratio: Fibonacci hashing, a bijection).  Then the lowest bit is cleared, and the next set.
+ */
+#define BSCOPE_FOLLOW_FACTOR 0x9e3779b97f4a7c15ull
+
+struct bscope_follow {
+	uint64_t used; /* not 0: something has been written behind it */
+	uint64_t full; /* objects that found no free entry, and were forgotten at once */
+	uint64_t pad[6];
+	/* How many entries have such a key, or may have: 0 is all that most marks need to see. */
+	uint8_t filter[1u << BSCOPE_FOLLOW_FILTER_BITS];
+	uint64_t keys[1u << BSCOPE_FOLLOW_BUCKET_BITS][BSCOPE_FOLLOW_WAYS];
+};
+
+/*
+ * What a tool asks for.  gap: the mean gap, times ln 2, in 2^-BSCOPE_FOLLOW_UNIT_BITS objects or
+ * bytes.  An object without a size counts as one byte.
+ */
+#define BSCOPE_FOLLOW_UNIT_BITS 16
+#define BSCOPE_FOLLOW_BYTES	1u /* gaps are in bytes; a resize decides anew */
+
+#endif /* BSCOPE_FOLLOW_H */

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * follow.h - the table of followed objects, and the gaps between them (include/bscope/follow.h).
+ *
+ * Called on the record path: no lock, no system call, nothing of the C library, and at any place
+ * a signal handler may come in between and do the same.  Who is interrupted for good while an entry
+ * is busy leaves it so, and nobody waits for it.
+ */
+#ifndef BS_RUNTIME_FOLLOW_H
+#define BS_RUNTIME_FOLLOW_H
+
+#include "runtime/runtime.h"
+
+#if defined(__x86_64__)
+
+static inline uint64_t follow_hash(uint32_t index, uint64_t id)
+{
+	return (id ^ (uint64_t)index << (64 - BSCOPE_INDEX_SITE_SHIFT)) * BSCOPE_FOLLOW_FACTOR;
+}
+
+static inline uint64_t follow_key(uint64_t hash)
+{
+	return (hash & ~BSCOPE_FOLLOW_DEAD) | 2;
+}
+
+/* Not 0: its object may be followed. */
+static inline uint8_t *follow_filter(struct bscope_follow *t, uint64_t hash)
+{
+	return &t->filter[hash >> (64 - BSCOPE_FOLLOW_FILTER_BITS)];
+}
+
+static inline uint64_t *follow_ways(struct bscope_follow *t, uint64_t hash)
+{
+	return t->keys[hash >> (64 - BSCOPE_FOLLOW_BUCKET_BITS)];
+}
+
+static inline uint64_t entry_read(const uint64_t *entry)
+{
+	return *(const volatile uint64_t *)entry;
+}
+
+static inline int entry_swap(uint64_t *entry, uint64_t from, uint64_t to)
+{
+	return __atomic_compare_exchange_n(entry, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* One entry more or less, unless the counter was ever full: then it tells nobody apart any more. */
+static inline void follow_count(uint8_t *counter, int change)
+{
+	uint8_t n = *(volatile uint8_t *)counter;
+
+	while (n != 255 && !__atomic_compare_exchange_n(counter, &n, (uint8_t)(n + change), 0,
+							__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+/* The object's entry, alive or dead; NULL if it is not followed. */
+static inline uint64_t *follow_find(struct bscope_follow *t, uint64_t hash)
+{
+	uint64_t *ways = follow_ways(t, hash), key = follow_key(hash);
+
+	for (uint32_t i = 0; i < BSCOPE_FOLLOW_WAYS; i++)
+		if ((entry_read(&ways[i]) & ~BSCOPE_FOLLOW_DEAD) == key)
+			return &ways[i];
+	return 0;
+}
+
+/*
+ * Alive from now on; 0: there is no room.  A counter that somebody who is interrupted for good
+ * leaves too high costs time, never too low.
+ */
+static inline int follow_add(struct bscope_follow *t, uint64_t hash)
+{
+	uint64_t *ways = follow_ways(t, hash), key = follow_key(hash);
+
+	t->used = 1;
+	follow_count(follow_filter(t, hash), 1);
+	/* Those that are free first; of the dead only their misuse is forgotten. */
+	for (int dead = 0; dead < 2; dead++)
+		for (uint32_t i = 0; i < BSCOPE_FOLLOW_WAYS; i++) {
+			uint64_t was = entry_read(&ways[i]);
+
+			if (dead ? !(was & BSCOPE_FOLLOW_DEAD) : was != BSCOPE_FOLLOW_FREE)
+				continue;
+			if (!entry_swap(&ways[i], was, key))
+				continue;
+			if (was)
+				follow_count(follow_filter(t, was), -1);
+			return 1;
+		}
+	follow_count(follow_filter(t, hash), -1);
+	__atomic_fetch_add(&t->full, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* It is alive and dies: 0: it did already, or is not there any more. */
+static inline int follow_drop(uint64_t *entry, uint64_t hash)
+{
+	uint64_t key = follow_key(hash);
+
+	return entry_swap(entry, key, key | BSCOPE_FOLLOW_DEAD);
+}
+
+static inline int follow_revive(uint64_t *entry, uint64_t hash)
+{
+	uint64_t key = follow_key(hash);
+
+	return entry_swap(entry, key | BSCOPE_FOLLOW_DEAD, key) || entry_read(entry) == key;
+}
+
+/* Another object has its id, or nobody knows.  1 if it was alive. */
+static inline int follow_remove(struct bscope_follow *t, uint64_t *entry, uint64_t hash)
+{
+	uint64_t was = entry_read(entry);
+
+	if ((was & ~BSCOPE_FOLLOW_DEAD) != follow_key(hash) ||
+	    !entry_swap(entry, was, BSCOPE_FOLLOW_FREE))
+		return 0;
+	follow_count(follow_filter(t, hash), -1);
+	return !(was & BSCOPE_FOLLOW_DEAD);
+}
+
+/* --- gaps ------------------------------------------------------------------------------------- */
+
+/* Splitmix64 (Steele, Lea, Flood, OOPSLA 2014). */
+static inline __attribute__((always_inline)) uint64_t follow_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+/*
+ * A gap with exponential distribution: -log2 of a random number in (0, 1], times gap, the mean
+ * times ln 2.  The logarithm is taken bit by bit, by squaring: 24 bits behind the point.
+ */
+static BS_ANYWHERE __attribute__((noinline)) int64_t follow_draw(uint64_t *state, uint64_t gap)
+{
+	uint64_t x = follow_random(state) | 1, log = 0, most = (uint64_t)INT64_MAX;
+	uint32_t e = (uint32_t)__builtin_clzll(x);
+	unsigned __int128 product;
+
+	x <<= e;
+	for (int i = 0; i < 24; i++) {
+		x = (uint64_t)((unsigned __int128)x * x >> 64);
+		log = log << 1 | x >> 63;
+		x <<= !(x >> 63);
+	}
+	log = ((uint64_t)(e + 1) << 24) - log;
+	product = (unsigned __int128)log * gap >> 24;
+	return (int64_t)(product < most ? (uint64_t)product : most);
+}
+
+#define FOLLOW_BYTES_BITS 46
+#define FOLLOW_BYTES_MAX  (1ull << FOLLOW_BYTES_BITS)
+
+/* What an object counts for. */
+static inline int64_t follow_size(uint64_t bytes)
+{
+	if (!(bs_control.follow_flags & BSCOPE_FOLLOW_BYTES) || !bytes)
+		return 1 << BSCOPE_FOLLOW_UNIT_BITS;
+	if (bytes > FOLLOW_BYTES_MAX)
+		bytes = FOLLOW_BYTES_MAX;
+	return (int64_t)(bytes << BSCOPE_FOLLOW_UNIT_BITS);
+}
+
+/* A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do. */
+static inline void follow_begin(struct bscope_buffer *owner)
+{
+	owner->random += __builtin_ia32_rdtsc() ^ (uint64_t)(uintptr_t)owner << 16;
+	owner->epoch = bs_control.follow_epoch;
+	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
+}
+
+/* Was the object that has just been counted the last one of the gap?  Then the next gap begins. */
+static inline int follow_chosen(struct bscope_buffer *owner)
+{
+	if (likely(owner->gap > 0))
+		return 0;
+	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
+	return 1;
+}
+
+#endif /* x86-64 */
+#endif
