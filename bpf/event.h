@@ -22,8 +22,11 @@ enum bs_ring_type {
 		      args[2]: its value in the map `traced` */
 	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
-	BS_RING_BATCH = 5,  /* struct bs_ring_batch: half a buffer */
-	BS_RING_BUFFER = 6, /* a thread has taken a buffer; args[0]: its address */
+	BS_RING_FORGOTTEN = 5, /* the object args[0], of the class of this site, is not followed
+				  from here on (bscope/follow.h) */
+	/* Those are for buffers.h. */
+	BS_RING_BATCH = 6,  /* struct bs_ring_batch: half a buffer */
+	BS_RING_BUFFER = 7, /* a thread has taken a buffer; args[0]: its address */
 };
 
 /*
@@ -35,7 +38,7 @@ struct bs_ring_event {
 	__u32 pid;     /* process (tgid) in the initial pid namespace */
 	__u32 tid;     /* thread */
 	__u32 type;    /* enum bs_ring_type */
-	__u32 site;    /* index given when the site was lit; 0 if type is not BS_RING_MARK */
+	__u32 site;    /* index given when the site was lit; 0 unless of a mark, or forgotten */
 	__u64 args[3]; /* operands of the site; those it has not are 0 */
 };
 _Static_assert(sizeof(struct bs_ring_event) == 48, "ring record");

@@ -182,7 +182,7 @@ static struct bs_trend run_shape(shape_fn shape, double T, const double *p, enum
 			bs_series_add(&series, &clock, ns, (int64_t)(v + level) - value, 0), 0);
 		value = (int64_t)(v + level);
 	}
-	growth = bs_growth_estimate(&series, NULL, &clock, 0);
+	growth = bs_growth_estimate(&series, NULL, &clock, 0, 1);
 	bs_series_fini(&series);
 	return growth.bytes;
 }
@@ -332,7 +332,7 @@ static void whole_objects(void **state)
 				bs_series_add(&series, &clock, ns, 6000, 1);
 			}
 			bs_clock_advance(&clock, 30000000000ull);
-			got = bs_growth_estimate(&series, NULL, &clock, 6000);
+			got = bs_growth_estimate(&series, NULL, &clock, 6000, 1);
 			assert_true(fabs(got.bytes.slope - truth) <= got.bytes.error);
 			assert_true(fabs(got.objects.slope - 1 / every_s[i]) <= got.objects.error);
 			/* At least the object that fits in once more or less. */
@@ -354,7 +354,7 @@ static void too_short_to_tell(void **state)
 		bs_clock_advance(&clock, ns);
 		bs_series_add(&series, &clock, ns, 1000, 1);
 	}
-	growth = bs_growth_estimate(&series, NULL, &clock, 1000);
+	growth = bs_growth_estimate(&series, NULL, &clock, 1000, 1);
 	assert_true(growth.bytes.slope == 0 && growth.bytes.error == 0);
 	bs_series_fini(&series);
 }

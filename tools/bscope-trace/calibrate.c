@@ -88,7 +88,7 @@ static double lit_ns(struct bs_collect *c, struct bscope_site *site, void (*hit)
 		goto out;
 	memcpy(jump + 1, &rel, sizeof(rel));
 	dark = least_ns(c, hit);
-	site->index = 1;
+	site->index = BSCOPE_INDEX(1, 0, site->kind);
 	if (write_switch(mem, site, jump))
 		goto out;
 	lit = least_ns(c, hit) - dark;

@@ -95,8 +95,10 @@ uint64_t bs_followed_cpu_ns(const struct bs_followed *f)
 void bs_followed_fini(struct bs_followed *f)
 {
 	HASH_CLEAR(hh, f->by_pid);
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->n; i++) {
+		free(f->v[i]->pools);
 		free(f->v[i]);
+	}
 	free(f->v);
 	memset(f, 0, sizeof(*f));
 }

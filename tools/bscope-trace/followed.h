@@ -9,6 +9,8 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+struct bs_jump_pool;
+
 /* How the sites of a process are lit; see lighting.h. */
 enum bs_lit {
 	BS_LIT_NONE = 0,
@@ -33,6 +35,8 @@ struct bs_process {
 	uint64_t next_try_ns;		 /* CLOCK_MONOTONIC */
 	uint32_t plan;			 /* of its switches; 0: none */
 	uint64_t lit_ns;		 /* since when by jumps */
+	struct bs_jump_pool *pools;	 /* of its runtimes */
+	size_t npools;
 	char why[1024];
 	UT_hash_handle hh;
 };

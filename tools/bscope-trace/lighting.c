@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "bscope/follow.h"
 #include "bscope-trace/followed.h"
 #include "bscope-trace/lighting.h"
 #include "bscope-trace/options.h"
@@ -22,6 +23,7 @@
 #include "target/headroom.h"
 #include "target/module.h"
 #include "target/process.h"
+#include "target/sampling.h"
 #include "target/sites.h"
 
 #define PAGE 4096u
@@ -96,6 +98,7 @@ void bs_lighting_fini(struct bs_lighting *l)
 	for (size_t i = 0; i < l->nmodules; i++) {
 		free(l->modules[i].stubs);
 		free(l->modules[i].chosen);
+		free(l->modules[i].klass);
 	}
 	free(l->modules);
 	memset(l, 0, sizeof(*l));
@@ -119,17 +122,20 @@ int bs_lighting_add(struct bs_lighting *l, struct bs_module *m, struct bs_error 
 	lm->m = m;
 	lm->stubs = bs_stubs_read(m);
 	lm->chosen = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->chosen));
-	ret = lm->stubs && lm->chosen
+	lm->klass = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->klass));
+	ret = lm->stubs && lm->chosen && lm->klass
 		      ? bs_sites_add(l->sites, m, l->options->filter, &lm->first, &n)
 		      : -ENOMEM;
 	if (ret) {
 		free(lm->stubs);
 		free(lm->chosen);
+		free(lm->klass);
 		goto no_memory;
 	}
 	l->nmodules++;
 	for (uint32_t i = 0; i < n; i++) {
 		lm->chosen[i] = bs_sites_get(l->sites, lm->first + i)->chosen;
+		lm->klass[i] = bs_sites_get(l->sites, lm->first + i)->klass_id;
 		if (lm->chosen[i])
 			lm->why[lm->stubs[i].why]++;
 	}
@@ -274,16 +280,20 @@ static uint64_t threads_count(pid_t pid)
 }
 
 /* Text and records become private memory of the process, and each thread gets a buffer. */
-static int room_check(pid_t pid, const struct bs_jumps *j, struct bs_error *err)
+static int room_check(const struct bs_lighting *l, pid_t pid, const struct bs_jumps *j,
+		      struct bs_error *err)
 {
-	uint64_t buffers = threads_count(pid), most = 0;
+	uint64_t buffers = threads_count(pid), most = 0, table = 0;
 
 	for (size_t i = 0; i < j->npools; i++)
 		most += j->pools[i].buffers;
 	if (buffers > most)
 		buffers = most;
+	if (l->sample.by != BS_SAMPLE_NOT)
+		table = sizeof(struct bscope_follow) + PAGE;
 	return bs_headroom_check(
-		pid, j->pages * PAGE + buffers * (sizeof(struct bscope_buffer) + PAGE), err);
+		pid, j->pages * PAGE + buffers * (sizeof(struct bscope_buffer) + PAGE) + table,
+		err);
 }
 
 static int listen_all(struct bs_lighting *l, struct bs_error *err)
@@ -305,8 +315,31 @@ static int listen_all(struct bs_lighting *l, struct bs_error *err)
 	return 0;
 }
 
+/* Its runtimes are remembered: what they are to follow may change. */
+static int pools_set(struct bs_process *p, const struct bs_jump_pool *pools, size_t n)
+{
+	struct bs_jump_pool *copy = reallocarray(p->pools, n ? n : 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, pools, n * sizeof(*copy));
+	p->pools = copy;
+	p->npools = n;
+	return 0;
+}
+
+static int sampling_begin(const struct bs_lighting *l, struct bs_process *p,
+			  const struct bs_jumps *j, struct bs_error *err)
+{
+	if (pools_set(p, j->pools, j->npools))
+		return bs_error_set(err, -ENOMEM, "out of memory");
+	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, p->how != BS_LIT_JUMP,
+				 err);
+}
+
 /* All that comes before the stop. */
-static int prepare(struct bs_lighting *l, const struct bs_process *p, const struct bs_jumps *j,
+static int prepare(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
 		   struct bs_error *err)
 {
 	int ret = 0;
@@ -316,7 +349,7 @@ static int prepare(struct bs_lighting *l, const struct bs_process *p, const stru
 				    "pid %d: a thread is under strict seccomp, which forbids it to "
 				    "read the clock of jump mode",
 				    (int)p->pid);
-	ret = room_check(p->pid, j, err);
+	ret = room_check(l, p->pid, j, err);
 	if (!ret)
 		ret = listen_all(l, err);
 	for (size_t i = 0; i < l->nmodules && !ret; i++)
@@ -332,6 +365,8 @@ static int prepare(struct bs_lighting *l, const struct bs_process *p, const stru
 			return bs_error_set(err, ret, "pid %d: cannot read its buffers: %s",
 					    (int)p->pid, strerror(-ret));
 	}
+	if (!ret)
+		ret = sampling_begin(l, p, j, err);
 	if (!ret) {
 		ret = bs_jumps_number(p->pid, j);
 		if (ret)
@@ -394,7 +429,8 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 		return bs_error_set(err, ret, "out of memory");
 	for (size_t i = 0; i < l->nmodules; i++)
 		modules[i] = (struct bs_jump_module){l->modules[i].m, l->modules[i].stubs,
-						     l->modules[i].chosen, l->modules[i].first};
+						     l->modules[i].chosen, l->modules[i].klass,
+						     l->modules[i].first};
 	do {
 		memset(err, 0, sizeof(*err));
 		bs_jumps_fini(&j);
@@ -490,6 +526,7 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 	how_set(l, child, BS_LIT_JUMP);
 	child->plan = plan;
 	child->lit_ns = owner->lit_ns;
+	pools_set(child, owner->pools, owner->npools); /* else its mean stays what it is */
 	bs_buffers_fork(l->buffers, owner->pid, child->pid);
 }
 
@@ -500,6 +537,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 	/* Traps are lit in the files, for whoever executes them. */
 	how_set(l, p, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
 	p->plan = 0;
+	p->npools = 0;
 	p->no_jumps = false;
 	p->tries = 0;
 	p->next_try_ns = 0;

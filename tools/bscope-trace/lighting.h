@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sample.h"
 #include "bscope-trace/calibrate.h"
 #include "target/jump.h"
 
@@ -30,6 +31,7 @@ struct bs_lit_module {
 	struct bs_module *m;
 	struct bs_stub *stubs;
 	bool *chosen;
+	uint32_t *klass;
 	uint32_t first;		  /* number of its first site */
 	bool listening;		  /* to its runtime */
 	bool all, always;	  /* sets of traps that are lit (collect.h) */
@@ -45,8 +47,9 @@ struct bs_lighting {
 	const char *no_jumps;	/* why, where that was not asked for; constant */
 	struct bs_lit_module *modules;
 	size_t nmodules;
-	uint32_t plans;	 /* numbers given so far */
-	uint64_t events; /* that were received so far; kept by the session */
+	struct bs_sample sample; /* how it is decided whom to follow, as it is now */
+	uint32_t plans;		 /* numbers given so far */
+	uint64_t events;	 /* that were received so far; kept by the session */
 
 	struct bs_jump_cost cost; /* measured at the start */
 	uint64_t pause_ns;	  /* the longest stop of a process, and how many there were */

@@ -109,6 +109,18 @@ static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint
 	out->code = m->has & BS_EVENT_HAS_CALLER ? code : 0;
 }
 
+static void decode_forgotten(const struct bs_mark *m, uint64_t id, struct bs_event *out)
+{
+	out->type = BS_EVENT_FORGOTTEN;
+	out->kind = 0;
+	out->place = m->place;
+	out->klass_id = m->klass_id;
+	out->has = 0;
+	out->id = id;
+	out->arg = 0;
+	out->code = 0;
+}
+
 static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec,
 			 struct bs_event *out)
 {
@@ -127,6 +139,12 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec,
 		decode_mark(m, rec->args[0], rec->args[1],
 			    m->has & BS_EVENT_HAS_CALLER ? resolve(d, rec->pid, rec->args[2]) : 0,
 			    out);
+		return 0;
+	case BS_RING_FORGOTTEN:
+		m = mark_of(d, rec->site);
+		if (!m)
+			return -EBADMSG;
+		decode_forgotten(m, rec->args[0], out);
 		return 0;
 	case BS_RING_FORK:
 		/* Pids are positive ints; anything else would name no process. */
@@ -196,31 +214,62 @@ static uint64_t base_of(const struct bs_tsc *tsc, uint64_t reference)
 	return latest > TIME_MAX - BASE_NS ? (latest - (TIME_MAX - BASE_NS)) & ~(BASE_NS - 1) : 0;
 }
 
+/* Time of a slot, in ns since the base. */
+struct times {
+	const struct bs_tsc *tsc;
+	struct bs_tsc_piece clock;
+	uint64_t reference, base;
+};
+
+static inline uint64_t time_of(struct times *t, uint64_t head)
+{
+	uint64_t ns = bs_tsc_piece_ns(&t->clock, t->tsc,
+				      bs_tsc_widen(head >> TIME_SHIFT, TIME_BITS, t->reference));
+
+	ns = ns > t->base ? ns - t->base : 0;
+	return ns < TIME_MAX ? ns : TIME_MAX;
+}
+
+/* An empty slot that has further operands says that an object is forgotten. */
+static bool is_forgotten(struct bs_decoder *d, const struct bscope_slot *slots, size_t n)
+{
+	if (n < 2 || !(slots[1].head & BSCOPE_SLOT_EXTRA))
+		return false;
+	if (slots[1].value <= BSCOPE_SLOT_INDEX_MASK && mark_of(d, (uint32_t)slots[1].value))
+		return true;
+	d->bad++;
+	return false;
+}
+
 size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
 			 uint64_t reference, struct bscope_slot *out, struct bs_slots *prepared)
 {
-	uint64_t base = base_of(tsc, reference);
-	struct bs_tsc_piece clock = {0};
+	struct times times = {.tsc = tsc, .reference = reference, .base = base_of(tsc, reference)};
 	size_t events = 0, to = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t head = slots[i].head, ns;
+		uint64_t head = slots[i].head;
 		const struct bs_mark *m;
 
-		if (head & BSCOPE_SLOT_EXTRA || !(head & BSCOPE_SLOT_INDEX_MASK))
+		if (head & BSCOPE_SLOT_EXTRA)
 			continue;
+		if (!(head & BSCOPE_SLOT_INDEX_MASK)) {
+			if (!is_forgotten(d, &slots[i], n - i))
+				continue;
+			out[to].head = time_of(&times, head) << TIME_SHIFT;
+			out[to++].value = slots[i].value;
+			out[to++] = slots[++i];
+			events++;
+			continue;
+		}
 		m = mark_of(d, head & BSCOPE_SLOT_INDEX_MASK);
 		if (!m || (m->two && (i + 1 == n || !(slots[i + 1].head & BSCOPE_SLOT_EXTRA)))) {
 			d->bad++;
 			continue;
 		}
-		ns = bs_tsc_piece_ns(&clock, tsc,
-				     bs_tsc_widen(head >> TIME_SHIFT, TIME_BITS, reference));
-		ns = ns > base ? ns - base : 0;
-		if (ns > TIME_MAX)
-			ns = TIME_MAX;
-		out[to].head = ns << TIME_SHIFT | (head & ((1ull << TIME_SHIFT) - 1));
+		out[to].head =
+			time_of(&times, head) << TIME_SHIFT | (head & ((1ull << TIME_SHIFT) - 1));
 		out[to++].value = slots[i].value;
 		events++;
 		if (!m->two)
@@ -231,7 +280,8 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			out[to].head = second_head(resolve(d, pid, second_operand(slots[i].head)));
 		out[to++].value = slots[i].value;
 	}
-	*prepared = (struct bs_slots){.pid = pid, .tid = tid, .base_ns = base, .v = out, .n = to};
+	*prepared =
+		(struct bs_slots){.pid = pid, .tid = tid, .base_ns = times.base, .v = out, .n = to};
 	return events;
 }
 
@@ -247,6 +297,11 @@ size_t bs_decode_slots(const struct bs_decoder *d, const struct bs_slots *slots,
 		out[n].ts_ns = slots->base_ns + (slot->head >> TIME_SHIFT);
 		out[n].pid = slots->pid;
 		out[n].tid = slots->tid;
+		if (!(slot->head & BSCOPE_SLOT_INDEX_MASK)) {
+			decode_forgotten(&d->marks[slot[1].value], slot->value, &out[n]);
+			i++;
+			continue;
+		}
 		if (m->two)
 			decode_mark(m, slot->value, slot[1].value,
 				    (uint32_t)second_operand(slot[1].head), &out[n]);

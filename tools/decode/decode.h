@@ -19,6 +19,9 @@ enum bs_event_type {
 			      by what plan its text is lit, as inherited, or 0 */
 	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
+	/* From here on the object is not followed (bscope/follow.h); id, place and klass_id as of a
+	 * mark.  Nothing that is counted. */
+	BS_EVENT_FORGOTTEN = 5,
 };
 
 /* struct bs_event.has */
@@ -33,8 +36,8 @@ struct bs_event {
 	uint64_t arg; /* bytes, by, to, or as bs_event_type says */
 	uint32_t pid;
 	uint32_t tid;
-	uint32_t place;	   /* bs_places_get; 0 unless a mark */
-	uint32_t klass_id; /* 0 unless a mark */
+	uint32_t place;	   /* bs_places_get; 0 unless a mark, or forgotten */
+	uint32_t klass_id; /* likewise */
 	uint32_t code;	   /* who called, as numbered by the resolver; 0: unknown or not said */
 	uint8_t type;	   /* enum bs_event_type */
 	uint8_t kind;	   /* enum bscope_kind; 0 unless a mark */
@@ -64,8 +67,9 @@ int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_eve
 
 /*
  * Slots of one thread that are understood: each of an event is followed by that of its further
- * operands, if its kind has any, and by nothing else.  As in include/bscope/buffer.h but that the
- * time in the heads is in ns since base_ns, and a caller is the number that the resolver gave.
+ * operands, if its kind has any; the rest is objects that are forgotten (bscope/follow.h).  As in
+ * include/bscope/buffer.h but that the time in the heads is in ns since base_ns, and a caller is
+ * the number that the resolver gave.
  */
 struct bs_slots {
 	uint32_t pid, tid;
@@ -78,7 +82,7 @@ struct bs_slots {
  * Slots of a thread's buffer, in order, each committed, become such slots in out, which has room
  * for n.  Those that were left empty, and those of further operands without their event before
  * them, are passed over; events that do not fit their site are counted in bad.
- * reference: a stamp not before theirs.  Returns the number of events.
+ * reference: a stamp not before theirs.  Returns the number of events, and of objects forgotten.
  */
 size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,

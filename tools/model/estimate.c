@@ -61,6 +61,19 @@ void bs_sampled_add(struct bs_sampled *s, double w, double y)
 		s->step = fmax(s->step, y);
 }
 
+void bs_sampled_merge(struct bs_sampled *to, const struct bs_sampled *from)
+{
+	to->n += from->n;
+	to->seen += from->seen;
+	to->rest += from->rest;
+	to->var += from->var;
+	to->cube += from->cube;
+	to->top_rest = fmax(to->top_rest, from->top_rest);
+	to->top_var = fmax(to->top_var, from->top_var);
+	to->top_y = fmax(to->top_y, from->top_y);
+	to->step = fmax(to->step, from->step);
+}
+
 void bs_sampled_unseen(struct bs_sampled *s, double w, double y)
 {
 	s->bounded = true;

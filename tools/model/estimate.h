@@ -60,6 +60,9 @@ void bs_sampled_unseen(struct bs_sampled *s, double w, double y);
  */
 bool bs_sampled_alike(struct bs_sampled *s);
 
+/* Adds what another one knows; bounds (below) are not merged. */
+void bs_sampled_merge(struct bs_sampled *to, const struct bs_sampled *from);
+
 struct bs_interval {
 	double value;	  /* the unbiased estimate */
 	double low, high; /* high is INFINITY where there is no bound */

@@ -308,7 +308,7 @@ struct bs_trend bs_trend_fit(const double *y, unsigned n, double dt_s)
  * the count of drops.
  */
 struct bs_growth bs_growth_estimate(const struct bs_series *live, const struct bs_series *unknown,
-				    const struct bs_clock *c, double mean_bytes)
+				    const struct bs_clock *c, double mean_bytes, double mean_count)
 {
 	double bytes[BS_SERIES_POINTS], count[BS_SERIES_POINTS];
 	double dt_s = (double)(UINT64_C(1) << c->shift) / 1e9;
@@ -339,6 +339,6 @@ struct bs_growth bs_growth_estimate(const struct bs_series *live, const struct b
 			half * mean_bytes + hypot(out.bytes.error, gone.error * mean_bytes);
 	}
 	out.bytes.error += mean_bytes / window_s;
-	out.objects.error += 1 / window_s;
+	out.objects.error += mean_count / window_s;
 	return out;
 }

@@ -86,9 +86,10 @@ struct bs_growth {
 
 /*
  * Growth of an origin.  live: its series; unknown: the drops of unknown objects in its class,
- * counted up in `count` (may be NULL); mean_bytes: mean size of what is alive.
+ * counted up in `count` (may be NULL); mean_bytes, mean_count: what an object that is alive counts
+ * for in the series, in the mean.
  */
 struct bs_growth bs_growth_estimate(const struct bs_series *live, const struct bs_series *unknown,
-				    const struct bs_clock *c, double mean_bytes);
+				    const struct bs_clock *c, double mean_bytes, double mean_count);
 
 #endif

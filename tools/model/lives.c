@@ -18,7 +18,8 @@ int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint6
 {
 	struct bs_origin *g = &m->origins.v[obj->origin];
 	int64_t bytes = sign * (int64_t)obj->bytes;
-	int err = bs_series_add(&g->series, &m->clock, ts_ns, bytes, sign);
+	int err = bs_series_add(&g->series, &m->clock, ts_ns, sign * bs_series_bytes(m, obj),
+				sign * bs_series_count(m, obj));
 
 	if (err)
 		return err;
@@ -100,6 +101,8 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	}
 	m->origins.v[origin].created++;
 	m->totals.created++;
+	if (bs_sampling(m) && bs_sample_created(m, obj))
+		return -ENOMEM;
 	return p->nregions ? bs_region_birth(m, p, ev) : 0;
 }
 
@@ -125,6 +128,8 @@ int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 		return err;
 	m->origins.v[obj->origin].dropped++;
 	m->totals.dropped++;
+	if (bs_sampling(m) && bs_sample_dropped(m, obj))
+		return -ENOMEM;
 	return lifetime_add(m, obj, ts_ns);
 }
 
@@ -223,6 +228,8 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	struct bs_obj gone;
 	int err;
 
+	if (!obj && bs_unfollowed(m, p))
+		return 0;
 	if (!obj || obj->flags & BS_OBJ_DEAD) {
 		uint32_t i = p->npending ? bs_pending_find(p, ev, true) : UINT32_MAX;
 

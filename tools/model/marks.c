@@ -143,6 +143,8 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	const struct bs_pending *e;
 	struct resized r;
 
+	if (!obj && bs_unfollowed(m, p))
+		return 0;
 	if ((counts || ev->kind == BSCOPE_KIND_MOVE) && bs_recent_add(&m->marks, ev, 0))
 		return -ENOMEM;
 	r = resized_find(m, p, ev);

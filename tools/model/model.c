@@ -55,6 +55,7 @@ void bs_model_free(struct bs_model *m)
 	free(m->classes);
 	free(m->hits);
 	free(m->exits);
+	free(m->rates);
 	free(m);
 }
 
@@ -126,7 +127,7 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	}
 }
 
-/* hash: of the object, if it is a mark. */
+/* hash: of the object, if there is one. */
 static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_proc *p;
@@ -158,6 +159,8 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		err = bs_proc_end(m, p, ev->ts_ns);
 		bs_proc_forget(m, p);
 		return err;
+	case BS_EVENT_FORGOTTEN:
+		return bs_object_forgotten(m, ev, hash);
 	default:
 		return -EINVAL;
 	}

@@ -18,6 +18,8 @@
  *   - region_enter and region_exit make no object and need none: they are never unknown.
  *   - fork: the child starts with nothing; what it inherited is unknown in it.
  *   - exec and exit: what the process owned leaves live and becomes rows of at_exit.
+ *   - with sampling: of objects that are not followed there are no marks, and a mark on an object
+ *     that is not known is of one of these.  What is followed stands for others, too: estimates.
  */
 #ifndef BS_MODEL_MODEL_H
 #define BS_MODEL_MODEL_H
@@ -27,8 +29,10 @@
 #include <stdint.h>
 
 #include "decode/decode.h"
+#include "model/estimate.h"
 
 struct bs_model;
+struct bs_sample;
 
 struct bs_model_opts {
 	uint64_t start_ns; /* CLOCK_MONOTONIC when the first site was lit */
@@ -48,6 +52,12 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev);
  * first that fails ends it, and those behind it are not taken.
  */
 int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n);
+
+/*
+ * Objects that began from ts_ns on (CLOCK_MONOTONIC, not before the last call's) were chosen like
+ * this.  Called before the first event, or never: all objects are followed.  0 or -ENOMEM.
+ */
+int bs_model_sample(struct bs_model *m, uint64_t ts_ns, const struct bs_sample *sample);
 
 /*
  * Time has come to now_ns: all events up to it were given.  Drives the growth series when
@@ -80,6 +90,13 @@ struct bs_model_totals {
 };
 void bs_model_totals(const struct bs_model *m, struct bs_model_totals *out);
 
+/* With sampling: of all objects, those that were not followed included; else 0. */
+struct bs_estimate {
+	struct bs_interval created, dropped, live, live_bytes;
+};
+/* Of the totals.  0 or -ENOMEM. */
+int bs_model_estimate(const struct bs_model *m, struct bs_estimate *out);
+
 /* Marks received at a place. */
 uint64_t bs_model_hits(const struct bs_model *m, uint32_t place);
 
@@ -93,6 +110,7 @@ struct bs_class_row {
 	uint32_t klass_id;
 	uint64_t created, dropped, live, live_bytes, unknown;
 	struct bs_lifetime lifetime; /* of dropped objects */
+	struct bs_estimate estimate;
 };
 
 /* By the place (and caller, where told) of an object's new. */
@@ -103,6 +121,7 @@ struct bs_site_row {
 	uint64_t created, dropped, live, live_bytes;
 	uint64_t oldest_ns; /* age of the oldest live object */
 	struct bs_lifetime lifetime;
+	struct bs_estimate estimate; /* created and dropped whatever the age */
 };
 
 /*
@@ -113,6 +132,8 @@ struct bs_site_row {
  * and what drops of unknown objects of the class could explain (bytes_per_s is then the middle of
  * what is possible) are in it.
  * sure_bytes_per_s = bytes_per_s - error, at least 0: the rows are sorted by it, falling.
+ * With sampling the rates and their errors are those of all objects, live and live_bytes of those
+ * that are followed.
  */
 struct bs_growth_row {
 	uint32_t klass_id;
@@ -122,6 +143,7 @@ struct bs_growth_row {
 	double bytes_per_s, error_bytes_per_s, sure_bytes_per_s;
 	double objects_per_s, error_objects_per_s;
 	uint64_t oldest_ns;
+	struct bs_estimate estimate;
 };
 
 /*

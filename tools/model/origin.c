@@ -74,6 +74,7 @@ void bs_origins_fini(struct bs_origins *o)
 {
 	for (uint32_t i = 0; i < o->n; i++) {
 		bs_series_fini(&o->v[i].series);
+		free(o->v[i].sample);
 		if (o->v[i].lifetime)
 			bs_hist_fini(o->v[i].lifetime);
 		free(o->v[i].lifetime);

@@ -131,6 +131,8 @@ static void origin_going(struct bs_model *m, const struct bs_obj *obj, uint32_t 
 	if (!g->going_count++)
 		touched[(*ntouched)++] = obj->origin;
 	g->going_bytes += obj->bytes;
+	g->going_series_bytes += bs_series_bytes(m, obj);
+	g->going_series_count += bs_series_count(m, obj);
 }
 
 /* A row, or the sum without a pid when there are too many rows or no memory for one. */
@@ -195,8 +197,8 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 		int e = exit_add(m, p->pid, g);
 
 		if (!e)
-			e = bs_series_add(&g->series, &m->clock, ts_ns, -(int64_t)g->going_bytes,
-					  -(int64_t)g->going_count);
+			e = bs_series_add(&g->series, &m->clock, ts_ns, -g->going_series_bytes,
+					  -g->going_series_count);
 		if (e)
 			err = e;
 		g->live -= g->going_count;
@@ -206,6 +208,7 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 		m->totals.live_bytes -= g->going_bytes;
 		g->going_count = 0;
 		g->going_bytes = 0;
+		g->going_series_bytes = g->going_series_count = 0;
 	}
 	free(touched);
 	process_clear(m, p);

@@ -132,7 +132,8 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 
 		e->obj.id = ev->id;
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
-		bs_mark_unknown(m, ev->klass_id);
+		if (!bs_sampling(m) || dead)
+			bs_mark_unknown(m, ev->klass_id);
 		if (dead && !err)
 			err = bs_mark_after_drop(m, ev, dead);
 	}
@@ -159,9 +160,12 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 	obj->flags |= BS_OBJ_ADOPTED;
 	obj->origin = origin;
 	g = &m->origins.v[origin];
+	m->totals.adopted++;
+	/* With sampling it is one that was just chosen: it stands for bytes that did grow here. */
+	if (bs_sampling(m))
+		return bs_live_change(m, obj, 1, ev->ts_ns);
 	g->live++;
 	g->live_bytes += obj->bytes;
-	m->totals.adopted++;
 	m->totals.live++;
 	m->totals.live_bytes += obj->bytes;
 	return 0;
@@ -192,10 +196,12 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	struct bs_origin *g;
 	struct bs_obj *obj;
 	uint64_t bytes, delta;
+	int64_t before, count;
 
 	if (i == UINT32_MAX) {
-		/* Its begin was before the attach. */
-		bs_mark_unknown(m, ev->klass_id);
+		/* Its begin was before the attach, or not followed. */
+		if (!bs_sampling(m))
+			bs_mark_unknown(m, ev->klass_id);
 		return adopt(m, p, ev, hash);
 	}
 	e = p->pending[i];
@@ -245,9 +251,12 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	bytes = bs_clamp_bytes(ev->arg);
 	delta = bytes - obj->bytes;
 	g = &m->origins.v[obj->origin];
-	if (bs_series_add(&g->series, &m->clock, ev->ts_ns, (int64_t)delta, 0))
-		return -ENOMEM;
+	before = bs_series_bytes(m, obj);
+	count = bs_series_count(m, obj);
 	obj->bytes = bytes;
+	if (bs_series_add(&g->series, &m->clock, ev->ts_ns, bs_series_bytes(m, obj) - before,
+			  bs_series_count(m, obj) - count))
+		return -ENOMEM;
 	g->live_bytes += delta;
 	m->totals.live_bytes += delta;
 	return 0;

@@ -3,6 +3,7 @@
 #include "model/state.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* What only a walk over all objects can tell, per origin. */
@@ -91,12 +92,14 @@ int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_
 {
 	struct bs_class_row *v = calloc(m->nclasses + 1, sizeof(*v));
 	struct bs_hist *lifetimes = calloc(m->nclasses + 1, sizeof(*lifetimes));
+	struct bs_origin_sums *sums = bs_sums_new(m, 0);
+	struct bs_origin_sums *all = calloc(m->nclasses + 1, sizeof(*all));
 	size_t kept = 0;
 	int err = -ENOMEM;
 
 	*rows = NULL;
 	*n = 0;
-	if (!v || !lifetimes)
+	if (!v || !lifetimes || !sums || !all)
 		goto out;
 	for (uint32_t i = 0; i < m->origins.n; i++) {
 		const struct bs_origin *g = &m->origins.v[i];
@@ -107,6 +110,7 @@ int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_
 		row->dropped += g->dropped;
 		row->live += g->live;
 		row->live_bytes += g->live_bytes;
+		bs_sums_merge(&all[g->klass], &sums[i]);
 		if (g->lifetime && bs_hist_merge(&lifetimes[g->klass], g->lifetime))
 			goto out;
 	}
@@ -118,6 +122,7 @@ int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_
 			continue;
 		row.klass_id = i;
 		row.lifetime = lifetime_of(&lifetimes[i]);
+		row.estimate = bs_sums_estimate(m, &all[i]);
 		v[kept++] = row;
 	}
 	err = 0;
@@ -133,6 +138,8 @@ out:
 			bs_hist_fini(&lifetimes[i]);
 	}
 	free(lifetimes);
+	free(sums);
+	free(all);
 	free(v);
 	return err;
 }
@@ -153,14 +160,16 @@ int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site
 		   size_t *n)
 {
 	struct bs_site_row *v = calloc(m->origins.n + 1, sizeof(*v));
+	struct bs_origin_sums *sums = bs_sums_new(m, min_age_ns);
 	struct ages *ages = ages_new(m, min_age_ns);
 	size_t kept = 0;
 
 	*rows = NULL;
 	*n = 0;
-	if (!v || !ages) {
+	if (!v || !ages || !sums) {
 		free(v);
 		free(ages);
+		free(sums);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < m->origins.n; i++) {
@@ -178,9 +187,11 @@ int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site
 			.live_bytes = ages[i].live_bytes,
 			.oldest_ns = ages[i].oldest_ns,
 			.lifetime = lifetime_of(g->lifetime),
+			.estimate = bs_sums_estimate(m, &sums[i]),
 		};
 	}
 	free(ages);
+	free(sums);
 	if (!kept) {
 		free(v);
 		return 0;
@@ -203,17 +214,50 @@ static int growth_cmp(const void *x, const void *y)
 	return d ? d : rising(a->code, b->code);
 }
 
+/* The middle of a 95 % interval of a normal distribution to its end, in standard deviations. */
+#define NORMAL_95 1.96
+
+/*
+ * With sampling the series is of all objects, as far as those that were followed stand for them.
+ * How many more, or fewer, began in the window is a chance that no scatter of the series shows.
+ */
+static struct bs_growth growth_of(const struct bs_model *m, const struct bs_origin *g,
+				  const struct bs_origin_sums *sums)
+{
+	const struct bs_series *unknown = &m->classes[g->klass].unknown_drops;
+	double live = (double)g->live, window_s = (double)m->clock.elapsed_ns / 1e9;
+	struct bs_growth e;
+
+	if (!bs_sampling(m))
+		return bs_growth_estimate(&g->series, unknown, &m->clock,
+					  (double)g->live_bytes / live, 1);
+	e = bs_growth_estimate(&g->series, unknown, &m->clock, (double)g->series.bytes / live,
+			       (double)g->series.count / live);
+	if (window_s > 0) {
+		e.bytes.error =
+			hypot(e.bytes.error, NORMAL_95 * sqrt(sums->fresh_var_bytes) / window_s);
+		e.objects.error =
+			hypot(e.objects.error,
+			      NORMAL_95 * BS_SERIES_UNIT * sqrt(sums->fresh_var_count) / window_s);
+	}
+	e.objects.slope /= BS_SERIES_UNIT;
+	e.objects.error /= BS_SERIES_UNIT;
+	return e;
+}
+
 int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_t *n)
 {
 	struct bs_growth_row *v = calloc(m->origins.n + 1, sizeof(*v));
+	struct bs_origin_sums *sums = bs_sums_new(m, 0);
 	struct ages *ages = ages_new(m, 0);
 	size_t kept = 0;
 
 	*rows = NULL;
 	*n = 0;
-	if (!v || !ages) {
+	if (!v || !ages || !sums) {
 		free(v);
 		free(ages);
+		free(sums);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < m->origins.n; i++) {
@@ -223,8 +267,7 @@ int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_
 
 		if (!g->live)
 			continue;
-		e = bs_growth_estimate(&g->series, &m->classes[g->klass].unknown_drops, &m->clock,
-				       (double)g->live_bytes / (double)g->live);
+		e = growth_of(m, g, &sums[i]);
 		sure = e.bytes.slope - e.bytes.error;
 		v[kept++] = (struct bs_growth_row){
 			.klass_id = g->klass,
@@ -238,9 +281,11 @@ int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_
 			.objects_per_s = e.objects.slope,
 			.error_objects_per_s = e.objects.error,
 			.oldest_ns = ages[i].oldest_ns,
+			.estimate = bs_sums_estimate(m, &sums[i]),
 		};
 	}
 	free(ages);
+	free(sums);
 	if (!kept) {
 		free(v);
 		return 0;

@@ -9,6 +9,8 @@
 
 #include <uthash.h>
 
+#include "base/sample.h"
+#include "model/estimate.h"
 #include "model/growth.h"
 #include "model/hist.h"
 #include "model/model.h"
@@ -23,16 +25,26 @@
 /* Rows of exited processes; what comes on top is added up without the pid. */
 #define BS_MODEL_MAX_EXITS (1u << 17)
 
+/* With sampling, counts in series are in 1/16: weights of objects need not be whole numbers. */
+#define BS_SERIES_UNIT 16
+
+/* With sampling: what was made and dropped of an origin, by weight. */
+struct bs_origin_sample {
+	struct bs_sampled created, dropped;
+};
+
 /* Where objects come from: (class, place, caller). */
 struct bs_origin {
 	uint32_t klass, place, code;
 	uint64_t created, dropped, live, live_bytes;
 	struct bs_series series;
-	struct bs_hist *lifetime; /* made at the first drop */
+	struct bs_hist *lifetime;	 /* made at the first drop */
+	struct bs_origin_sample *sample; /* NULL without sampling */
 	/* Left alive by processes that have gone: rows without a pid, see BS_MODEL_MAX_EXITS. */
 	uint64_t exit_count, exit_bytes;
 	/* Left alive by the process that is going now. */
 	uint64_t going_count, going_bytes;
+	int64_t going_series_bytes, going_series_count;
 };
 
 struct bs_origins {
@@ -165,6 +177,12 @@ struct bs_finding {
 	UT_hash_handle hh;
 };
 
+/* What was followed of objects that began from then on. */
+struct bs_rate {
+	uint64_t since_ns;
+	struct bs_sample sample;
+};
+
 struct bs_model {
 	struct bs_clock clock;
 	uint64_t seed[2];
@@ -175,6 +193,10 @@ struct bs_model {
 	uint32_t nclasses;
 	uint64_t *hits; /* by place */
 	uint32_t nhits;
+
+	struct bs_rate *rates; /* by time; none: all objects are followed */
+	uint32_t nrates, rates_cap;
+	double rarest; /* the greatest mean that ever was */
 
 	struct bs_proc **buckets;
 	uint32_t nbuckets, nprocesses; /* buckets: a power of two */
@@ -295,6 +317,49 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		    uint64_t hash);
 int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+
+/* --- sampling (sampled.c) --- */
+
+static inline bool bs_sampling(const struct bs_model *m)
+{
+	return m->nrates;
+}
+
+/* For how many objects like it one stands that began then. */
+double bs_object_weight(const struct bs_model *m, uint64_t birth_ns, uint64_t bytes);
+/* One was made (or dropped).  0 or -ENOMEM. */
+int bs_sample_created(struct bs_model *m, const struct bs_obj *obj);
+int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj);
+/* Series are of all objects, those that are not followed as well: this is what one stands for. */
+int64_t bs_weighed_bytes(const struct bs_model *m, const struct bs_obj *obj);
+int64_t bs_weighed_count(const struct bs_model *m, const struct bs_obj *obj);
+static inline int64_t bs_series_bytes(const struct bs_model *m, const struct bs_obj *obj)
+{
+	return m->nrates ? bs_weighed_bytes(m, obj) : (int64_t)obj->bytes;
+}
+static inline int64_t bs_series_count(const struct bs_model *m, const struct bs_obj *obj)
+{
+	return m->nrates ? bs_weighed_count(m, obj) : 1;
+}
+/* A mark on an object that is not known, and not in a resize: of one that is not followed? */
+static inline bool bs_unfollowed(const struct bs_model *m, const struct bs_proc *p)
+{
+	return m->nrates && !p->npending && !m->resized.n;
+}
+
+/* What is known of an origin with its live objects.  All 0 without sampling. */
+struct bs_origin_sums {
+	struct bs_sampled created, dropped, live, live_bytes;
+	/* Of what came to life since the start: variance of its live bytes and count. */
+	double fresh_var_bytes, fresh_var_count;
+};
+/* One per origin (at least one), to be freed; NULL when out of memory.  Live: of at least that age.
+ */
+struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns);
+void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from);
+struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums);
+/* An object is not followed any more: nothing is known of it from here on.  0 or -ENOMEM. */
+int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash);
 
 /* An object joins (sign 1) or leaves (-1) what is alive. */
 int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns);

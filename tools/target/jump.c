@@ -204,7 +204,12 @@ static int runtime_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias
 	if (!pools)
 		return -ENOMEM;
 	s->out->pools = pools;
-	pools[s->out->npools++] = (struct bs_jump_pool){control.pool, control.buffers};
+	pools[s->out->npools++] = (struct bs_jump_pool){
+		.addr = control.pool,
+		.buffers = control.buffers,
+		.control = bias + jm->m->runtime.control_vaddr,
+		.table = control.table,
+	};
 	entries = reallocarray(s->entries, s->nentries + 1, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
@@ -292,7 +297,7 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 			.addr = at,
 			.rel = (int32_t)(site->stub_vaddr - (site->probe_vaddr + 6)),
 		};
-		j->index[j->n] = jm->first + (uint32_t)i;
+		j->index[j->n] = BSCOPE_INDEX(jm->first + (uint32_t)i, jm->klass[i], site->kind);
 		j->record[j->n] = bias + site->record_vaddr;
 		count_page(at, &text, &j->pages);
 		count_page(j->record[j->n], &data, &j->pages);

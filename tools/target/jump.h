@@ -43,13 +43,16 @@ struct bs_stub *bs_stubs_read(const struct bs_module *m);
 struct bs_jump_module {
 	const struct bs_module *m;
 	const struct bs_stub *stubs;
-	const bool *chosen; /* by the user's filter; in the order of m->sites */
-	uint32_t first;	    /* number of its first site */
+	const bool *chosen;    /* by the user's filter; in the order of m->sites */
+	const uint32_t *klass; /* number of the class of each */
+	uint32_t first;	       /* number of its first site */
 };
 
 /* The pool of a runtime in a process. */
 struct bs_jump_pool {
 	uint64_t addr, buffers;
+	uint64_t control; /* address of its struct bscope_control */
+	uint64_t table;	  /* of a struct bscope_follow, its own or in use; 0: there is none */
 };
 
 struct bs_jumps {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* sample.h - which objects are followed: decided by chance, at their birth, each by itself. */
+#ifndef BS_BASE_SAMPLE_H
+#define BS_BASE_SAMPLE_H
+
+#include <stdint.h>
+
+enum bs_sample_by {
+	BS_SAMPLE_NOT = 0, /* all objects are followed */
+	BS_SAMPLE_OBJECTS, /* one in mean, each with the same chance */
+	BS_SAMPLE_BYTES,   /* each byte has the same chance; one in mean */
+};
+
+struct bs_sample {
+	enum bs_sample_by by;
+	double mean; /* at least 1 */
+};
+
+/* What the program and the BPF programs are told: as struct bscope_control.follow_gap. */
+uint64_t bs_sample_gap(const struct bs_sample *s);
+
+#endif

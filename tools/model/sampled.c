@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sampled.c - with sampling: for how many objects each stands that is followed, and what that says
+ * about all of them.
+ *
+ * How objects were chosen is known by time.  One that began while that was being changed may have
+ * been chosen either way: these are few, and their weights differ little.
+ */
+#include "model/state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+int bs_model_sample(struct bs_model *m, uint64_t ts_ns, const struct bs_sample *sample)
+{
+	if (m->nrates == m->rates_cap) {
+		uint32_t cap = m->rates_cap ? m->rates_cap * 2 : 4;
+		struct bs_rate *rates = reallocarray(m->rates, cap, sizeof(*rates));
+
+		if (!rates)
+			return -ENOMEM;
+		m->rates = rates;
+		m->rates_cap = cap;
+	}
+	m->rates[m->nrates++] = (struct bs_rate){ts_ns, *sample};
+	if (sample->mean > m->rarest)
+		m->rarest = sample->mean;
+	return 0;
+}
+
+/* The one in force then; those before the first are of the first. */
+static const struct bs_sample *sample_at(const struct bs_model *m, uint64_t ts_ns)
+{
+	uint32_t i = m->nrates - 1;
+
+	while (i && m->rates[i].since_ns > ts_ns)
+		i--;
+	return &m->rates[i].sample;
+}
+
+double bs_object_weight(const struct bs_model *m, uint64_t birth_ns, uint64_t bytes)
+{
+	const struct bs_sample *sample;
+
+	if (!m->nrates)
+		return 1;
+	sample = sample_at(m, birth_ns);
+	return sample->by == BS_SAMPLE_BYTES ? bs_weight_bytes(sample->mean, bytes)
+					     : bs_weight_count(sample->mean);
+}
+
+static double weight(const struct bs_model *m, const struct bs_obj *obj)
+{
+	return bs_object_weight(m, obj->birth_ns, obj->bytes);
+}
+
+int64_t bs_weighed_bytes(const struct bs_model *m, const struct bs_obj *obj)
+{
+	return llround(weight(m, obj) * (double)obj->bytes);
+}
+
+int64_t bs_weighed_count(const struct bs_model *m, const struct bs_obj *obj)
+{
+	return llround(weight(m, obj) * BS_SERIES_UNIT);
+}
+
+static struct bs_origin_sample *sample_of(struct bs_model *m, const struct bs_obj *obj)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+
+	if (!g->sample)
+		g->sample = calloc(1, sizeof(*g->sample));
+	return g->sample;
+}
+
+int bs_sample_created(struct bs_model *m, const struct bs_obj *obj)
+{
+	struct bs_origin_sample *s = sample_of(m, obj);
+
+	if (s)
+		bs_sampled_add(&s->created, weight(m, obj), 1);
+	return s ? 0 : -ENOMEM;
+}
+
+int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj)
+{
+	struct bs_origin_sample *s = sample_of(m, obj);
+
+	if (s)
+		bs_sampled_add(&s->dropped, weight(m, obj), 1);
+	return s ? 0 : -ENOMEM;
+}
+
+int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
+{
+	struct bs_proc *p = bs_proc_find(m, ev->pid);
+	struct bs_obj *obj, gone;
+	struct bs_pending *e;
+	int err = 0;
+
+	if (!p)
+		return 0;
+	e = bs_pending_of(p, ev);
+	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	if (e && !obj) {
+		e->known = false;
+		return 0;
+	}
+	if (!obj)
+		return 0;
+	if (!(obj->flags & BS_OBJ_DEAD)) {
+		m->totals.vanished++;
+		err = bs_live_change(m, obj, -1, ev->ts_ns);
+	}
+	if (ev->klass_id < m->nclasses && m->classes[ev->klass_id].nties)
+		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	if (obj->flags & BS_OBJ_DEAD)
+		bs_objects_revive(&p->objects, hash, obj);
+	bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &gone);
+	return err;
+}
+
+/* --- what the sample says --------------------------------------------------------------------- */
+
+/* What may have been missed. */
+static void unseen(const struct bs_model *m, struct bs_origin_sums *s)
+{
+	bool bytes = m->rates[m->nrates - 1].sample.by == BS_SAMPLE_BYTES;
+	/* The smallest are missed most often: one that counts for a byte, for certain. */
+	double w = bytes ? bs_weight_bytes(m->rarest, 1) : bs_weight_count(m->rarest);
+
+	if (!bytes || !bs_sampled_alike(&s->created))
+		bs_sampled_unseen(&s->created, w, 1);
+	if (!bytes || !bs_sampled_alike(&s->dropped))
+		bs_sampled_unseen(&s->dropped, w, 1);
+	if (!bytes || !bs_sampled_alike(&s->live))
+		bs_sampled_unseen(&s->live, w, 1);
+	if (bytes)
+		bs_sampled_unseen(&s->live_bytes, w, 1);
+	else
+		bs_sampled_alike(&s->live_bytes);
+}
+
+struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums)
+{
+	struct bs_origin_sums s = *sums;
+
+	if (!m->nrates)
+		return (struct bs_estimate){0};
+	unseen(m, &s);
+	return (struct bs_estimate){
+		.created = bs_sampled_interval(&s.created),
+		.dropped = bs_sampled_interval(&s.dropped),
+		.live = bs_sampled_interval(&s.live),
+		.live_bytes = bs_sampled_interval(&s.live_bytes),
+	};
+}
+
+void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from)
+{
+	bs_sampled_merge(&to->created, &from->created);
+	bs_sampled_merge(&to->dropped, &from->dropped);
+	bs_sampled_merge(&to->live, &from->live);
+	bs_sampled_merge(&to->live_bytes, &from->live_bytes);
+	to->fresh_var_bytes += from->fresh_var_bytes;
+	to->fresh_var_count += from->fresh_var_count;
+}
+
+static void live_add(const struct bs_model *m, struct bs_origin_sums *sums,
+		     const struct bs_obj *obj, uint64_t min_age_ns)
+{
+	struct bs_origin_sums *s = &sums[obj->origin];
+	double w = weight(m, obj), y = (double)obj->bytes;
+	uint64_t now = m->clock.start_ns + m->clock.elapsed_ns;
+
+	if (min_age_ns && (now < obj->birth_ns || now - obj->birth_ns < min_age_ns))
+		return;
+	bs_sampled_add(&s->live, w, 1);
+	bs_sampled_add(&s->live_bytes, w, y);
+	if (obj->birth_ns < m->clock.start_ns)
+		return;
+	s->fresh_var_bytes += w * (w - 1) * y * y;
+	s->fresh_var_count += w * (w - 1);
+}
+
+struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns)
+{
+	struct bs_origin_sums *sums = calloc(m->origins.n + 1, sizeof(*sums));
+
+	if (!sums || !m->nrates)
+		return sums;
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin_sample *s = m->origins.v[i].sample;
+
+		if (!s)
+			continue;
+		sums[i].created = s->created;
+		sums[i].dropped = s->dropped;
+	}
+	for (uint32_t i = 0; i < m->nbuckets; i++)
+		for (const struct bs_proc *p = m->buckets[i]; p; p = p->next) {
+			const struct bs_obj *obj;
+			uint64_t pos = 0;
+
+			while ((obj = bs_objects_next(&p->objects, &pos)))
+				live_add(m, sums, obj, min_age_ns);
+			for (uint32_t j = 0; j < p->npending; j++)
+				if (p->pending[j].known)
+					live_add(m, sums, &p->pending[j].obj, min_age_ns);
+		}
+	return sums;
+}
+
+int bs_model_estimate(const struct bs_model *m, struct bs_estimate *out)
+{
+	struct bs_origin_sums *sums = bs_sums_new(m, 0), all = {0};
+
+	if (!sums)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->origins.n; i++)
+		bs_sums_merge(&all, &sums[i]);
+	*out = bs_sums_estimate(m, &all);
+	free(sums);
+	return 0;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* sampling.c - writes what runtimes are to follow into their control blocks. */
+#include "target/sampling.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/sample.h"
+#include "bscope/control.h"
+#include "bscope/follow.h"
+#include "target/jump.h"
+#include "target/memory.h"
+
+#define FIELD(pool, member) ((pool).control + offsetof(struct bscope_control, member))
+
+static int empty(pid_t pid, uint64_t table)
+{
+	struct bscope_follow *none;
+	uint64_t used;
+	int ret = bs_memory_read(pid, table, &used, sizeof(used));
+
+	if (ret || !used)
+		return ret;
+	none = calloc(1, sizeof(*none));
+	if (!none)
+		return -ENOMEM;
+	ret = bs_memory_write(pid, table, none, sizeof(*none));
+	free(none);
+	return ret;
+}
+
+static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_sample *s)
+{
+	uint64_t gap = bs_sample_gap(s);
+	uint32_t flags = s->by == BS_SAMPLE_BYTES ? BSCOPE_FOLLOW_BYTES : 0, epoch;
+	int ret = bs_memory_read(pid, FIELD(*pool, follow_epoch), &epoch, sizeof(epoch));
+
+	if (++epoch == 0)
+		epoch = 1;
+	if (!ret)
+		ret = bs_memory_write(pid, FIELD(*pool, follow_gap), &gap, sizeof(gap));
+	if (!ret)
+		ret = bs_memory_write(pid, FIELD(*pool, follow_flags), &flags, sizeof(flags));
+	/* Last: who sees it decides by the others. */
+	if (!ret)
+		ret = bs_memory_write(pid, FIELD(*pool, follow_epoch), &epoch, sizeof(epoch));
+	return ret;
+}
+
+int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
+		      const struct bs_sample *s, bool anew, struct bs_error *err)
+{
+	uint32_t follow = s->by != BS_SAMPLE_NOT;
+	uint64_t table = 0;
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !table; i++)
+		table = pools[i].table;
+	if (follow && n && !table)
+		return bs_error_set(err, -ENOTSUP,
+				    "pid %d: its libbscope got no memory for the table of followed "
+				    "objects: it cannot sample",
+				    (int)pid);
+	if (follow && anew && n)
+		ret = empty(pid, table);
+	for (size_t i = 0; i < n && !ret; i++) {
+		if (follow) {
+			ret = bs_memory_write(pid, FIELD(pools[i], table), &table, sizeof(table));
+			if (!ret)
+				ret = tell(pid, &pools[i], s);
+		}
+		if (!ret)
+			ret = bs_memory_write(pid, FIELD(pools[i], follow), &follow,
+					      sizeof(follow));
+	}
+	return ret ? bs_error_set(err, ret, "pid %d: cannot tell it what to follow: %s", (int)pid,
+				  strerror(-ret))
+		   : 0;
+}
+
+int bs_sampling_change(pid_t pid, const struct bs_jump_pool *pools, size_t n,
+		       const struct bs_sample *s)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++)
+		ret = tell(pid, &pools[i], s);
+	return ret;
+}
+
+uint64_t bs_sampling_full(pid_t pid, const struct bs_jump_pool *pools, size_t n)
+{
+	uint64_t full = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (pools[i].table &&
+		    !bs_memory_read(pid, pools[i].table + offsetof(struct bscope_follow, full),
+				    &full, sizeof(full)))
+			return full;
+	return 0;
+}
