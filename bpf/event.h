@@ -76,7 +76,9 @@ struct bs_site_spec {
 	__u16 reg[3];	/* BS_ARG_REG: offset in struct pt_regs, a multiple of 8 */
 	__u8 where[3];	/* enum bs_arg_where */
 	__u8 always;	/* counts in processes whose sites are lit by jumps as well */
-	__u8 pad[6];
+	__u8 kind;	/* enum bscope_kind */
+	__u8 pad;
+	__u32 klass; /* number of its class */
 };
 _Static_assert(sizeof(struct bs_site_spec) == 40, "site spec");
 

@@ -7,6 +7,7 @@
 #ifndef BS_BPF_TRAP_H
 #define BS_BPF_TRAP_H
 
+#include "bpf/follow.h"
 #include "bpf/state.h"
 
 /*
@@ -84,57 +85,71 @@ static __always_inline __u32 site_index(struct pt_regs *ctx)
 	return site ? *site : ~0u;
 }
 
-SEC("uprobe")
-int trap(struct pt_regs *ctx)
+/* 0 if it did not fit into the ring. */
+static __always_inline int send(__u32 type, __u32 site, __u64 now, const __u64 args[3], int look)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	__u64 flags = BPF_RB_NO_WAKEUP;
-	const struct bs_site_spec *spec;
 	struct bs_ring_event *event = NULL;
+
+	if (!ring_is_full())
+		event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
+	if (!event)
+		return 0;
+	event->ts_ns = now;
+	event->pid = id >> 32;
+	event->tid = id;
+	event->type = type;
+	event->site = site;
+	event->args[0] = args[0];
+	event->args[1] = args[1];
+	event->args[2] = args[2];
+	if (look && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes)
+		flags = BPF_RB_FORCE_WAKEUP;
+	bpf_ringbuf_submit(event, flags);
+	return 1;
+}
+
+SEC("uprobe")
+int trap(struct pt_regs *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, site, plan;
+	const struct bs_site_spec *spec;
 	struct bs_counters *count;
-	__u32 pid = id >> 32;
-	__u64 hits, now;
-	__u32 site, plan;
+	__u64 args[3], hits, now;
+	int what;
 
 	if (!interval_open || !is_traced(pid, &plan))
 		return 0;
-	/* Where the switch is lit the jump counts, not the trap in front of it. */
-	if (plan != BS_TRACED_TRAP) {
-		site = site_index(ctx);
-		spec = bpf_map_lookup_elem(&sites, &site);
-		if (!spec || !spec->always)
-			return 0;
-	}
-
-	count = counters();
-	hits = count->written;
-	__sync_fetch_and_add(&count->written, 1);
 	site = site_index(ctx);
 	spec = bpf_map_lookup_elem(&sites, &site);
+	/* Where the switch is lit the jump counts, not the trap in front of it. */
+	if (plan != BS_TRACED_TRAP && (!spec || !spec->always))
+		return 0;
+	count = counters();
 	if (!spec) {
+		__sync_fetch_and_add(&count->written, 1);
 		__sync_fetch_and_add(&count->lost_spec, 1);
 		return 0;
 	}
-
-	now = bpf_ktime_get_ns();
-	if (!ring_is_full())
-		event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
-	if (!event) {
-		__sync_fetch_and_add(&count->lost_ring, 1);
+	args[0] = operand(ctx, spec, 0);
+	args[1] = operand(ctx, spec, 1);
+	args[2] = operand(ctx, spec, 2);
+	what = follow_what(spec, pid, plan != BS_TRACED_TRAP, args[0], args[1]);
+	if (!what)
 		return 0;
+	hits = count->written;
+	now = bpf_ktime_get_ns();
+	if (what & FOLLOW_MARK) {
+		__sync_fetch_and_add(&count->written, 1);
+		if (!send(BS_RING_MARK, site, now, args, !(hits & wake_mask)))
+			__sync_fetch_and_add(&count->lost_ring, 1);
 	}
-	event->ts_ns = now;
-	event->pid = pid;
-	event->tid = id;
-	event->type = BS_RING_MARK;
-	event->site = site;
-	event->args[0] = operand(ctx, spec, 0);
-	event->args[1] = operand(ctx, spec, 1);
-	event->args[2] = operand(ctx, spec, 2);
-
-	if (!(hits & wake_mask) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes)
-		flags = BPF_RB_FORCE_WAKEUP;
-	bpf_ringbuf_submit(event, flags);
+	/* No event; but one that is lost is as bad. */
+	if (what & FOLLOW_FORGET && !send(BS_RING_FORGOTTEN, site, now, args, 0)) {
+		__sync_fetch_and_add(&count->written, 1);
+		__sync_fetch_and_add(&count->lost_ring, 1);
+	}
 	return 0;
 }
 

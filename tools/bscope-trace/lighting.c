@@ -160,12 +160,14 @@ static int set_light(struct bs_lighting *l, const struct bs_lit_module *lm, enum
 
 		if (!lm->chosen[i] || always != (set == BS_TRAPS_ALWAYS))
 			continue;
-		light[n++] = (struct bs_light){
+		light[n] = (struct bs_light){
 			.index = lm->first + i,
 			.probe_offset = site->probe_offset,
 			.semaphore_offset = site->semaphore_offset,
 			.spec = site->spec,
 		};
+		light[n].spec.kind = site->kind;
+		light[n++].spec.klass = lm->klass[i];
 	}
 	if (n)
 		ret = bs_collect_light(l->collect, lm->m->fd, lm->m->path, set, light, n, err);

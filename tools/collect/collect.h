@@ -19,6 +19,7 @@
 
 struct bs_collect;
 struct bs_error;
+struct bs_sample;
 
 /* Whose hits count.  A site is in one set only. */
 enum bs_traps {
@@ -117,6 +118,14 @@ struct bs_light {
  */
 int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_traps set,
 		     const struct bs_light *sites, size_t n, struct bs_error *err);
+
+/*
+ * Which objects' marks count at sites that are lit by traps, from now on.  Before light, and while
+ * they are lit with another mean.
+ */
+void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample);
+/* Objects that were to be followed and found no place. */
+uint64_t bs_collect_sample_full(const struct bs_collect *c);
 
 /*
  * Opens the traced interval: from now on hits count, at all lit sites at once.  Lighting and

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * follow.h - sampling by object for sites that are lit by traps: the same decisions as the
+ * runtime's (include/bscope/follow.h, runtime/follow.h), in maps of our own.
+ *
+ * A process that is lit by jumps has its table in its own memory.  Its few sites that only a trap
+ * can light cannot look there: what begins at one of them is not followed, and says so.
+ */
+#ifndef BS_BPF_FOLLOW_H
+#define BS_BPF_FOLLOW_H
+
+#include "bpf/state.h"
+#include "bscope/abi.h"
+
+/* Written by the tool; the epoch after the others. */
+__u32 follow; /* 0: all objects are followed */
+__u32 follow_bytes;
+__u64 follow_gap;
+__u32 follow_epoch;
+
+struct follow_key {
+	__u64 id;
+	__u32 pid;
+	__u32 klass;
+};
+
+#define FOLLOW_MAX 131072
+
+/* Value: 1 alive, 0 dropped, until another object has the id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FOLLOW_MAX);
+	__type(key, struct follow_key);
+	__type(value, __u32);
+} followed SEC(".maps");
+
+/* To the next object that is followed, of all threads on a CPU: gaps know nothing of the past. */
+struct follow_gap {
+	__s64 gap;
+	__u32 epoch;
+	__u32 pad;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct follow_gap);
+} gaps SEC(".maps");
+
+/* By thread: a bit for each resize that has begun, the last one lowest.  Was it followed? */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BS_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} resizing SEC(".maps");
+
+/* Objects that found no place in the map. */
+__u64 follow_full;
+
+/* -log2 of a random number in (0, 1], 24 bits behind the point: bit by bit, by squaring. */
+static __always_inline __u64 random_log(void)
+{
+	__u64 x = bpf_get_prandom_u32() | 1ull, log = 0;
+	__u32 e = 0;
+
+	for (int i = 0; i < 31 && !(x & 0x80000000u); i++) {
+		x <<= 1;
+		e++;
+	}
+	for (int i = 0; i < 24; i++) {
+		x = x * x >> 32;
+		log <<= 1;
+		if (x & 0x80000000u)
+			log |= 1;
+		else
+			x <<= 1;
+	}
+	return ((__u64)(e + 1) << 24) - log;
+}
+
+static __always_inline __s64 draw_gap(void)
+{
+	__u64 gap = follow_gap, log = random_log();
+
+	/* log is below 2^30. */
+	return gap < 1ull << 33	  ? log * gap >> 24
+	       : gap < 1ull << 56 ? (log >> 8) * (gap >> 16)
+				  : ~0ull >> 1;
+}
+
+static __always_inline __s64 follow_size(__u64 bytes)
+{
+	if (!follow_bytes || !bytes)
+		return 1 << 16;
+	return (__s64)((bytes < 1ull << 46 ? bytes : 1ull << 46) << 16);
+}
+
+/* An object begins that counts for so much: is it followed? */
+static __always_inline int chosen(__u64 bytes)
+{
+	__u32 zero = 0;
+	struct follow_gap *g = bpf_map_lookup_elem(&gaps, &zero);
+
+	if (!g)
+		return 0;
+	if (g->epoch != follow_epoch) {
+		g->epoch = follow_epoch;
+		g->gap = draw_gap();
+	}
+	g->gap -= follow_size(bytes);
+	if (g->gap > 0)
+		return 0;
+	g->gap = draw_gap();
+	return 1;
+}
+
+#define FOLLOW_MARK   1
+#define FOLLOW_FORGET 2
+
+static __always_inline int follow_begin(const struct follow_key *key, const __u32 *entry, int yes)
+{
+	__u32 alive = 1;
+
+	if (!yes) {
+		int was = entry && *entry;
+
+		if (entry)
+			bpf_map_delete_elem(&followed, key);
+		return was ? FOLLOW_FORGET : 0;
+	}
+	if (!bpf_map_update_elem(&followed, key, &alive, BPF_ANY))
+		return FOLLOW_MARK;
+	__sync_fetch_and_add(&follow_full, 1);
+	return FOLLOW_MARK | FOLLOW_FORGET;
+}
+
+static __always_inline int resize_begin(__u32 *entry)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	const __u64 *bits = bpf_map_lookup_elem(&resizing, &tid);
+	__u64 now = (bits ? *bits << 1 : 0) | (entry && *entry);
+
+	if (entry)
+		*entry = 0;
+	/* No entry: zeros all the way. */
+	if (bits || now)
+		bpf_map_update_elem(&resizing, &tid, &now, BPF_ANY);
+	return entry ? FOLLOW_MARK : 0;
+}
+
+static __always_inline int resize_end(const struct follow_key *key, const __u32 *entry, __u64 bytes)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	const __u64 *bits = bpf_map_lookup_elem(&resizing, &tid);
+	int was = bits && *bits & 1, yes = follow_bytes ? chosen(bytes) : was;
+
+	if (bits) {
+		__u64 now = *bits >> 1;
+
+		if (now)
+			bpf_map_update_elem(&resizing, &tid, &now, BPF_ANY);
+		else
+			bpf_map_delete_elem(&resizing, &tid);
+	}
+	if (!was || yes)
+		return follow_begin(key, entry, yes);
+	follow_begin(key, entry, 0);
+	return FOLLOW_MARK | FOLLOW_FORGET;
+}
+
+/* What is to be recorded of a mark, in a process that is lit by jumps or not. */
+static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pid, int jumps,
+				       __u64 id, __u64 bytes)
+{
+	struct follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
+	__u32 *entry;
+
+	if (!follow)
+		return FOLLOW_MARK;
+	if (jumps)
+		return spec->kind == BSCOPE_KIND_NEW || spec->kind == BSCOPE_KIND_RESIZE_BEGIN ||
+				       spec->kind == BSCOPE_KIND_RESIZE_END
+			       ? FOLLOW_FORGET
+			       : FOLLOW_MARK;
+	entry = bpf_map_lookup_elem(&followed, &key);
+	switch (spec->kind) {
+	case BSCOPE_KIND_NEW:
+		return follow_begin(&key, entry, chosen(bytes));
+	case BSCOPE_KIND_RESIZE_BEGIN:
+		return resize_begin(entry);
+	case BSCOPE_KIND_RESIZE_END:
+		return resize_end(&key, entry, bytes);
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		return FOLLOW_MARK;
+	case BSCOPE_KIND_DROP:
+		if (entry)
+			*entry = 0;
+		break;
+	default:
+		break;
+	}
+	return entry ? FOLLOW_MARK : 0;
+}
+
+#endif
