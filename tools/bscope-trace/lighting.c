@@ -75,6 +75,8 @@ int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct b
 	l->sites = sites;
 	l->collect = collect;
 	l->buffers = buffers;
+	l->sample = o->sample;
+	bs_collect_sample(collect, &l->sample);
 	if (o->mode == BS_MODE_TRAP)
 		return 0;
 	if (!bs_tsc_usable(&l->no_jumps)) {
@@ -102,6 +104,44 @@ void bs_lighting_fini(struct bs_lighting *l)
 	}
 	free(l->modules);
 	memset(l, 0, sizeof(*l));
+}
+
+/* --- sampling --------------------------------------------------------------------------------- */
+
+int bs_lighting_sample(struct bs_lighting *l, const struct bs_followed *processes,
+		       const struct bs_sample *sample, struct bs_error *err)
+{
+	int ret = 0;
+
+	l->sample = *sample;
+	bs_collect_sample(l->collect, sample);
+	for (size_t i = 0; i < processes->n; i++) {
+		const struct bs_process *p = processes->v[i];
+		int told;
+
+		if (!p->alive || p->how != BS_LIT_JUMP)
+			continue;
+		told = bs_sampling_change(p->pid, p->pools, p->npools, sample);
+		if (told && told != -ESRCH && !ret)
+			ret = bs_error_set(err, told, "pid %d: cannot change what it follows: %s",
+					   (int)p->pid, strerror(-told));
+	}
+	return ret;
+}
+
+uint64_t bs_lighting_sample_full(const struct bs_lighting *l, const struct bs_followed *processes)
+{
+	uint64_t full = bs_collect_sample_full(l->collect);
+
+	if (l->sample.by == BS_SAMPLE_NOT)
+		return 0;
+	for (size_t i = 0; i < processes->n; i++) {
+		const struct bs_process *p = processes->v[i];
+
+		if (p->alive && p->how == BS_LIT_JUMP)
+			full += bs_sampling_full(p->pid, p->pools, p->npools);
+	}
+	return full;
 }
 
 /* --- modules ---------------------------------------------------------------------------------- */

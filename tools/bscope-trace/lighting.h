@@ -20,6 +20,7 @@
 struct bs_buffers;
 struct bs_collect;
 struct bs_error;
+struct bs_followed;
 struct bs_guard;
 struct bs_module;
 struct bs_options;
@@ -71,6 +72,15 @@ void bs_lighting_fini(struct bs_lighting *l);
 
 /* Numbers the sites of a module (borrowed).  Lights nothing.  0 or -ENOMEM. */
 int bs_lighting_add(struct bs_lighting *l, struct bs_module *m, struct bs_error *err);
+
+/*
+ * From now on objects are followed like this: processes that are lit are told.  One that cannot be
+ * told goes on as it was: -errno, with err.
+ */
+int bs_lighting_sample(struct bs_lighting *l, const struct bs_followed *processes,
+		       const struct bs_sample *sample, struct bs_error *err);
+/* Objects that were to be followed and found no place, in all processes that are alive. */
+uint64_t bs_lighting_sample_full(const struct bs_lighting *l, const struct bs_followed *processes);
 
 /* Lights all chosen sites of all modules by traps, those that are not yet. */
 int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);

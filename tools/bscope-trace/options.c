@@ -23,6 +23,7 @@ enum {
 	OPT_FORMAT,
 	OPT_BUFFER,
 	OPT_FAIL_ON,
+	OPT_SAMPLE_BYTES,
 };
 
 static const struct argp_option options[] = {
@@ -41,6 +42,14 @@ static const struct argp_option options[] = {
 	 "How to light sites (default: auto, which is jump where possible, else trap)", 2},
 	{"duration", 'd', "SECONDS", 0,
 	 "Stop after this long (default: until Ctrl-C or until the processes end)", 2},
+	{"sample", 's', "N", 0,
+	 "Follow one object in N, by chance, from birth to death: the others cost next to nothing; "
+	 "counts come with estimates",
+	 2},
+	{"sample-bytes", OPT_SAMPLE_BYTES, "N", 0,
+	 "Follow the objects of one byte in N, with K, M or G: the larger the likelier, as heap "
+	 "profilers do",
+	 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
 	 2},
@@ -140,11 +149,20 @@ static void mode_set(struct bs_options *o, const char *mode)
 	usage_error("-m %s: no such mode: use auto, jump or trap", mode);
 }
 
+/* One in 1 is all of them: that needs no table. */
+static void sample_set(struct bs_options *o, enum bs_sample_by by, uint64_t mean)
+{
+	if (o->sample.by != BS_SAMPLE_NOT && o->sample.by != by)
+		usage_error("-s and --sample-bytes exclude each other: by objects or by bytes");
+	o->sample.by = mean > 1 ? by : BS_SAMPLE_NOT;
+	o->sample.mean = (double)mean;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct bs_options *o = state->input;
 	struct bs_error err = {0};
-	uint64_t bytes;
+	uint64_t bytes, n;
 
 	switch (key) {
 	case 'p':
@@ -167,6 +185,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (bs_num_seconds(arg, 0, &o->duration_ns))
 			usage_error("-d %s: not a duration: use seconds above 0, such as 30 or 0.5",
 				    arg);
+		break;
+	case 's':
+		if (bs_num_u64(arg, 1, 1000000000, &n))
+			usage_error("-s %s: not a number of objects: use 1 to 1000000000, such as "
+				    "100 for one object in 100",
+				    arg);
+		sample_set(o, BS_SAMPLE_OBJECTS, n);
+		break;
+	case OPT_SAMPLE_BYTES:
+		if (bs_num_bytes(arg, 1, 1ull << 40, &n))
+			usage_error("--sample-bytes=%s: not a size: use 1 to 1024G, such as 512K",
+				    arg);
+		sample_set(o, BS_SAMPLE_BYTES, n);
 		break;
 	case OPT_BUFFER:
 		if (bs_num_bytes(arg, 64 * 1024, 1ull << 30, &bytes))
@@ -231,10 +262,10 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
-	if (o->list &&
-	    (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes || o->fail_on))
-		usage_error("--list prints and exits: -d, --older-than, --buffer, --fail-on and "
-			    "--preload do not go with it");
+	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes ||
+			o->fail_on || o->sample.by != BS_SAMPLE_NOT))
+		usage_error("--list prints and exits: -d, -s, --sample-bytes, --older-than, "
+			    "--buffer, --fail-on and --preload do not go with it");
 	if (o->list && !o->binary && !o->npids)
 		usage_error("--list: of what? add -p PID or --binary=FILE");
 	if (o->list && o->npids > 1)

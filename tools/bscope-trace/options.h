@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/sample.h"
+
 struct bs_filter;
 
 enum bs_mode {
@@ -26,7 +28,8 @@ struct bs_options {
 	char **command; /* NULL-terminated, points into argv; NULL without COMMAND */
 	bool preload;
 	enum bs_mode mode;
-	uint64_t duration_ns; /* 0: until stopped */
+	struct bs_sample sample; /* -s, --sample-bytes */
+	uint64_t duration_ns;	 /* 0: until stopped */
 	struct bs_filter *filter;
 	bool list;
 	const char *binary;

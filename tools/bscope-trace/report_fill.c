@@ -273,6 +273,45 @@ static void fill_sites(struct fill *f, struct bs_report *r)
 	r->sites = rows;
 }
 
+static struct bs_report_interval interval(const struct bs_interval *v)
+{
+	return (struct bs_report_interval){v->value, v->low, v->high};
+}
+
+static struct bs_report_estimate estimate(const struct bs_estimate *e)
+{
+	return (struct bs_report_estimate){
+		.created = interval(&e->created),
+		.dropped = interval(&e->dropped),
+		.live = interval(&e->live),
+		.live_bytes = interval(&e->live_bytes),
+	};
+}
+
+static void fill_sample(struct fill *f, struct bs_report *r)
+{
+	const struct bs_sample *s = &f->s->lighting.sample;
+
+	r->sample = s->by == BS_SAMPLE_OBJECTS ? s->mean : 1;
+	r->sample_bytes = s->by == BS_SAMPLE_BYTES ? s->mean : 0;
+	r->sampled = s->by != BS_SAMPLE_NOT;
+	if (f->s->sample_full)
+		note(f,
+		     "%llu objects that were to be followed found no place in the table: their "
+		     "lives are unknown, and live objects are underestimated; follow fewer (-s)",
+		     (unsigned long long)f->s->sample_full);
+}
+
+static int fill_estimate(struct fill *f, struct bs_report *r)
+{
+	struct bs_estimate e;
+	int ret = bs_model_estimate(f->s->model, &e);
+
+	if (!ret)
+		r->estimate = estimate(&e);
+	return ret;
+}
+
 static int fill_classes(struct fill *f, struct bs_report *r)
 {
 	struct bs_class_row *rows = NULL;
@@ -292,6 +331,7 @@ static int fill_classes(struct fill *f, struct bs_report *r)
 			.live_bytes = rows[i].live_bytes,
 			.unknown = rows[i].unknown,
 			.lifetime = lifetime(&rows[i].lifetime),
+			.estimate = estimate(&rows[i].estimate),
 		};
 	r->classes = out;
 	r->nclasses = out ? n : 0;
@@ -322,6 +362,7 @@ static int fill_origins(struct fill *f, uint64_t min_age_ns,
 			.live_bytes = rows[i].live_bytes,
 			.oldest_ns = rows[i].oldest_ns,
 			.lifetime = lifetime(&rows[i].lifetime),
+			.estimate = estimate(&rows[i].estimate),
 		};
 	*origins = out;
 	*norigins = out ? n : 0;
@@ -353,6 +394,7 @@ static int fill_growth(struct fill *f, struct bs_report *r)
 			.objects_per_s = rows[i].objects_per_s,
 			.objects_error = rows[i].error_objects_per_s,
 			.sure = rows[i].sure_bytes_per_s > 0,
+			.estimate = estimate(&rows[i].estimate),
 		};
 	r->growth = out;
 	r->ngrowth = out ? n : 0;
@@ -557,7 +599,7 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	r->mode = s->lighting.jumped ? "jump" : "trap";
 	r->method = s->lighting.jumped ? NULL : bs_collect_method(s->collect);
 	r->clock = "precise";
-	r->sample = 1;
+	fill_sample(&f, r);
 	r->start_ns = s->start_real_ns;
 	r->start_monotonic_ns = s->start_ns;
 	r->duration_ns = s->end_ns - s->start_ns;
@@ -569,7 +611,9 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	fill_events(&f, r);
 	fill_sites(&f, r);
 	fill_cost(&f, r);
-	ret = fill_classes(&f, r);
+	ret = fill_estimate(&f, r);
+	if (!ret)
+		ret = fill_classes(&f, r);
 	if (!ret)
 		ret = fill_origins(&f, 0, &r->origins, &r->norigins);
 	if (!ret && r->older_than_ns)

@@ -114,7 +114,10 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
-	ret = bs_session_classes(s, 1, 0);
+	if (o->sample.by != BS_SAMPLE_NOT)
+		ret = bs_model_sample(s->model, s->start_ns, &o->sample);
+	if (!ret)
+		ret = bs_session_classes(s, 1, 0);
 	if (ret) {
 		bs_error_set(err, ret, "out of memory");
 		goto fail;
@@ -260,6 +263,7 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	/* First the switches, then whoever listens to what they say. */
 	if (bs_lighting_dark(&s->lighting, bs_session_drain_meanwhile, s, &dark))
 		bs_session_trouble(s, &dark);
+	s->sample_full = bs_lighting_sample_full(&s->lighting, &s->followed);
 	s->end_ns = bs_collect_dark(s->collect);
 	if (s->lighting.dark_ns && s->lighting.jumped)
 		s->end_ns = s->lighting.dark_ns;

@@ -37,10 +37,21 @@ struct bs_report_lifetime {
 	uint64_t count, p50_ns, p90_ns, p99_ns, max_ns; /* count 0: nothing known */
 };
 
+/* A 95 % interval; high is INFINITY where there is no bound. */
+struct bs_report_interval {
+	double value, low, high;
+};
+
+/* With sampling: of all objects, those that were not followed included. */
+struct bs_report_estimate {
+	struct bs_report_interval created, dropped, live, live_bytes;
+};
+
 struct bs_report_class {
 	const char *klass;
 	uint64_t created, dropped, live, live_bytes, unknown;
 	struct bs_report_lifetime lifetime;
+	struct bs_report_estimate estimate;
 };
 
 /* Where objects come from: a place, and a caller where told. */
@@ -51,15 +62,17 @@ struct bs_report_origin {
 	const char *caller;   /* may be NULL */
 	uint64_t created, dropped, live, live_bytes, oldest_ns;
 	struct bs_report_lifetime lifetime;
+	struct bs_report_estimate estimate;
 };
 
 struct bs_report_growth {
 	const char *klass, *site, *function, *caller;
 	uint64_t live, live_bytes, oldest_ns;
-	/* Slopes and the half-widths of their 95 % intervals. */
+	/* Slopes and the half-widths of their 95 % intervals; with sampling, of all objects. */
 	double bytes_per_s, error, objects_per_s, objects_error;
 	/* bytes_per_s is above zero with its whole interval. */
 	bool sure;
+	struct bs_report_estimate estimate;
 };
 
 /* Whether a row is about objects: its marks say no size, so that it leaks without a byte. */
@@ -110,7 +123,9 @@ struct bs_report {
 	const char *mode;	     /* "jump", "trap" */
 	const char *method;	     /* "uprobe_multi"; NULL */
 	const char *clock;	     /* "precise" */
-	uint64_t sample;	     /* 1: every object */
+	bool sampled;		     /* counts are of the objects that were followed */
+	double sample;		     /* one object in so many was, at the end; 1: every object */
+	double sample_bytes;	     /* or one byte in so many; 0 */
 	uint64_t start_ns;	     /* CLOCK_REALTIME, when the traced interval began */
 	uint64_t start_monotonic_ns; /* the same instant, CLOCK_MONOTONIC: the clock of events */
 	uint64_t duration_ns;
@@ -130,6 +145,7 @@ struct bs_report {
 
 	/* created + adopted = dropped + vanished + live + exited */
 	uint64_t created, dropped, live, live_bytes, adopted, vanished, exited, unknown;
+	struct bs_report_estimate estimate;
 	const struct bs_report_class *classes;
 	size_t nclasses;
 	const struct bs_report_origin *origins; /* by site */

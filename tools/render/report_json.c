@@ -2,6 +2,7 @@
 /* report_json.c - the report as JSON: schema bscope-report/1, a public interface. */
 #include "render/report.h"
 
+#include <math.h>
 #include <sys/wait.h>
 
 #include "bscope/abi.h"
@@ -115,6 +116,36 @@ static void json_sites(struct bs_json *j, const struct bs_report *r)
 	bs_json_array_end(j);
 }
 
+static void double_or_null(struct bs_json *j, const char *key, double value, bool known)
+{
+	if (known)
+		bs_json_double(j, key, value);
+	else
+		bs_json_null(j, key);
+}
+
+static void json_interval(struct bs_json *j, const char *key, const struct bs_report_interval *v)
+{
+	bs_json_object_begin(j, key);
+	bs_json_double(j, "value", v->value);
+	bs_json_double(j, "low", v->low);
+	double_or_null(j, "high", v->high, isfinite(v->high));
+	bs_json_object_end(j);
+}
+
+static void json_estimate(struct bs_json *j, const struct bs_report *r,
+			  const struct bs_report_estimate *e)
+{
+	if (!r->sampled)
+		return;
+	bs_json_object_begin(j, "estimated");
+	json_interval(j, "created", &e->created);
+	json_interval(j, "dropped", &e->dropped);
+	json_interval(j, "live", &e->live);
+	json_interval(j, "live_bytes", &e->live_bytes);
+	bs_json_object_end(j);
+}
+
 static void json_objects(struct bs_json *j, const struct bs_report *r)
 {
 	bs_json_object_begin(j, "objects");
@@ -127,6 +158,7 @@ static void json_objects(struct bs_json *j, const struct bs_report *r)
 	bs_json_u64(j, "exited", r->exited);
 	bs_json_u64(j, "unknown", r->unknown);
 	bs_json_u64(j, "undecided", r->undecided);
+	json_estimate(j, r, &r->estimate);
 	bs_json_object_end(j);
 }
 
@@ -144,6 +176,7 @@ static void json_classes(struct bs_json *j, const struct bs_report *r)
 		bs_json_u64(j, "live_bytes", c->live_bytes);
 		bs_json_u64(j, "unknown", c->unknown);
 		json_lifetime(j, &c->lifetime);
+		json_estimate(j, r, &c->estimate);
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);
@@ -177,6 +210,7 @@ static void json_origins(struct bs_json *j, const struct bs_report *r)
 		bs_json_u64(j, "live_bytes", o->live_bytes);
 		bs_json_double(j, "oldest_s", seconds(o->oldest_ns));
 		json_lifetime(j, &o->lifetime);
+		json_estimate(j, r, &o->estimate);
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);
@@ -198,6 +232,7 @@ static void json_growth(struct bs_json *j, const struct bs_report *r)
 		bs_json_double(j, "objects_error", g->objects_error);
 		bs_json_bool(j, "sure", bs_report_growth_sure(g));
 		bs_json_double(j, "oldest_s", seconds(g->oldest_ns));
+		json_estimate(j, r, &g->estimate);
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);
@@ -274,18 +309,11 @@ static void json_older(struct bs_json *j, const struct bs_report *r)
 		bs_json_u64(j, "live", o->live);
 		bs_json_u64(j, "live_bytes", o->live_bytes);
 		bs_json_double(j, "oldest_s", seconds(o->oldest_ns));
+		json_estimate(j, r, &o->estimate);
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);
 	bs_json_object_end(j);
-}
-
-static void double_or_null(struct bs_json *j, const char *key, double value, bool known)
-{
-	if (known)
-		bs_json_double(j, key, value);
-	else
-		bs_json_null(j, key);
 }
 
 static void json_overhead(struct bs_json *j, const struct bs_report *r)
@@ -309,7 +337,8 @@ int bs_render_json(FILE *out, const struct bs_report *r)
 	bs_json_str(&j, "version", r->version);
 	bs_json_str(&j, "mode", r->mode);
 	bs_json_str(&j, "clock", r->clock);
-	bs_json_u64(&j, "sample", r->sample);
+	bs_json_double(&j, "sample", r->sample);
+	double_or_null(&j, "sample_bytes", r->sample_bytes, r->sample_bytes > 0);
 	bs_json_u64_str(&j, "start_ns", r->start_ns);
 	bs_json_u64_str(&j, "start_monotonic_ns", r->start_monotonic_ns);
 	bs_json_u64_str(&j, "duration_ns", r->duration_ns);

@@ -182,8 +182,11 @@ static int head_mode(struct bs_out *o, const struct bs_report *r)
 		bs_str_add_clean(&s, r->method);
 		bs_str_add(&s, ")");
 	}
-	if (r->sample > 1)
-		bs_str_addf(&s, "; one object in %s is followed", bs_fmt_count(buf, r->sample));
+	if (r->sample_bytes > 0)
+		bs_str_addf(&s, "; the objects of one byte in %s are followed",
+			    bs_fmt_si(buf, r->sample_bytes));
+	else if (r->sampled)
+		bs_str_addf(&s, "; one object in %s is followed", bs_fmt_si(buf, r->sample));
 	return bs_part_line(o, BS_PLAIN, "mode", &s);
 }
 
@@ -271,6 +274,8 @@ static int head_objects(struct bs_out *o, const struct bs_report *r)
 	struct bs_str s = {0};
 	char buf[BS_FMT];
 
+	if (r->sampled)
+		bs_str_add(&s, "followed: ");
 	bs_str_addf(&s, "%s created, ", bs_fmt_count(buf, r->created));
 	bs_str_addf(&s, "%s dropped, ", bs_fmt_count(buf, r->dropped));
 	bs_str_addf(&s, "%s live", bs_fmt_count(buf, r->live));
@@ -280,6 +285,44 @@ static int head_objects(struct bs_out *o, const struct bs_report *r)
 		bs_str_addf(&s, "; %s mark%s on objects of which the beginning or end was not seen",
 			    bs_fmt_count(buf, r->unknown), r->unknown == 1 ? "" : "s");
 	return bs_part_line(o, BS_PLAIN, "objects", &s);
+}
+
+/* "12.3 k ± 4 %": the further end, in percent; ">= 1.2 k" where there is no upper one. */
+static void add_estimate(struct bs_str *s, const struct bs_report_interval *v, bool bytes)
+{
+	double half =
+		v->high - v->value > v->value - v->low ? v->high - v->value : v->value - v->low;
+	char buf[BS_FMT];
+
+	if (!isfinite(v->high)) {
+		bs_str_addf(s, "≥ %s",
+			    bytes ? bs_fmt_bytes(buf, v->low) : bs_fmt_si(buf, v->low));
+		return;
+	}
+	bs_str_add(s, bytes ? bs_fmt_bytes(buf, v->value) : bs_fmt_si(buf, v->value));
+	if (v->value > 0)
+		bs_str_addf(s, " ± %s", bs_fmt_percent(buf, 100 * half / v->value));
+}
+
+static int head_estimate(struct bs_out *o, const struct bs_report *r)
+{
+	const struct bs_report_estimate *e = &r->estimate;
+	struct bs_str s = {0};
+
+	if (!r->sampled)
+		return 0;
+	add_estimate(&s, &e->created, false);
+	bs_str_add(&s, " created, ");
+	add_estimate(&s, &e->dropped, false);
+	bs_str_add(&s, " dropped, ");
+	add_estimate(&s, &e->live, false);
+	bs_str_add(&s, " live");
+	if (e->live_bytes.value > 0) {
+		bs_str_add(&s, " (");
+		add_estimate(&s, &e->live_bytes, true);
+		bs_str_add(&s, ")");
+	}
+	return bs_part_line(o, BS_PLAIN, "estimate", &s);
 }
 
 static int head_cost(struct bs_out *o, const struct bs_report *r)
@@ -328,6 +371,25 @@ static void cell_ns(struct bs_table *t, uint64_t ns, bool known)
 
 	if (known)
 		bs_str_add(cell, bs_fmt_ns(buf, (double)ns));
+}
+
+/* What is known of all objects: counted, or with sampling estimated. */
+static void cell_all(struct bs_table *t, const struct bs_report *r, uint64_t v,
+		     const struct bs_report_interval *estimate)
+{
+	if (r->sampled)
+		add_estimate(bs_table_cell(t), estimate, false);
+	else
+		cell_count(t, v);
+}
+
+static void cell_all_bytes(struct bs_table *t, const struct bs_report *r, uint64_t v,
+			   const struct bs_report_interval *estimate)
+{
+	if (r->sampled && v)
+		add_estimate(bs_table_cell(t), estimate, true);
+	else
+		cell_bytes(t, v);
 }
 
 static void cell_name(struct bs_table *t, const char *s)
@@ -386,17 +448,20 @@ static int classes(struct bs_out *o, const struct bs_report *r)
 	char buf[BS_FMT];
 	int err;
 
-	bs_part_heading(o, "By class", "median, p99, longest: lifetime of what was dropped");
+	bs_part_heading(o, "By class",
+			r->sampled ? "estimated, ± is a 95 % interval; median, p99, longest: "
+				     "lifetime of what was dropped"
+				   : "median, p99, longest: lifetime of what was dropped");
 	bs_table_init(&t, COLUMNS(columns));
 	for (size_t i = 0; i < shown; i++) {
 		const struct bs_report_class *c = &r->classes[i];
 		struct bs_str *unknown;
 
 		cell_name(&t, c->klass);
-		cell_count(&t, c->live);
-		cell_bytes(&t, c->live_bytes);
-		cell_count(&t, c->created);
-		cell_count(&t, c->dropped);
+		cell_all(&t, r, c->live, &c->estimate.live);
+		cell_all_bytes(&t, r, c->live_bytes, &c->estimate.live_bytes);
+		cell_all(&t, r, c->created, &c->estimate.created);
+		cell_all(&t, r, c->dropped, &c->estimate.dropped);
 		unknown = bs_table_cell(&t);
 		if (c->unknown)
 			bs_str_add(unknown, bs_fmt_short(buf, c->unknown));
@@ -427,16 +492,18 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 	struct bs_table t;
 	int err;
 
-	bs_part_heading(o, "By site", "where the objects come from");
+	bs_part_heading(o, "By site",
+			r->sampled ? "where the objects come from; estimated"
+				   : "where the objects come from");
 	bs_table_init(&t, COLUMNS(columns));
 	for (size_t i = 0; i < shown; i++) {
 		const struct bs_report_origin *row = &r->origins[i];
 
 		cell_name(&t, row->klass);
-		cell_count(&t, row->live);
-		cell_bytes(&t, row->live_bytes);
-		cell_count(&t, row->created);
-		cell_count(&t, row->dropped);
+		cell_all(&t, r, row->live, &row->estimate.live);
+		cell_all_bytes(&t, r, row->live_bytes, &row->estimate.live_bytes);
+		cell_all(&t, r, row->created, &row->estimate.created);
+		cell_all(&t, r, row->dropped, &row->estimate.dropped);
 		cell_ns(&t, row->oldest_ns, row->live);
 		cell_ns(&t, row->lifetime.p50_ns, row->lifetime.count);
 		cells_where(&t, r, row->caller, row->function, row->site);
@@ -489,8 +556,8 @@ static int growth_table(struct bs_out *o, const struct bs_report *r, bool sure, 
 				   bs_fmt_objects_rate(buf, g->objects_per_s, g->objects_error));
 		else
 			bs_str_add(cell, bs_fmt_bytes_rate(buf, g->bytes_per_s, g->error));
-		cell_count(&t, g->live);
-		cell_bytes(&t, g->live_bytes);
+		cell_all(&t, r, g->live, &g->estimate.live);
+		cell_all_bytes(&t, r, g->live_bytes, &g->estimate.live_bytes);
 		cell_ns(&t, g->oldest_ns, g->live);
 		cells_where(&t, r, g->caller, g->function, g->site);
 	}
@@ -566,8 +633,8 @@ static int older(struct bs_out *o, const struct bs_report *r)
 		const struct bs_report_origin *row = &r->older[i];
 
 		cell_name(&t, row->klass);
-		cell_count(&t, row->live);
-		cell_bytes(&t, row->live_bytes);
+		cell_all(&t, r, row->live, &row->estimate.live);
+		cell_all_bytes(&t, r, row->live_bytes, &row->estimate.live_bytes);
 		cell_ns(&t, row->oldest_ns, row->live);
 		cells_where(&t, r, row->caller, row->function, row->site);
 	}
@@ -596,7 +663,9 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		exited |= r->processes[i].exited;
 	if (!exited)
 		return 0;
-	bs_part_heading(o, "Live at exit", "no error by itself");
+	bs_part_heading(o, "Live at exit",
+			r->sampled ? "of the objects that were followed; no error by itself"
+				   : "no error by itself");
 	if (!r->nat_exit) {
 		bs_out_str(o, "  none\n");
 		return 0;
@@ -681,10 +750,26 @@ static int notes(struct bs_out *o, const struct bs_report *r)
 int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color)
 {
 	static int (*const parts[])(struct bs_out *, const struct bs_report *) = {
-		head_title, head_started,     head_processes, head_command, head_mode,
-		head_sites, head_events,      head_lost,      head_objects, bs_part_verdicts_head,
-		head_cost,  bs_part_verdicts, classes,	      origins,	    growth,
-		older,	    at_exit,	      hits,	      notes,
+		head_title,
+		head_started,
+		head_processes,
+		head_command,
+		head_mode,
+		head_sites,
+		head_events,
+		head_lost,
+		head_objects,
+		head_estimate,
+		bs_part_verdicts_head,
+		head_cost,
+		bs_part_verdicts,
+		classes,
+		origins,
+		growth,
+		older,
+		at_exit,
+		hits,
+		notes,
 	};
 	struct bs_out o = {.file = out, .color = color};
 	int err = 0;
