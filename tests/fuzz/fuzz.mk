@@ -16,13 +16,13 @@ $B/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_DEPS)
 	$(call say,FUZZCC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -std=gnu11 $(WARN) $(INC) -g -O1 -fno-omit-frame-pointer \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(FUZZ_SRC)
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(FUZZ_SRC) -lm
 
 $B/tests/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_DEPS)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) $(CFLAGS) $(EXTRA) -DCORPUS='"tests/fuzz/corpus/$*"' \
-		-o $@ $< tests/fuzz/replay.c $(FUZZ_SRC)
+		-o $@ $< tests/fuzz/replay.c $(FUZZ_SRC) -lm
 
 fuzz-run-%: $B/tests/fuzz/fuzz_%
 	$(call say,FUZZ,$*)

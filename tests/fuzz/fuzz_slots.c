@@ -74,8 +74,9 @@ static int piece(void *ctx, const struct bs_slots *slots)
 	n = bs_decode_slots(ctx, slots, v);
 	must(n && n <= slots->n);
 	for (size_t i = 0; i < n; i++) {
-		must(v[i].type == BS_EVENT_MARK && v[i].kind >= BSCOPE_KIND_NEW &&
-		     v[i].kind < BSCOPE_KIND_END);
+		must(v[i].type == BS_EVENT_FORGOTTEN ||
+		     (v[i].type == BS_EVENT_MARK && v[i].kind >= BSCOPE_KIND_NEW &&
+		      v[i].kind < BSCOPE_KIND_END));
 		must(v[i].place && v[i].place <= bs_places_count(decoder.sites));
 	}
 	decoded += n;
@@ -86,20 +87,24 @@ static int take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot 
 {
 	static struct bscope_slot room[BSCOPE_BUFFER_SLOTS];
 	const struct bs_order_ops ops = {NULL, piece, &decoder};
-	uint64_t before = decoder.bad + decoded, n_events = 0;
+	uint64_t before = decoder.bad + decoded, n_events = 0, n_forgotten = 0;
 	struct bs_slots prepared;
 	size_t good;
 
 	must(ctx == &decoder && n && n <= BSCOPE_BUFFER_SLOTS);
 	for (size_t i = 0; i < n; i++) {
 		must(slots[i].head != 0);
-		n_events += !(slots[i].head & BSCOPE_SLOT_EXTRA) &&
-			    slots[i].head & BSCOPE_SLOT_INDEX_MASK;
+		if (slots[i].head & BSCOPE_SLOT_EXTRA)
+			continue;
+		if (slots[i].head & BSCOPE_SLOT_INDEX_MASK)
+			n_events++;
+		else
+			n_forgotten += i + 1 < n && slots[i + 1].head & BSCOPE_SLOT_EXTRA;
 	}
 	good = bs_decode_prepare(&decoder, pid, tid, slots, n, &tsc, TSC + 1000, room, &prepared);
 	must(!bs_order_push_slots(order, &prepared, good));
 	must(!bs_order_release(order, UINT64_MAX, &ops));
-	must(decoder.bad + decoded - before == n_events);
+	must(decoder.bad + decoded - before == n_events + n_forgotten);
 	passed += n_events;
 	return 0;
 }

@@ -197,7 +197,7 @@ static struct event event_of(uint64_t id, unsigned nargs)
 /* Not instrumented: it is single-stepped. */
 __attribute__((no_sanitize("thread"))) static void record(struct event e)
 {
-	struct bscope_site site = {.index = e.index};
+	struct bscope_site site = {.index = BSCOPE_INDEX(e.index, 0, 0)};
 
 	switch (e.nargs) {
 	case 1:

@@ -11,6 +11,9 @@
 #include "bscope/abi.h"
 #include "render/report.h"
 
+/* Most rows are of runs without sampling, and say nothing of estimates. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
 static const uint64_t leak_a[] = {0x401136}, leak_b[] = {0x401190, 0x4021f0, 0x40313c};
@@ -121,7 +124,17 @@ static const struct bs_report_site hostile_sites[] = {
 	{"use", "", NULL, "", "\xed\xa0\x80", "/bin/\xf0\x9f\x98\x80", 0, 0, false, NULL, 0},
 };
 static const struct bs_report_class hostile_classes[] = {
-	{"\xff\xfe", 18000000, 7, 17999993, 9223372036854775807, 0, {0, 0, 0, 0, 0}},
+	{"\xff\xfe",
+	 18000000,
+	 7,
+	 17999993,
+	 9223372036854775807,
+	 0,
+	 {0, 0, 0, 0, 0},
+	 {{1800000000, 1799000000, 1801000000.5},
+	  {700, 281.4, 1442.3},
+	  {1799999300, 1798000000, 1801000000},
+	  {9.3e20, 9223372036854775807.0, INFINITY}}},
 	{"\xe4\xb8\xad\xe6\x96\x87", 1, 1, 0, 0, 3, {1, 0, 999, 59400000000, 90000000000000000}},
 };
 static const struct bs_report_origin hostile_origins[] = {
@@ -187,7 +200,12 @@ static const struct bs_report sample_hostile = {
 	.mode = "trap",
 	.method = "perf",
 	.clock = "precise",
+	.sampled = true,
 	.sample = 100,
+	.estimate = {{1800000000, 1799000000, 1801000000.5},
+		     {700, 281.4, 1442.3},
+		     {1799999300, 1798000000, 1801000000},
+		     {9.3e20, 9223372036854775807.0, INFINITY}},
 	.start_ns = 18446744073709551615u,
 	.start_monotonic_ns = 18446744073709551615u,
 	.duration_ns = 90500000000,

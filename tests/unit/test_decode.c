@@ -236,7 +236,7 @@ static void refused(void **state)
 	for (uint32_t type = 0; type < 300; type++) {
 		rec.type = type;
 		rec.args[0] = 5;
-		assert_int_equal(decode(&rec, &ev), type >= 1 && type <= 4 ? 0 : -EBADMSG);
+		assert_int_equal(decode(&rec, &ev), type >= 1 && type <= 5 ? 0 : -EBADMSG);
 	}
 }
 
@@ -273,9 +273,10 @@ static void random_bytes(void **state)
 		memmove(buf + 1, buf, size);
 		if (!bs_decode(&d, buf + 1, size, &ev)) {
 			good++;
-			assert_in_range(ev.type, BS_EVENT_MARK, BS_EVENT_EXIT);
+			assert_in_range(ev.type, BS_EVENT_MARK, BS_EVENT_FORGOTTEN);
 			assert_in_range(ev.kind, 0, BSCOPE_KIND_END - 1);
-			assert_int_equal(!ev.place, ev.type != BS_EVENT_MARK);
+			assert_int_equal(!ev.place,
+					 ev.type != BS_EVENT_MARK && ev.type != BS_EVENT_FORGOTTEN);
 		}
 		free(buf);
 	}
@@ -508,7 +509,9 @@ static void slots_orphans(void **state)
 
 	(void)state;
 	slots(v, 9, &bad);
-	assert_int_equal(bad, 0);
+	/* An empty slot with operands forgets an object, at a site; there is none of that number.
+	 */
+	assert_int_equal(bad, 1);
 	assert_int_equal(ngot, 2);
 	assert_int_equal(got[0].id, 3);
 	assert_int_equal(got[0].arg, 0);
@@ -565,10 +568,43 @@ static void slots_time(void **state)
 	bs_decoder_fini(&d);
 }
 
+/* Objects that are not followed any more, between events; at the end of what was handed over, too.
+ */
+static void slots_forgotten(void **state)
+{
+	uint32_t one = add_site(BSCOPE_KIND_DROP, 1, 0),
+		 new = add_site(BSCOPE_KIND_NEW, 2, BSCOPE_SITE_SIZED);
+	const struct bscope_slot v[] = {
+		event_slot(TSC_START, new, 7),
+		second_slot(64, 0),
+		{(TSC_START + 2000) << BSCOPE_SLOT_TIME_SHIFT, 7},
+		second_slot(new, 0),
+		event_slot(TSC_START + 4000, one, 8),
+		{(TSC_START + 6000) << BSCOPE_SLOT_TIME_SHIFT, 9},
+		second_slot(one, 0),
+		empty_slot,
+	};
+	uint64_t bad;
+
+	(void)state;
+	slots(v, 8, &bad);
+	assert_int_equal(bad, 0);
+	assert_int_equal(ngot, 4);
+	assert_int_equal(got[1].type, BS_EVENT_FORGOTTEN);
+	assert_int_equal(got[1].id, 7);
+	assert_int_equal(got[1].kind, 0);
+	assert_int_equal(got[1].klass_id, got[0].klass_id);
+	assert_int_equal(got[1].place, got[0].place);
+	assert_true(got[1].ts_ns > got[0].ts_ns && got[1].ts_ns < got[2].ts_ns);
+	assert_int_equal(got[3].type, BS_EVENT_FORGOTTEN);
+	assert_int_equal(got[3].id, 9);
+	assert_int_equal(got[3].place, got[2].place);
+}
+
 /* Any slots: each is an event, counted as bad, or not an event; never read past their end. */
 static void slots_random(void **state)
 {
-	uint64_t x = 0x2545f4914f6cdd1dull, bad = 0, good = 0;
+	uint64_t x = 0x2545f4914f6cdd1dull, bad = 0, good = 0, forgotten = 0;
 
 	(void)state;
 	for (unsigned kind = BSCOPE_KIND_NEW; kind < BSCOPE_KIND_END; kind++)
@@ -584,20 +620,31 @@ static void slots_random(void **state)
 			x ^= x << 17;
 			v[i].value = x * 0x9e3779b97f4a7c15ull;
 			v[i].head = round % 3 ? (x & ~0xfffffull) | (x >> 30) % 17 : x;
-			if (!(v[i].head & BSCOPE_SLOT_EXTRA) && v[i].head & BSCOPE_SLOT_INDEX_MASK)
-				events++;
+			if (v[i].head & BSCOPE_SLOT_EXTRA && round % 2)
+				v[i].value %= 17;
+		}
+		for (size_t i = 0; i < n; i++) {
+			if (v[i].head & BSCOPE_SLOT_EXTRA)
+				continue;
+			/* An empty slot is nothing without operands. */
+			events += v[i].head & BSCOPE_SLOT_INDEX_MASK ||
+				  (i + 1 < n && v[i + 1].head & BSCOPE_SLOT_EXTRA);
 		}
 		code_calls = 0;
 		slots(v, n, &b);
 		assert_int_equal(ngot + b, events);
 		for (size_t i = 0; i < ngot; i++) {
-			assert_int_equal(got[i].type, BS_EVENT_MARK);
-			assert_in_range(got[i].kind, BSCOPE_KIND_NEW, BSCOPE_KIND_END - 1);
+			forgotten += got[i].type == BS_EVENT_FORGOTTEN;
+			assert_true(got[i].type == BS_EVENT_MARK ||
+				    got[i].type == BS_EVENT_FORGOTTEN);
+			assert_true(got[i].place && got[i].klass_id);
+			assert_in_range(got[i].kind, got[i].type == BS_EVENT_MARK,
+					got[i].type == BS_EVENT_MARK ? BSCOPE_KIND_END - 1 : 0);
 		}
 		bad += b;
 		good += ngot;
 	}
-	assert_true(bad > 10000 && good > 10000);
+	assert_true(bad > 10000 && good > 10000 && forgotten > 1000);
 }
 
 static int got_free(void **state)
@@ -622,6 +669,7 @@ int main(void)
 		cmocka_unit_test_setup(slots_orphans, reset),
 		cmocka_unit_test_setup(slots_refused, reset),
 		cmocka_unit_test_setup(slots_time, reset),
+		cmocka_unit_test_setup(slots_forgotten, reset),
 		cmocka_unit_test_setup(slots_random, reset),
 	};
 

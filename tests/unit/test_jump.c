@@ -164,6 +164,7 @@ extern struct bscope_site __start_bscope_sites[], __stop_bscope_sites[];
 static struct bs_module *own;
 static struct bs_stub *own_stubs;
 static bool *own_chosen;
+static uint32_t *own_klass;
 static uintptr_t own_bias;
 
 static int first_object(struct dl_phdr_info *info, size_t size, void *bias)
@@ -186,9 +187,12 @@ static int own_open(void **state)
 	assert_int_equal(own->nsites, __stop_bscope_sites - __start_bscope_sites);
 	own_stubs = bs_stubs_read(own);
 	own_chosen = calloc(own->nsites, sizeof(*own_chosen));
-	assert_true(own_stubs && own_chosen);
-	for (size_t i = 0; i < own->nsites; i++)
+	own_klass = calloc(own->nsites, sizeof(*own_klass));
+	assert_true(own_stubs && own_chosen && own_klass);
+	for (size_t i = 0; i < own->nsites; i++) {
 		own_chosen[i] = true;
+		own_klass[i] = 3000 + (uint32_t)i; /* more than fit: the low bits count */
+	}
 	return 0;
 }
 
@@ -197,6 +201,7 @@ static int own_close(void **state)
 	(void)state;
 	free(own_stubs);
 	free(own_chosen);
+	free(own_klass);
 	bs_module_free(own);
 	return 0;
 }
@@ -248,7 +253,7 @@ static void test_stubs(void **state)
 
 static int find_own(pid_t pid, uint32_t first, struct bs_jumps *j, struct bs_error *err)
 {
-	const struct bs_jump_module module = {own, own_stubs, own_chosen, first};
+	const struct bs_jump_module module = {own, own_stubs, own_chosen, own_klass, first};
 
 	memset(err, 0, sizeof(*err));
 	return bs_jumps_find(pid, &module, 1, j, err);
@@ -314,7 +319,7 @@ static void test_find_own(void **state)
 	assert_int_equal(j.pools[0].buffers, control()->buffers);
 	check_jumps(getpid(), &j);
 	for (size_t i = 0; i < j.n; i++) {
-		const struct bs_site *s = &own->sites[j.index[i] - 1000];
+		const struct bs_site *s = &own->sites[(j.index[i] >> 11 & 0xfffff) - 1000];
 
 		assert_string_equal(s->name, "ok");
 		assert_int_equal(own_bias + s->probe_vaddr + 1, j.v[i].addr);
@@ -330,6 +335,7 @@ static void test_number(void **state)
 	struct bs_error err;
 	struct bs_jumps j;
 	size_t numbered = 0;
+	uint32_t number;
 
 	(void)state;
 	assert_int_equal(find_own(getpid(), 70000, &j, &err), 0);
@@ -342,10 +348,16 @@ static void test_number(void **state)
 			continue;
 		}
 		numbered++;
-		assert_in_range(s->index, 70000, 70000 + own->nsites - 1);
-		assert_int_equal(own->sites[s->index - 70000].line, s->line);
-		assert_int_equal(own_bias + own->sites[s->index - 70000].record_vaddr,
-				 (uintptr_t)s);
+		number = s->index >> 11 & 0xfffff;
+		assert_in_range(number, 70000, 70000 + own->nsites - 1);
+		assert_int_equal(own->sites[number - 70000].line, s->line);
+		assert_int_equal(own_bias + own->sites[number - 70000].record_vaddr, (uintptr_t)s);
+		assert_int_equal(s->index & 0x7ff, (3000 + number - 70000) & 0x7ff);
+		assert_int_equal(s->index >> 31, s->kind == BSCOPE_KIND_NEW ||
+							 s->kind == BSCOPE_KIND_RESIZE_BEGIN ||
+							 s->kind == BSCOPE_KIND_RESIZE_END ||
+							 s->kind == BSCOPE_KIND_REGION_ENTER ||
+							 s->kind == BSCOPE_KIND_REGION_EXIT);
 		s->index = BSCOPE_SITE_NO_INDEX;
 	}
 	assert_int_equal(numbered, j.n);
@@ -377,7 +389,7 @@ static void test_choice(void **state)
 	assert_int_equal(j.n, 3);
 	assert_int_equal(j.foreign, 0);
 	for (size_t i = 0; i < j.n; i++)
-		assert_int_equal(own->sites[j.index[i] - 1].kind, BSCOPE_KIND_USE);
+		assert_int_equal(own->sites[(j.index[i] >> 11 & 0xfffff) - 1].kind, BSCOPE_KIND_USE);
 	check_jumps(getpid(), &j);
 	bs_jumps_fini(&j);
 	memset(own_chosen, 0, own->nsites);
@@ -390,7 +402,8 @@ static void test_choice(void **state)
 	assert_int_equal(j.sites, own->nsites);
 	assert_true(j.n <= 2);
 	for (size_t i = 0; i < j.n; i++)
-		assert_true(j.index[i] <= BSCOPE_SLOT_INDEX_MASK);
+		assert_in_range(j.index[i] >> 11 & 0xfffff, BSCOPE_SLOT_INDEX_MASK - 1,
+				BSCOPE_SLOT_INDEX_MASK);
 	bs_jumps_fini(&j);
 }
 
@@ -477,7 +490,10 @@ static void program_modules(struct program *p)
 
 		assert_non_null(chosen);
 		memset(chosen, 1, m->nsites);
-		p->v[i] = (struct bs_jump_module){m, bs_stubs_read(m), chosen, first};
+		uint32_t *klass = calloc(m->nsites + 1, sizeof(*klass));
+
+		assert_non_null(klass);
+		p->v[i] = (struct bs_jump_module){m, bs_stubs_read(m), chosen, klass, first};
 		assert_non_null(p->v[i].stubs);
 		first += (uint32_t)m->nsites;
 	}
@@ -516,6 +532,7 @@ static void program_end(struct program *p)
 	for (size_t i = 0; i < p->n; i++) {
 		free((void *)(uintptr_t)p->v[i].stubs);
 		free((void *)(uintptr_t)p->v[i].chosen);
+		free((void *)(uintptr_t)p->v[i].klass);
 		bs_module_free(p->modules[i]);
 	}
 	free(p->v);

@@ -112,7 +112,7 @@ static void test_bits(void **state)
 	for (size_t w = 0; w < ARRAY(words); w++)
 		for (size_t c = 0; c < ARRAY(codes); c++)
 			for (size_t i = 0; i < ARRAY(indexes); i++) {
-				struct bscope_site site = {.index = indexes[i]};
+				struct bscope_site site = {.index = BSCOPE_INDEX(indexes[i], 0, 0)};
 				uint64_t pads, n = place(b->next, 3, &pads), from = tsc(), to;
 
 				bscope_record3(&site, words[w], ~words[w], codes[c]);
@@ -129,7 +129,7 @@ static void test_bits(void **state)
 			}
 	/* What is wider than an address of code can be is cut, and hurts nothing else. */
 	{
-		struct bscope_site site = {.index = 5};
+		struct bscope_site site = {.index = BSCOPE_INDEX(5, 0, 0)};
 		uint64_t pads, n = place(b->next, 3, &pads);
 
 		bscope_record3(&site, 1, 2, UINT64_MAX);
@@ -219,7 +219,7 @@ static void light(struct bscope_site *site, uint32_t index)
 				((const uint8_t *)&site->probe + site->probe + 6));
 
 	memcpy(jmp + 1, &rel, 4);
-	site->index = index;
+	site->index = BSCOPE_INDEX(index, 0, site->kind);
 	patch(site, jmp);
 }
 
@@ -369,7 +369,7 @@ static __attribute__((noinline, target("avx"))) void call_avx(void)
 /* Calls the entry for nargs operands with everything filled, and compares. */
 static void call_checked(unsigned nargs, uint64_t below)
 {
-	static struct bscope_site site = {.index = 77};
+	static struct bscope_site site = {.index = BSCOPE_INDEX(77, 0, 0)};
 	bool avx = __builtin_cpu_supports("avx");
 	/* Only the registers of its own arguments may change: rdi, rsi, rdx, rcx. */
 	static const int args[4] = {5, 4, 3, 2};

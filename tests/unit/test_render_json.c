@@ -159,6 +159,18 @@ struct rows {
 	const char *notes[ROWS];
 };
 
+static struct bs_report_interval random_interval(void)
+{
+	return (struct bs_report_interval){fabs(random_double()), fabs(random_double()),
+					   random_u64() % 2 ? INFINITY : fabs(random_double())};
+}
+
+static struct bs_report_estimate random_estimate(void)
+{
+	return (struct bs_report_estimate){random_interval(), random_interval(), random_interval(),
+					   random_interval()};
+}
+
 static struct bs_report_origin random_origin(void)
 {
 	return (struct bs_report_origin){
@@ -241,11 +253,15 @@ static void random_report(struct bs_report *r, struct rows *rows)
 			random_count(),	 random_count(), random_lifetime()};
 		rows->origins[i] = random_origin();
 		rows->older[i] = random_origin();
+		rows->classes[i].estimate = random_estimate();
+		rows->origins[i].estimate = random_estimate();
+		rows->older[i].estimate = random_estimate();
 		rows->growth[i] = (struct bs_report_growth){
 			random_string(),	 random_string(),	random_string_or_null(),
 			random_string_or_null(), random_count(),	random_count(),
 			random_count(),		 random_double(),	fabs(random_double()),
 			random_double(),	 fabs(random_double()), random_u64() % 2};
+		rows->growth[i].estimate = random_estimate();
 		rows->at_exit[i] = (struct bs_report_exit){
 			(uint32_t)random_u64(),	 random_string(),	  random_string(),
 			random_string_or_null(), random_string_or_null(), random_count(),
@@ -265,6 +281,10 @@ static void random_report(struct bs_report *r, struct rows *rows)
 		r->by_kind[i] = random_count();
 	r->sites = rows->sites;
 	r->nsites = random_u64() % (ROWS + 1);
+	r->sampled = random_u64() % 2;
+	r->sample = 1 + fabs(random_double());
+	r->sample_bytes = random_u64() % 2 ? fabs(random_double()) : 0;
+	r->estimate = random_estimate();
 	r->created = random_count();
 	r->adopted = random_count();
 	r->vanished = random_count();
@@ -423,6 +443,29 @@ static void same_lifetime(json_t *o, const struct bs_report_lifetime *l)
 	same_count(v, "max", l->max_ns);
 }
 
+static void same_interval(json_t *o, const char *key, const struct bs_report_interval *v)
+{
+	json_t *i = member(o, key);
+
+	same_double(i, "value", v->value, true);
+	same_double(i, "low", v->low, true);
+	same_double(i, "high", v->high, isfinite(v->high));
+}
+
+/* Without sampling there is none: nobody can take a count for an estimate. */
+static void same_estimate(json_t *o, const struct bs_report *r, const struct bs_report_estimate *e)
+{
+	json_t *v = json_object_get(o, "estimated");
+
+	assert_int_equal(v != NULL, r->sampled);
+	if (!v)
+		return;
+	same_interval(v, "created", &e->created);
+	same_interval(v, "dropped", &e->dropped);
+	same_interval(v, "live", &e->live);
+	same_interval(v, "live_bytes", &e->live_bytes);
+}
+
 static void same_origin(json_t *o, const struct bs_report_origin *row)
 {
 	same_str(o, "class", row->klass);
@@ -497,6 +540,7 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 		same_count(json_array_get(v, i), "live_bytes", r->classes[i].live_bytes);
 		same_count(json_array_get(v, i), "unknown", r->classes[i].unknown);
 		same_lifetime(json_array_get(v, i), &r->classes[i].lifetime);
+		same_estimate(json_array_get(v, i), r, &r->classes[i].estimate);
 	}
 	v = rows_of(doc, "origins", r->norigins);
 	for (size_t i = 0; i < r->norigins; i++) {
@@ -504,6 +548,7 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 		same_count(json_array_get(v, i), "created", r->origins[i].created);
 		same_count(json_array_get(v, i), "dropped", r->origins[i].dropped);
 		same_lifetime(json_array_get(v, i), &r->origins[i].lifetime);
+		same_estimate(json_array_get(v, i), r, &r->origins[i].estimate);
 	}
 	v = rows_of(doc, "growth", r->ngrowth);
 	for (size_t i = 0; i < r->ngrowth; i++) {
@@ -518,6 +563,7 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 		same_count(o, "live_bytes", g->live_bytes);
 		same_double(o, "bytes_per_s", g->bytes_per_s, true);
 		same_double(o, "error", g->error, true);
+		same_estimate(o, r, &g->estimate);
 		same_double(o, "objects_per_s", g->objects_per_s, true);
 		same_double(o, "objects_error", g->objects_error, true);
 		same_double(o, "oldest_s", (double)g->oldest_ns / 1e9, true);
@@ -570,7 +616,8 @@ static void same_report(json_t *doc, const struct bs_report *r)
 
 	assert_string_equal(json_string_value(member(doc, "schema")), "bscope-report/1");
 	assert_string_equal(json_string_value(member(doc, "mode")), r->mode);
-	same_count(doc, "sample", r->sample);
+	same_double(doc, "sample", r->sample, true);
+	same_double(doc, "sample_bytes", r->sample_bytes, r->sample_bytes > 0);
 	same_u64_str(member(doc, "start_ns"), r->start_ns, 10);
 	same_u64_str(member(doc, "start_monotonic_ns"), r->start_monotonic_ns, 10);
 	same_u64_str(member(doc, "duration_ns"), r->duration_ns, 10);
@@ -597,6 +644,7 @@ static void same_report(json_t *doc, const struct bs_report *r)
 		same_count(sub, kinds[i], r->by_kind[i + 1]);
 
 	v = member(doc, "objects");
+	same_estimate(v, r, &r->estimate);
 	same_count(v, "created", r->created);
 	same_count(v, "adopted", r->adopted);
 	same_count(v, "vanished", r->vanished);

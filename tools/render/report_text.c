@@ -287,7 +287,7 @@ static int head_objects(struct bs_out *o, const struct bs_report *r)
 	return bs_part_line(o, BS_PLAIN, "objects", &s);
 }
 
-/* "12.3 k ± 4 %": the further end, in percent; ">= 1.2 k" where there is no upper one. */
+/* "12.3 k ±4 %": the further end, in percent; ">= 1.2 k" where there is no upper one. */
 static void add_estimate(struct bs_str *s, const struct bs_report_interval *v, bool bytes)
 {
 	double half =
@@ -295,13 +295,12 @@ static void add_estimate(struct bs_str *s, const struct bs_report_interval *v, b
 	char buf[BS_FMT];
 
 	if (!isfinite(v->high)) {
-		bs_str_addf(s, "≥ %s",
-			    bytes ? bs_fmt_bytes(buf, v->low) : bs_fmt_si(buf, v->low));
+		bs_str_addf(s, "≥ %s", bytes ? bs_fmt_bytes(buf, v->low) : bs_fmt_si(buf, v->low));
 		return;
 	}
 	bs_str_add(s, bytes ? bs_fmt_bytes(buf, v->value) : bs_fmt_si(buf, v->value));
 	if (v->value > 0)
-		bs_str_addf(s, " ± %s", bs_fmt_percent(buf, 100 * half / v->value));
+		bs_str_addf(s, " ±%s", bs_fmt_percent(buf, 100 * half / v->value));
 }
 
 static int head_estimate(struct bs_out *o, const struct bs_report *r)
@@ -438,10 +437,10 @@ static int classes(struct bs_out *o, const struct bs_report *r)
 {
 	static const struct bs_column columns[] = {
 		{"class", BS_LEFT, 24, 8, 0},	{"live", BS_RIGHT, 0, 0, 0},
-		{"bytes", BS_RIGHT, 0, 0, 0},	{"created", BS_RIGHT, 0, 0, 0},
-		{"dropped", BS_RIGHT, 0, 0, 0}, {"unknown", BS_RIGHT, 0, 0, 2},
-		{"median", BS_RIGHT, 0, 0, 1},	{"p99", BS_RIGHT, 0, 0, 3},
-		{"longest", BS_RIGHT, 0, 0, 1},
+		{"bytes", BS_RIGHT, 0, 0, 0},	{"created", BS_RIGHT, 0, 0, 1},
+		{"dropped", BS_RIGHT, 0, 0, 2}, {"unknown", BS_RIGHT, 0, 0, 4},
+		{"median", BS_RIGHT, 0, 0, 3},	{"p99", BS_RIGHT, 0, 0, 5},
+		{"longest", BS_RIGHT, 0, 0, 3},
 	};
 	size_t shown = bs_part_shown(r, r->nclasses, BS_TOP_ROWS);
 	struct bs_table t;
@@ -449,8 +448,7 @@ static int classes(struct bs_out *o, const struct bs_report *r)
 	int err;
 
 	bs_part_heading(o, "By class",
-			r->sampled ? "estimated, ± is a 95 % interval; median, p99, longest: "
-				     "lifetime of what was dropped"
+			r->sampled ? "estimated, ± 95 %; lifetimes are of what was followed"
 				   : "median, p99, longest: lifetime of what was dropped");
 	bs_table_init(&t, COLUMNS(columns));
 	for (size_t i = 0; i < shown; i++) {
@@ -481,10 +479,10 @@ static int origins(struct bs_out *o, const struct bs_report *r)
 		COLUMN_CLASS,
 		{"live", BS_RIGHT, 0, 0, 0},
 		{"bytes", BS_RIGHT, 0, 0, 0},
-		{"created", BS_RIGHT, 0, 0, 0},
-		{"dropped", BS_RIGHT, 0, 0, 2},
-		{"oldest", BS_RIGHT, 0, 0, 1},
-		{"median", BS_RIGHT, 0, 0, 3},
+		{"created", BS_RIGHT, 0, 0, 1},
+		{"dropped", BS_RIGHT, 0, 0, 3},
+		{"oldest", BS_RIGHT, 0, 0, 2},
+		{"median", BS_RIGHT, 0, 0, 4},
 		COLUMN_CALLER,
 		COLUMN_WHERE,
 	};
