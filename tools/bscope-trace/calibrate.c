@@ -2,12 +2,14 @@
 /* calibrate.c - what an event costs on this machine, measured on a site of the tool's own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bscope/bscope.h>
+#include <bscope/control.h>
 
 #include "base/error.h"
 #include "bscope-trace/calibrate.h"
@@ -31,6 +33,17 @@ static __attribute__((noinline, aligned(64))) void hit_two(void)
 {
 	for (uint64_t i = 0; i < EVENTS; i++)
 		BSCOPE_USE(bscope_calibration, i, 0);
+}
+
+/* With sampling: lives that are followed or not, three marks each. */
+#define LIFE_MARKS 3
+static __attribute__((noinline, aligned(64))) void hit_life(void)
+{
+	for (uint64_t i = 16; i < 16 * (EVENTS / LIFE_MARKS); i += 16) {
+		BSCOPE_NEW_SIZED(bscope_calibration, i, 64);
+		BSCOPE_BORROW(bscope_calibration, i, 1);
+		BSCOPE_DROP(bscope_calibration, i);
+	}
 }
 
 static double round_ns(void (*hit)(void))
@@ -73,33 +86,6 @@ static int write_switch(int mem, const struct bscope_site *site, const uint8_t b
 	return pwrite(mem, bytes, 5, (off_t)at) == 5 ? 0 : -1;
 }
 
-/* Nobody else executes it. */
-static double lit_ns(struct bs_collect *c, struct bscope_site *site, void (*hit)(void))
-{
-	static const uint8_t nop[5] = {0x66, 0x0f, 0x1f, 0x44, 0};
-	uintptr_t back = (uintptr_t)&site->probe + (uintptr_t)(intptr_t)site->probe + 6;
-	uintptr_t stub = (uintptr_t)&site->stub + (uintptr_t)(intptr_t)site->stub;
-	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	int32_t rel = (int32_t)(stub - back);
-	uint8_t jump[5] = {0xe9};
-	double dark, lit = 0;
-
-	if (mem < 0 || !site->stub)
-		goto out;
-	memcpy(jump + 1, &rel, sizeof(rel));
-	dark = least_ns(c, hit);
-	site->index = BSCOPE_INDEX(1, 0, site->kind);
-	if (write_switch(mem, site, jump))
-		goto out;
-	lit = least_ns(c, hit) - dark;
-	if (write_switch(mem, site, nop))
-		lit = 0;
-out:
-	if (mem >= 0)
-		close(mem);
-	return lit > 0 ? lit : 0;
-}
-
 static struct bscope_site *site_of_kind(unsigned kind)
 {
 	/* Both are the ends of one section, as the linker names them. */
@@ -111,17 +97,73 @@ static struct bscope_site *site_of_kind(unsigned kind)
 	return NULL;
 }
 
-struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c)
+/* Makes the sites of so many kinds jumps, or nops again.  Nobody else executes them. */
+static int switch_kinds(int mem, const uint8_t *kinds, size_t n, bool light)
 {
-	struct bscope_site *one = site_of_kind(BSCOPE_KIND_RETAIN);
-	struct bscope_site *two = site_of_kind(BSCOPE_KIND_USE);
+	static const uint8_t nop[5] = {0x66, 0x0f, 0x1f, 0x44, 0};
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		struct bscope_site *site = site_of_kind(kinds[i]);
+		uint8_t jump[5] = {0xe9};
+		uintptr_t back, stub;
+		int32_t rel;
+
+		if (!site || !site->stub)
+			return -1;
+		back = (uintptr_t)&site->probe + (uintptr_t)(intptr_t)site->probe + 6;
+		stub = (uintptr_t)&site->stub + (uintptr_t)(intptr_t)site->stub;
+		rel = (int32_t)(stub - back);
+		memcpy(jump + 1, &rel, sizeof(rel));
+		site->index = BSCOPE_INDEX(1, 0, site->kind);
+		ret = write_switch(mem, site, light ? jump : nop);
+	}
+	return ret;
+}
+
+static double lit_ns(struct bs_collect *c, const uint8_t *kinds, size_t n, void (*hit)(void))
+{
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	double dark = least_ns(c, hit), lit = 0;
+
+	if (mem < 0)
+		return 0;
+	if (!switch_kinds(mem, kinds, n, true))
+		lit = least_ns(c, hit) - dark;
+	if (switch_kinds(mem, kinds, n, false))
+		lit = 0;
+	close(mem);
+	return lit > 0 ? lit : 0;
+}
+
+/* As a tool tells it, of its own runtime: nobody or everybody is followed. */
+static double sampled_ns(struct bs_collect *c, uint64_t gap)
+{
+	static const uint8_t kinds[] = {BSCOPE_KIND_NEW, BSCOPE_KIND_BORROW, BSCOPE_KIND_DROP};
+	struct bscope_control *own = (struct bscope_control *)(uintptr_t)bscope_control();
+	double ns;
+
+	if (!own->table)
+		return 0;
+	own->follow_gap = gap;
+	own->follow_flags = 0;
+	own->follow_epoch++;
+	own->follow = 1;
+	ns = lit_ns(c, kinds, sizeof(kinds), hit_life);
+	own->follow = 0;
+	return ns;
+}
+
+struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c, bool sampling)
+{
+	static const uint8_t one = BSCOPE_KIND_RETAIN, two = BSCOPE_KIND_USE;
 	struct bs_jump_cost ns = {0};
 	struct bs_module *m = NULL;
 	struct bs_error err = {0};
 	int fd;
 
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (!one || !two || fd < 0 || bs_module_read(fd, "bscope-trace", &m, &err)) {
+	if (fd < 0 || bs_module_read(fd, "bscope-trace", &m, &err)) {
 		if (fd >= 0)
 			close(fd);
 		return ns;
@@ -131,8 +173,12 @@ struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c)
 						 m->runtime.semaphore_offset};
 
 		if (!bs_collect_listen(c, m->fd, m->path, &listen, &err)) {
-			ns.one = lit_ns(c, one, hit_one);
-			ns.two = lit_ns(c, two, hit_two);
+			ns.one = lit_ns(c, &one, 1, hit_one);
+			ns.two = lit_ns(c, &two, 1, hit_two);
+			if (sampling) {
+				ns.skip = sampled_ns(c, 1ull << 62);
+				ns.follow = sampled_ns(c, 0);
+			}
 		}
 		bs_collect_dark(c);
 		bs_collect_untrace(c, getpid());

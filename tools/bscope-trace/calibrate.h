@@ -3,18 +3,26 @@
 #ifndef BS_TRACE_CALIBRATE_H
 #define BS_TRACE_CALIBRATE_H
 
+#include <stdbool.h>
+
 struct bs_collect;
 
-/* In ns, of an event that takes one slot of a buffer, and of one that takes two; 0: not known. */
+/*
+ * In ns; 0: not known.  Of an event that takes one slot of a buffer, and of one that takes two.
+ * With sampling, in the mean over a new, a borrow and a drop: of a mark of an object that is not
+ * followed, and of one that is.
+ */
 struct bs_jump_cost {
 	double one, two;
+	double skip, follow;
 };
 
 /*
  * What an event of a site that is lit by a jump costs the thread that makes it: the tool has a copy
  * of the runtime and sites of its own, which it lights, hits and darkens, with the BPF programs of
- * the trace behind them.  Before the guardian is started and before anything is traced.
+ * the trace behind them.  sampling: also what only that costs.  Before the guardian is started and
+ * before anything is traced.
  */
-struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c);
+struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c, bool sampling);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "bscope/follow.h"
+#include "bscope-trace/budget.h"
 #include "bscope-trace/followed.h"
 #include "bscope-trace/lighting.h"
 #include "bscope-trace/options.h"
@@ -40,6 +41,8 @@
  * may execute others, whose start is then seen as well.
  */
 #define TRAP_EVENTS 20000u
+/* Stops that come too late, when sites are to go dark: the next period is another try. */
+#define CHOICE_TRIES 3
 
 /* --- what the guardian asks, in its own process ------------------------------------------------
  */
@@ -76,6 +79,8 @@ int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct b
 	l->collect = collect;
 	l->buffers = buffers;
 	l->sample = o->sample;
+	if (o->max_overhead > 0)
+		l->sample = (struct bs_sample){BS_SAMPLE_OBJECTS, BS_BUDGET_FIRST};
 	bs_collect_sample(collect, &l->sample);
 	if (o->mode == BS_MODE_TRAP)
 		return 0;
@@ -84,7 +89,7 @@ int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct b
 			return bs_error_set(err, -ENOTSUP, "-m jump: %s: use -m trap", l->no_jumps);
 		return 0;
 	}
-	l->cost = bs_calibrate_jump(collect);
+	l->cost = bs_calibrate_jump(collect, l->sample.by != BS_SAMPLE_NOT);
 	ret = bs_guard_new(&ops, &l->guard, err);
 	if (ret && o->mode == BS_MODE_AUTO) {
 		l->no_jumps = "the guardian process could not be started";
@@ -101,6 +106,7 @@ void bs_lighting_fini(struct bs_lighting *l)
 		free(l->modules[i].stubs);
 		free(l->modules[i].chosen);
 		free(l->modules[i].klass);
+		free(l->modules[i].dark);
 	}
 	free(l->modules);
 	memset(l, 0, sizeof(*l));
@@ -163,13 +169,15 @@ int bs_lighting_add(struct bs_lighting *l, struct bs_module *m, struct bs_error 
 	lm->stubs = bs_stubs_read(m);
 	lm->chosen = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->chosen));
 	lm->klass = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->klass));
-	ret = lm->stubs && lm->chosen && lm->klass
+	lm->dark = calloc(m->nsites ? m->nsites : 1, sizeof(*lm->dark));
+	ret = lm->stubs && lm->chosen && lm->klass && lm->dark
 		      ? bs_sites_add(l->sites, m, l->options->filter, &lm->first, &n)
 		      : -ENOMEM;
 	if (ret) {
 		free(lm->stubs);
 		free(lm->chosen);
 		free(lm->klass);
+		free(lm->dark);
 		goto no_memory;
 	}
 	l->nmodules++;
@@ -461,18 +469,28 @@ static int try_jumps(struct bs_lighting *l, struct bs_process *p, struct bs_jump
 	return 0;
 }
 
+/* What a search for switches needs of all modules; dark: for the sites that are to go dark. */
+static struct bs_jump_module *jump_modules(const struct bs_lighting *l, bool dark)
+{
+	struct bs_jump_module *v = calloc(l->nmodules + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < l->nmodules; i++) {
+		const struct bs_lit_module *lm = &l->modules[i];
+
+		v[i] = (struct bs_jump_module){lm->m, lm->stubs, dark ? lm->dark : lm->chosen,
+					       lm->klass, lm->first};
+	}
+	return v;
+}
+
 static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct bs_error *err)
 {
-	struct bs_jump_module *modules = calloc(l->nmodules + 1, sizeof(*modules));
+	struct bs_jump_module *modules = jump_modules(l, false);
 	struct bs_jumps j = {0};
 	int ret = -ENOMEM;
 
 	if (!modules)
 		return bs_error_set(err, ret, "out of memory");
-	for (size_t i = 0; i < l->nmodules; i++)
-		modules[i] = (struct bs_jump_module){l->modules[i].m, l->modules[i].stubs,
-						     l->modules[i].chosen, l->modules[i].klass,
-						     l->modules[i].first};
 	do {
 		memset(err, 0, sizeof(*err));
 		bs_jumps_fini(&j);
@@ -527,6 +545,69 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 	snprintf(p->why, sizeof(p->why), "%s", err->text);
 	memset(err, 0, sizeof(*err));
 	return process_traps(l, p, err);
+}
+
+void bs_lighting_choose(struct bs_lighting *l, uint32_t site, bool on)
+{
+	for (size_t i = 0; i < l->nmodules; i++) {
+		struct bs_lit_module *lm = &l->modules[i];
+
+		if (site < lm->first || site - lm->first >= lm->m->nsites)
+			continue;
+		lm->chosen[site - lm->first] = on;
+		lm->dark[site - lm->first] = !on;
+	}
+}
+
+/* Darkens the switches of a process that are not chosen any more.  One try. */
+static int process_darken(struct bs_lighting *l, const struct bs_process *p, struct bs_error *err)
+{
+	struct bs_jump_module *modules = jump_modules(l, true);
+	struct bs_patch_result result = {0};
+	struct bs_jumps j = {0};
+	int ret = -ENOMEM;
+
+	if (!modules)
+		return bs_error_set(err, ret, "out of memory");
+	ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+	if (!ret && j.n && bs_patch_look(p->pid, false, j.v, j.n) > 0) {
+		ret = bs_guard_darken(l->guard, p->plan, p->pid, j.v, j.n, &result);
+		if (ret)
+			bs_error_set(err, ret, "pid %d: %s", (int)p->pid, result.why);
+	}
+	if (result.pause_ns > l->pause_ns)
+		l->pause_ns = result.pause_ns;
+	bs_jumps_fini(&j);
+	free(modules);
+	return ret;
+}
+
+int bs_lighting_follow_choice(struct bs_lighting *l, const struct bs_followed *processes,
+			      struct bs_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < processes->n; i++) {
+		struct bs_process *p = processes->v[i];
+		struct bs_error why = {0};
+		int one = 0;
+
+		if (!p->alive || p->how != BS_LIT_JUMP)
+			continue;
+		for (int try = 0; try < CHOICE_TRIES; try++) {
+			one = process_darken(l, p, &why);
+			if (!worth_another_try(one))
+				break;
+		}
+		p->next_try_ns = 0;
+		if (!one)
+			one = bs_lighting_process(l, p, false, &why);
+		if (one && one != -ESRCH && !ret) {
+			ret = one;
+			*err = why;
+		}
+	}
+	return ret;
 }
 
 int bs_lighting_check(struct bs_lighting *l, struct bs_error *err)

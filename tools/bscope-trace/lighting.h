@@ -32,6 +32,7 @@ struct bs_lit_module {
 	struct bs_module *m;
 	struct bs_stub *stubs;
 	bool *chosen;
+	bool *dark; /* chosen by the user, but not lit for now */
 	uint32_t *klass;
 	uint32_t first;		  /* number of its first site */
 	bool listening;		  /* to its runtime */
@@ -93,6 +94,15 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);
  */
 int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err);
+
+/* A site is to be lit from now on, or dark.  Processes follow by bs_lighting_follow_choice. */
+void bs_lighting_choose(struct bs_lighting *l, uint32_t site, bool on);
+/*
+ * Darkens and lights in all processes that are lit by jumps what is chosen otherwise by now.  A
+ * process that cannot be stopped keeps what it has; 0, or -errno with err of the first.
+ */
+int bs_lighting_follow_choice(struct bs_lighting *l, const struct bs_followed *processes,
+			      struct bs_error *err);
 
 /* Now and then: starts another guardian when somebody has killed it.  0, or -errno with err. */
 int bs_lighting_check(struct bs_lighting *l, struct bs_error *err);

@@ -24,6 +24,7 @@ enum {
 	OPT_BUFFER,
 	OPT_FAIL_ON,
 	OPT_SAMPLE_BYTES,
+	OPT_MAX_OVERHEAD,
 };
 
 static const struct argp_option options[] = {
@@ -49,6 +50,10 @@ static const struct argp_option options[] = {
 	{"sample-bytes", OPT_SAMPLE_BYTES, "N", 0,
 	 "Follow the objects of one byte in N, with K, M or G: the larger the likelier, as heap "
 	 "profilers do",
+	 2},
+	{"max-overhead", OPT_MAX_OVERHEAD, "PERCENT", 0,
+	 "Follow as many objects as cost at most this share of the CPU time of what is traced, and "
+	 "if it must be leave sites dark",
 	 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
@@ -199,6 +204,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				    arg);
 		sample_set(o, BS_SAMPLE_BYTES, n);
 		break;
+	case OPT_MAX_OVERHEAD:
+		/* A decimal number as that of seconds, in 10^-9. */
+		if (bs_num_seconds(arg, 0, &n) || n > 100000000000)
+			usage_error("--max-overhead=%s: not a share: use percent above 0 and at "
+				    "most 100, such as 1 or 0.5",
+				    arg);
+		o->max_overhead = (double)n / 1e9;
+		break;
 	case OPT_BUFFER:
 		if (bs_num_bytes(arg, 64 * 1024, 1ull << 30, &bytes))
 			usage_error("--buffer=%s: not a size: use 64K to 1G, such as 64M", arg);
@@ -263,13 +276,20 @@ static void check_pairs(const struct bs_options *o)
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
 	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes ||
-			o->fail_on || o->sample.by != BS_SAMPLE_NOT))
-		usage_error("--list prints and exits: -d, -s, --sample-bytes, --older-than, "
-			    "--buffer, --fail-on and --preload do not go with it");
+			o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
+		usage_error("--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
+			    "--older-than, --buffer, --fail-on and --preload do not go with it");
 	if (o->list && !o->binary && !o->npids)
 		usage_error("--list: of what? add -p PID or --binary=FILE");
 	if (o->list && o->npids > 1)
 		usage_error("--list: one process at a time");
+	if (o->max_overhead > 0 && o->sample.by != BS_SAMPLE_NOT)
+		usage_error(
+			"--max-overhead chooses how many objects are followed: leave out -s and "
+			"--sample-bytes");
+	if (o->max_overhead > 0 && o->mode == BS_MODE_TRAP)
+		usage_error("--max-overhead needs jump mode: a trap costs the same whether its "
+			    "object is followed or not");
 	if (o->quiet && o->verbose)
 		usage_error("-q and -v exclude each other");
 	if (o->preload && !o->command)

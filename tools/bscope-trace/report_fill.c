@@ -295,6 +295,12 @@ static void fill_sample(struct fill *f, struct bs_report *r)
 	r->sample = s->by == BS_SAMPLE_OBJECTS ? s->mean : 1;
 	r->sample_bytes = s->by == BS_SAMPLE_BYTES ? s->mean : 0;
 	r->sampled = s->by != BS_SAMPLE_NOT;
+	if (f->s->steering) {
+		char text[512];
+
+		bs_session_steering_say(f->s, text, sizeof(text));
+		note(f, "%s", text);
+	}
 	if (f->s->sample_full)
 		note(f,
 		     "%llu objects that were to be followed found no place in the table: their "
@@ -473,6 +479,26 @@ static int fill_verdicts(struct fill *f, struct bs_report *r)
 	return 0;
 }
 
+/*
+ * With sampling, what marks cost that nobody recorded, in ns: how many they were follows from those
+ * that were, and how many objects each of these stands for.
+ */
+static double skipped_ns(const struct fill *f, const struct bs_report *r)
+{
+	const struct bs_session *s = f->s;
+	double marks = (double)(r->received - r->by_kind[BSCOPE_KIND_REGION_ENTER] -
+				r->by_kind[BSCOPE_KIND_REGION_EXIT]);
+	double others = s->skipped;
+
+	if (!r->sampled || !s->lighting.jumped)
+		return 0;
+	if (!s->steering)
+		others = r->created ? marks * (r->estimate.created.value / (double)r->created - 1)
+				    : 0;
+	return others * s->lighting.cost.skip +
+	       marks * (s->lighting.cost.follow - s->lighting.cost.one);
+}
+
 static void fill_cost(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
@@ -486,7 +512,7 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
 	r->ns_per_event =
 		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
-	ns += bs_collect_ns_per_hit(s->collect) * traps;
+	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r);
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
 	/* Processes that came and went between two looks leave too little CPU time behind. */
 	if (r->cpu_percent > 100)
@@ -610,8 +636,8 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	fill_processes(&f, r);
 	fill_events(&f, r);
 	fill_sites(&f, r);
-	fill_cost(&f, r);
 	ret = fill_estimate(&f, r);
+	fill_cost(&f, r);
 	if (!ret)
 		ret = fill_classes(&f, r);
 	if (!ret)

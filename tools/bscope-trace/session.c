@@ -114,10 +114,15 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
-	if (o->sample.by != BS_SAMPLE_NOT)
-		ret = bs_model_sample(s->model, s->start_ns, &o->sample);
+	if (s->lighting.sample.by != BS_SAMPLE_NOT)
+		ret = bs_model_sample(s->model, s->start_ns, &s->lighting.sample);
 	if (!ret)
 		ret = bs_session_classes(s, 1, 0);
+	if (ret) {
+		bs_error_set(err, ret, "out of memory");
+		goto fail;
+	}
+	ret = bs_session_steering_new(s);
 	if (ret) {
 		bs_error_set(err, ret, "out of memory");
 		goto fail;
@@ -219,6 +224,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		}
 		if (now >= s->next_scan_ns)
 			bs_session_scan(s, now);
+		ret = bs_session_steer(s, now);
+		if (ret)
+			break;
 		memset(&trouble, 0, sizeof(trouble));
 		if (bs_lighting_check(&s->lighting, &trouble))
 			bs_session_trouble(s, &trouble);
@@ -293,6 +301,7 @@ void bs_session_free(struct bs_session *s)
 	if (!s)
 		return;
 	bs_priority_free(s->priority);
+	bs_session_steering_free(s);
 	/* Switches before probes, here too. */
 	bs_lighting_fini(&s->lighting);
 	bs_collect_free(s->collect);

@@ -31,6 +31,7 @@ struct bs_module;
 struct bs_options;
 struct bs_order;
 struct bs_sites;
+struct bs_steering;
 
 #define BS_ORDERED (4 * BS_ORDER_PIECE)
 
@@ -48,6 +49,7 @@ struct bs_session {
 	size_t nordered;
 	struct bs_model *model;
 	struct bs_priority *priority;
+	struct bs_steering *steering; /* with --max-overhead */
 	struct bs_code *code;
 	struct bs_module **modules; /* all with sites that were seen, lit or not */
 	size_t nmodules;
@@ -71,6 +73,7 @@ struct bs_session {
 	size_t nlate;		/* files lit while a process already ran them */
 	const char *late_path;	/* the first of them, a module's */
 	uint64_t late_ns;	/* when it was lit */
+	double skipped;		/* with --max-overhead: marks of objects that were not followed */
 	uint64_t sample_full;	/* objects that were to be followed and found no place */
 	size_t bystanders;	/* other processes that map a lit file */
 	struct bs_collect_counts counts; /* final, after end */
@@ -98,5 +101,8 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 int bs_session_end(struct bs_session *s, struct bs_error *err);
 
 void bs_session_free(struct bs_session *s);
+
+/* A sentence on what was done for --max-overhead, at most size - 1 bytes; with s->steering. */
+void bs_session_steering_say(const struct bs_session *s, char *buf, size_t size);
 
 #endif

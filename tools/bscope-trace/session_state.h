@@ -58,6 +58,14 @@ int bs_session_lost_children(struct bs_session *s);
 /* Looks for libraries that were loaded since and for processes whose exit was not seen. */
 void bs_session_scan(struct bs_session *s, uint64_t now);
 
+/* --- session_budget.c --- */
+
+/* With --max-overhead: 0, or -ENOMEM. */
+int bs_session_steering_new(struct bs_session *s);
+void bs_session_steering_free(struct bs_session *s);
+/* When a period is over: what is followed and lit may change.  0 or -ENOMEM. */
+int bs_session_steer(struct bs_session *s, uint64_t now);
+
 /* --- session_events.c --- */
 
 /* Events up to there go to the model. */

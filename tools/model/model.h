@@ -228,6 +228,14 @@ uint64_t bs_model_undecided(const struct bs_model *m);
  */
 int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t gap_ns);
 
+/*
+ * Sites of a class are not lit from ts_ns on (lives: those that say what begins and ends, so that
+ * its objects are not followed any more), or all of them are again.  Its verdicts are undecided
+ * meanwhile.  0 or -ENOMEM.
+ */
+int bs_model_class_dark(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns, bool lives);
+void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+
 /* All events have come: what was waiting for a mark that could explain it is decided. */
 int bs_model_end(struct bs_model *m);
 

@@ -121,6 +121,58 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 	return err;
 }
 
+/* All objects of a class in a process, one after the other: the table changes meanwhile. */
+static int class_forget(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t ts_ns)
+{
+	struct bs_event ev = {.ts_ns = ts_ns, .pid = p->pid, .klass_id = klass};
+	uint64_t *ids = malloc((p->objects.live + 1) * sizeof(*ids)), pos = 0;
+	const struct bs_obj *obj;
+	size_t n = 0;
+	int err = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	while ((obj = bs_objects_next(&p->objects, &pos)))
+		if (obj->klass == klass)
+			ids[n++] = obj->id;
+	for (size_t i = 0; i < n && !err; i++) {
+		ev.id = ids[i];
+		err = bs_object_forgotten(m, &ev, bs_objects_hash(m->seed, klass, ev.id));
+	}
+	free(ids);
+	return err;
+}
+
+int bs_model_class_dark(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns, bool lives)
+{
+	struct bs_class *c;
+	int err = bs_model_class(m, klass_id, false, 0);
+
+	if (err)
+		return err;
+	c = &m->classes[klass_id];
+	if (!c->dark++)
+		c->lit_gap_ns = c->gap_ns;
+	c->gap_ns = UINT64_MAX;
+	bs_clock_advance(&m->clock, ts_ns);
+	for (uint32_t i = 0; i < m->nbuckets && lives && !err; i++)
+		for (struct bs_proc *p = m->buckets[i]; p && !err; p = p->next)
+			err = class_forget(m, p, klass_id, ts_ns);
+	return err;
+}
+
+void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns)
+{
+	struct bs_class *c;
+
+	if (klass_id >= m->nclasses || !m->classes[klass_id].dark)
+		return;
+	c = &m->classes[klass_id];
+	if (--c->dark)
+		return;
+	c->gap_ns = c->lit_gap_ns > ts_ns ? c->lit_gap_ns : ts_ns;
+}
+
 /* --- what the sample says --------------------------------------------------------------------- */
 
 /* What may have been missed. */

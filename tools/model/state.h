@@ -59,6 +59,8 @@ struct bs_class {
 	struct bs_series unknown_drops; /* in count */
 	bool has_new;			/* its objects say when they begin */
 	uint64_t gap_ns;		/* marks up to here may be missing */
+	uint64_t lit_gap_ns;		/* the same, but for what is dark just now */
+	unsigned dark;			/* how often it went dark and was not lit again */
 	size_t nties;			/* in all processes */
 };
 

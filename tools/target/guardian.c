@@ -330,21 +330,17 @@ static int add_switches(struct ledger *l, uint32_t plan, const struct bs_patch *
 	return 0;
 }
 
-int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
-		   bool trapped, struct bs_patch_result *result)
+/* One try with switches that are in the plan; ret: of what was done before. */
+static int switches_do(struct bs_guard *g, struct command *c, struct bs_patch *v, int ret,
+		       struct bs_patch_result *result)
 {
-	struct command c = {
-		.op = LIGHT, .plan = plan, .pid = pid, .n = (uint32_t)n, .trapped = trapped};
 	struct answer a;
-	int ret = n > MAX_SWITCHES ? -ENOSPC : add_process(g->l, pair_of(pid, plan));
 
 	memset(result, 0, sizeof(*result));
-	if (!ret)
-		ret = add_switches(g->l, plan, v, n);
 	if (!ret) {
 		/* In the plan before the first byte: whoever dies now, it is known. */
-		memcpy(g->l->ask, v, n * sizeof(*v));
-		ret = command_do(g, &c, &a);
+		memcpy(g->l->ask, v, c->n * sizeof(*v));
+		ret = command_do(g, c, &a);
 	}
 	if (ret) {
 		result->code = ret;
@@ -357,10 +353,30 @@ int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch
 				 "the guardian process cannot be kept running: %s", strerror(-ret));
 		return ret;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < c->n; i++)
 		v[i].state = g->l->ask[i].state;
 	*result = a.result;
 	return result->code;
+}
+
+int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
+		   bool trapped, struct bs_patch_result *result)
+{
+	struct command c = {
+		.op = LIGHT, .plan = plan, .pid = pid, .n = (uint32_t)n, .trapped = trapped};
+	int ret = n > MAX_SWITCHES ? -ENOSPC : add_process(g->l, pair_of(pid, plan));
+
+	if (!ret)
+		ret = add_switches(g->l, plan, v, n);
+	return switches_do(g, &c, v, ret, result);
+}
+
+int bs_guard_darken(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
+		    struct bs_patch_result *result)
+{
+	struct command c = {.op = DARKEN, .plan = plan, .pid = pid, .n = (uint32_t)n};
+
+	return switches_do(g, &c, v, n > MAX_SWITCHES ? -ENOSPC : 0, result);
 }
 
 int bs_guard_dark(struct bs_guard *g)

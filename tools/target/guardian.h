@@ -66,6 +66,13 @@ int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch
 		   bool trapped, struct bs_patch_result *result);
 
 /*
+ * Darkens n switches of the plan in the process, in one try as bs_guard_light; the plan keeps them,
+ * and they can be lit again.  Children of the process that were forked meanwhile are others.
+ */
+int bs_guard_darken(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
+		    struct bs_patch_result *result);
+
+/*
  * Begins to darken everything in all processes: those lit and those that ops.traced names, until
  * no unknown one is left.  Returns at once; bs_guard_fd is readable when it is done.
  */

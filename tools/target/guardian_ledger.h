@@ -86,7 +86,7 @@ struct ledger {
 	struct bs_patch scratch[MAX_SWITCHES];
 };
 
-enum { LIGHT = 1, DARK = 2 };
+enum { LIGHT = 1, DARK = 2, DARKEN = 3 };
 
 struct command {
 	uint32_t op, seq;

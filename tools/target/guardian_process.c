@@ -315,10 +315,10 @@ static bool obey(struct guardian *g, const struct command *c, unsigned *backoff_
 {
 	struct answer a = {.op = c->op, .seq = c->seq};
 
-	if (c->op == LIGHT) {
+	if (c->op == LIGHT || c->op == DARKEN) {
 		struct stop_order o = {.pid = c->pid,
 				       .plan = c->plan,
-				       .light = true,
+				       .light = c->op == LIGHT,
 				       .trapped = c->trapped,
 				       .v = g->l->ask,
 				       .n = c->n};

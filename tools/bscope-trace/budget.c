@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* budget.c - from what was counted to what is followed and what is lit. */
+#include "bscope-trace/budget.h"
+
+#include <math.h>
+
+#include "bscope/abi.h"
+
+/* Of what is allowed, what is planned for: costs are measured in a loop, a program has caches. */
+#define PLANNED 0.7
+/* Of that, what marks may cost that are not even followed. */
+#define SKIPS 0.8
+/* Sites are lit again when so much is unused: less, and they would go off again. */
+#define RELIGHT 0.6
+#define CALM	4 /* periods in a row */
+/*
+ * A group that had to go is lit again when what it cost then would fit, since others have become
+ * cheaper; but it may have become cheaper itself, which shows only when it is lit: that is tried
+ * after so many periods, and after twice as many each time.
+ */
+#define WAIT_FIRST 30u
+#define WAIT_MOST  1000u
+/* A mean is changed when it is off by more than this factor. */
+#define SLACK 1.25
+
+enum bs_budget_tier bs_budget_tier(unsigned kind)
+{
+	switch (kind) {
+	case BSCOPE_KIND_USE:
+		return BS_TIER_USE;
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
+	case BSCOPE_KIND_UNBORROW:
+		return BS_TIER_BORROW;
+	case BSCOPE_KIND_RETAIN:
+	case BSCOPE_KIND_RELEASE:
+		return BS_TIER_COUNT;
+	case BSCOPE_KIND_MOVE:
+		return BS_TIER_MOVE;
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		return BS_TIER_REGION;
+	default:
+		return BS_TIER_LIFE;
+	}
+}
+
+const char *bs_budget_tier_name(enum bs_budget_tier tier)
+{
+	static const char *const names[BS_TIERS] = {
+		[BS_TIER_USE] = "use",	 [BS_TIER_BORROW] = "borrow", [BS_TIER_COUNT] = "retain",
+		[BS_TIER_MOVE] = "move", [BS_TIER_REGION] = "region", [BS_TIER_LIFE] = "new"};
+
+	return names[tier];
+}
+
+/* Marks of the period, followed or not.  Those of regions are all recorded. */
+static double marks(const struct bs_budget *b, const struct bs_budget_group *g)
+{
+	return (double)g->hits * (g->tier == BS_TIER_REGION ? 1 : b->mean);
+}
+
+/* What all marks of a group cost per second of CPU time if nothing of it is followed: a share. */
+static double floor_of(const struct bs_budget *b, const struct bs_budget_group *g)
+{
+	return g->rate * (g->tier == BS_TIER_REGION ? b->cost.follow : b->cost.skip) / 1e9;
+}
+
+/* The one to go next: what costs most, and of lives only when nothing else is left. */
+static struct bs_budget_group *dearest(const struct bs_budget *b)
+{
+	struct bs_budget_group *best = NULL;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct bs_budget_group *g = &b->groups[i];
+
+		if (g->off || g->rate <= 0)
+			continue;
+		if (!best || (g->tier == BS_TIER_LIFE) < (best->tier == BS_TIER_LIFE) ||
+		    ((g->tier == BS_TIER_LIFE) == (best->tier == BS_TIER_LIFE) &&
+		     floor_of(b, g) > floor_of(b, best)))
+			best = g;
+	}
+	return best;
+}
+
+static double floors(const struct bs_budget *b);
+
+/* The cheapest that fits, or waits no longer; lives before what is said of them. */
+static struct bs_budget_group *cheapest(const struct bs_budget *b, double allowed)
+{
+	struct bs_budget_group *best = NULL;
+
+	for (size_t i = 0; i < b->n; i++) {
+		struct bs_budget_group *g = &b->groups[i];
+
+		if (!g->off || (g->wait && floors(b) + floor_of(b, g) > allowed * SKIPS * RELIGHT))
+			continue;
+		if (!best || (g->tier == BS_TIER_LIFE) > (best->tier == BS_TIER_LIFE) ||
+		    ((g->tier == BS_TIER_LIFE) == (best->tier == BS_TIER_LIFE) &&
+		     floor_of(b, g) < floor_of(b, best)))
+			best = g;
+	}
+	return best;
+}
+
+static void go_off(struct bs_budget_group *g)
+{
+	g->off = true;
+	g->backoff = g->backoff ? 2 * g->backoff : WAIT_FIRST;
+	if (g->backoff > WAIT_MOST)
+		g->backoff = WAIT_MOST;
+	g->wait = g->backoff;
+}
+
+/* Share of marks that nobody follows, at the floor. */
+static double floors(const struct bs_budget *b)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (!b->groups[i].off)
+			sum += floor_of(b, &b->groups[i]);
+	return sum;
+}
+
+static bool darken(struct bs_budget *b, double allowed)
+{
+	bool any = false;
+
+	while (floors(b) > allowed * SKIPS) {
+		struct bs_budget_group *g = dearest(b);
+
+		if (!g)
+			break;
+		go_off(g);
+		any = true;
+		/* Without lives nothing else of the class is of use. */
+		for (size_t i = 0; i < b->n && g->tier == BS_TIER_LIFE; i++)
+			if (b->groups[i].klass == g->klass && !b->groups[i].off)
+				go_off(&b->groups[i]);
+	}
+	return any;
+}
+
+static bool relight(struct bs_budget *b, double allowed)
+{
+	struct bs_budget_group *g;
+
+	for (size_t i = 0; i < b->n; i++)
+		b->groups[i].wait -= b->groups[i].off && b->groups[i].wait;
+	b->calm = floors(b) < allowed * SKIPS * RELIGHT ? b->calm + 1 : 0;
+	if (b->calm < CALM)
+		return false;
+	g = cheapest(b, allowed);
+	if (!g)
+		return false;
+	b->calm = 0;
+	/* What was said of lives is of no use before them. */
+	for (size_t i = 0; i < b->n; i++)
+		if (g->tier != BS_TIER_LIFE && b->groups[i].klass == g->klass &&
+		    b->groups[i].tier == BS_TIER_LIFE && b->groups[i].off)
+			return false;
+	g->off = false;
+	b->probing = true;
+	return true;
+}
+
+static bool mean_set(struct bs_budget *b, double allowed, double rate, uint64_t full)
+{
+	double left = allowed - floors(b), mean = BS_BUDGET_MOST;
+
+	/* Followed marks cost follow - skip more than the floor, rate / mean times a second. */
+	if (left > 0 && rate > 0)
+		mean = rate * (b->cost.follow - b->cost.skip) / 1e9 / left;
+	if (full && mean < 2 * b->mean)
+		mean = 2 * b->mean;
+	if (mean < 1)
+		mean = 1;
+	if (mean > BS_BUDGET_MOST)
+		mean = BS_BUDGET_MOST;
+	mean = round(mean);
+	/* Down only by steps: a moment's rest is no reason to follow everything. */
+	if (mean < b->mean / 4)
+		mean = ceil(b->mean / 4);
+	if (mean <= b->mean * SLACK && mean >= b->mean / SLACK)
+		return false;
+	b->mean = mean;
+	return true;
+}
+
+bool bs_budget_step(struct bs_budget *b, uint64_t cpu_ns, uint64_t full)
+{
+	double seconds = (double)cpu_ns / 1e9, allowed = b->share * PLANNED, rate = 0, spent = 0;
+	bool changed;
+
+	/* Too little to tell anything: what does not run costs nothing. */
+	if (cpu_ns < 1000000)
+		return false;
+	for (size_t i = 0; i < b->n; i++) {
+		struct bs_budget_group *g = &b->groups[i];
+
+		if (g->off)
+			continue;
+		g->rate = marks(b, g) / seconds;
+		spent += floor_of(b, g);
+		if (g->tier == BS_TIER_REGION)
+			continue;
+		rate += g->rate;
+		spent += (double)g->hits / seconds * (b->cost.follow - b->cost.skip) / 1e9;
+	}
+	b->spent = spent;
+	b->probing = false;
+	changed = darken(b, allowed);
+	changed |= relight(b, allowed);
+	return mean_set(b, allowed, rate, full) || changed;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * session_budget.c - --max-overhead: measures what is traced, asks the budget, and carries out what
+ * it says: another mean, sites dark or lit again.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "bscope/abi.h"
+#include "bscope-trace/budget.h"
+#include "bscope-trace/options.h"
+#include "bscope-trace/session_state.h"
+#include "model/model.h"
+#include "target/sites.h"
+
+/* CPU times are known to some ms (proc(5), or the scheduler's own): a period has many of them. */
+#define PERIOD_NS NS_PER_S
+/* At first nobody knows what the program does. */
+#define PERIOD_FIRST_NS (NS_PER_S / 5)
+#define FIRST_PERIODS	5
+
+struct bs_steering {
+	struct bs_budget budget;
+	uint64_t next_ns, cpu_ns, full;
+	unsigned periods;
+	uint64_t *hits; /* by place, at the end of the last period */
+	uint32_t nhits;
+	uint32_t nsites; /* that groups were made for */
+	unsigned means, darkened, lit;
+};
+
+static struct bs_budget_group *group_find(struct bs_budget *b, uint32_t klass, unsigned kind)
+{
+	enum bs_budget_tier tier = bs_budget_tier(kind);
+
+	for (size_t i = 0; i < b->n; i++)
+		if (b->groups[i].klass == klass && b->groups[i].tier == tier)
+			return &b->groups[i];
+	return NULL;
+}
+
+/* Sites that came since the last time. */
+static int groups_add(struct bs_session *s, struct bs_steering *st)
+{
+	for (; st->nsites < bs_sites_count(s->sites); st->nsites++) {
+		const struct bs_expansion *e = bs_sites_get(s->sites, st->nsites + 1);
+		struct bs_budget *b = &st->budget;
+		struct bs_budget_group *grown;
+
+		if (!e->chosen || group_find(b, e->klass_id, e->kind))
+			continue;
+		grown = reallocarray(b->groups, b->n + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		b->groups = grown;
+		grown[b->n++] = (struct bs_budget_group){.klass = e->klass_id,
+							 .tier = bs_budget_tier(e->kind)};
+	}
+	return 0;
+}
+
+/* Marks of the period by group; and how many nobody followed, as far as the mean tells. */
+static int hits_read(struct bs_session *s, struct bs_steering *st)
+{
+	uint32_t n = bs_places_count(s->sites) + 1;
+
+	if (n > st->nhits) {
+		uint64_t *grown = reallocarray(st->hits, n, sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		memset(&grown[st->nhits], 0, (n - st->nhits) * sizeof(*grown));
+		st->hits = grown;
+		st->nhits = n;
+	}
+	for (size_t i = 0; i < st->budget.n; i++)
+		st->budget.groups[i].hits = 0;
+	for (uint32_t i = 1; i < n; i++) {
+		const struct bs_place *p = bs_places_get(s->sites, i);
+		uint64_t hits = bs_model_hits(s->model, i);
+		struct bs_budget_group *g = group_find(&st->budget, p->klass_id, p->kind);
+
+		if (g)
+			g->hits += hits - st->hits[i];
+		if (bs_budget_tier(p->kind) != BS_TIER_REGION)
+			s->skipped += (double)(hits - st->hits[i]) * (st->budget.mean - 1);
+		st->hits[i] = hits;
+	}
+	return 0;
+}
+
+static void trouble(struct bs_session *s, const struct bs_error *err, int ret)
+{
+	if (ret && ret != -ESRCH)
+		bs_session_trouble(s, err);
+}
+
+static int group_switch(struct bs_session *s, struct bs_steering *st,
+			const struct bs_budget_group *g)
+{
+	bool lives = g->tier == BS_TIER_LIFE;
+	struct bs_error err = {0};
+	int ret;
+
+	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++) {
+		const struct bs_expansion *e = bs_sites_get(s->sites, i);
+
+		if (e->klass_id == g->klass && bs_budget_tier(e->kind) == g->tier)
+			bs_lighting_choose(&s->lighting, i, e->chosen && !g->off);
+	}
+	/* What is said meanwhile is incomplete, and what was followed is lost track of. */
+	if (g->off)
+		bs_model_class_dark(s->model, g->klass, bs_now_ns(), lives);
+	ret = bs_lighting_follow_choice(&s->lighting, &s->followed, &err);
+	trouble(s, &err, ret);
+	if (!g->off)
+		bs_model_class_lit(s->model, g->klass, bs_now_ns());
+	*(g->off ? &st->darkened : &st->lit) += 1;
+	if (s->options->verbose)
+		fprintf(stderr, "bscope-trace: %s sites of class %s %s\n",
+			bs_budget_tier_name(g->tier), bs_classes_get(s->sites, g->klass),
+			g->off ? "are dark: they cost too much" : "are lit again");
+	return 0;
+}
+
+static int mean_change(struct bs_session *s, struct bs_steering *st, uint64_t now)
+{
+	const struct bs_sample sample = {BS_SAMPLE_OBJECTS, st->budget.mean};
+	struct bs_error err = {0};
+	int ret;
+
+	if (sample.mean == s->lighting.sample.mean)
+		return 0;
+	ret = bs_model_sample(s->model, now, &sample);
+	if (ret)
+		return ret;
+	trouble(s, &err, bs_lighting_sample(&s->lighting, &s->followed, &sample, &err));
+	st->means++;
+	if (s->options->verbose)
+		fprintf(stderr, "bscope-trace: one object in %.0f is followed (%.2f %% spent)\n",
+			sample.mean, 100 * st->budget.spent);
+	return 0;
+}
+
+static uint64_t cpu_now(struct bs_session *s)
+{
+	for (size_t i = 0; i < s->followed.n; i++)
+		if (s->followed.v[i]->alive)
+			bs_followed_refresh(s->followed.v[i]);
+	return bs_followed_cpu_ns(&s->followed);
+}
+
+int bs_session_steer(struct bs_session *s, uint64_t now)
+{
+	struct bs_steering *st = s->steering;
+	uint64_t cpu, full;
+	bool *off;
+	int ret;
+
+	if (!st || now < st->next_ns)
+		return 0;
+	st->next_ns = now + (st->periods++ < FIRST_PERIODS ? PERIOD_FIRST_NS : PERIOD_NS);
+	ret = groups_add(s, st);
+	if (!ret)
+		ret = hits_read(s, st);
+	if (ret)
+		return ret;
+	cpu = cpu_now(s);
+	full = bs_lighting_sample_full(&s->lighting, &s->followed);
+	off = calloc(st->budget.n + 1, sizeof(*off));
+	if (!off)
+		return -ENOMEM;
+	for (size_t i = 0; i < st->budget.n; i++)
+		off[i] = st->budget.groups[i].off;
+	if (cpu > st->cpu_ns &&
+	    bs_budget_step(&st->budget, cpu - st->cpu_ns, full > st->full ? full - st->full : 0)) {
+		ret = mean_change(s, st, now);
+		for (size_t i = 0; i < st->budget.n && !ret; i++)
+			if (off[i] != st->budget.groups[i].off)
+				ret = group_switch(s, st, &st->budget.groups[i]);
+	}
+	if (st->budget.probing)
+		st->next_ns = bs_now_ns() + PERIOD_FIRST_NS;
+	st->cpu_ns = cpu;
+	st->full = full;
+	free(off);
+	return ret;
+}
+
+int bs_session_steering_new(struct bs_session *s)
+{
+	struct bs_steering *st;
+
+	if (!(s->options->max_overhead > 0))
+		return 0;
+	st = calloc(1, sizeof(*st));
+	if (!st)
+		return -ENOMEM;
+	st->budget.share = s->options->max_overhead / 100;
+	st->budget.mean = s->lighting.sample.mean;
+	st->budget.cost = (struct bs_budget_cost){s->lighting.cost.skip, s->lighting.cost.follow};
+	st->next_ns = s->start_ns + PERIOD_FIRST_NS;
+	st->cpu_ns = cpu_now(s);
+	s->steering = st;
+	if (s->options->verbose)
+		fprintf(stderr,
+			"bscope-trace: a mark costs %.1f ns, %.1f ns if its object is followed\n",
+			st->budget.cost.skip, st->budget.cost.follow);
+	return 0;
+}
+
+void bs_session_steering_free(struct bs_session *s)
+{
+	if (!s->steering)
+		return;
+	free(s->steering->budget.groups);
+	free(s->steering->hits);
+	free(s->steering);
+	s->steering = NULL;
+}
+
+void bs_session_steering_say(const struct bs_session *s, char *buf, size_t size)
+{
+	const struct bs_steering *st = s->steering;
+	size_t dark = 0, at;
+
+	for (size_t i = 0; i < st->budget.n; i++)
+		dark += st->budget.groups[i].off;
+	snprintf(
+		buf, size,
+		"--max-overhead=%g: one object in %.0f was followed at the end (changed %u time%s)",
+		s->options->max_overhead, st->budget.mean, st->means, st->means == 1 ? "" : "s");
+	at = strlen(buf);
+	if (!st->darkened)
+		return;
+	snprintf(buf + at, size - at,
+		 "; sites went dark %u time%s and were lit again %u time%s; dark at the end:%s",
+		 st->darkened, st->darkened == 1 ? "" : "s", st->lit, st->lit == 1 ? "" : "s",
+		 dark ? "" : " none");
+	for (size_t i = 0; i < st->budget.n; i++) {
+		const struct bs_budget_group *g = &st->budget.groups[i];
+
+		at = strlen(buf);
+		if (g->off)
+			snprintf(buf + at, size - at, " %s of %s", bs_budget_tier_name(g->tier),
+				 bs_classes_get(s->sites, g->klass));
+	}
+}
