@@ -88,6 +88,10 @@ LOOP(unfollowed_use, BSCOPE_USE(bench_unfollowed_use, id & 0x3ff0, a1))
 LOOP(unfollowed_resize, BSCOPE_RESIZE_BEGIN(bench_unfollowed_resize, id & 0x3ff0))
 LOOP(unfollowed_drop, BSCOPE_DROP(bench_unfollowed_drop, id & 0x3ff0))
 
+/* With coarse stamps. */
+LOOP(coarse_one, BSCOPE_DROP(bench_coarse_one, id))
+LOOP(coarse_two, BSCOPE_MOVE(bench_coarse_two, id, a1))
+
 enum loop {
 	EMPTY,
 	FLOOR,
@@ -95,6 +99,8 @@ enum loop {
 	TWO,
 	THREE,
 	DARK,
+	COARSE_ONE,
+	COARSE_TWO,
 	SKIP_NEW,
 	SKIP_USE,
 	SKIP_RESIZE,
@@ -113,6 +119,8 @@ static const struct {
 	[TWO] = {"two slots (move)", "bench_two", two, AIM_TWO},
 	[THREE] = {"two slots (new, caller)", "bench_three", three, AIM_TWO},
 	[DARK] = {"dark site", "bench_dark", dark, 0},
+	[COARSE_ONE] = {"coarse: one slot", "bench_coarse_one", coarse_one, 0},
+	[COARSE_TWO] = {"coarse: two slots", "bench_coarse_two", coarse_two, 0},
 	[SKIP_NEW] = {"not followed: new", "bench_unfollowed_new", unfollowed_new, AIM_UNFOLLOWED},
 	[SKIP_USE] = {"not followed: use", "bench_unfollowed_use", unfollowed_use, AIM_UNFOLLOWED},
 	[SKIP_RESIZE] = {"not followed: resize", "bench_unfollowed_resize", unfollowed_resize,
@@ -248,13 +256,13 @@ static int listen_to_self(struct bench *b, struct bs_error *err)
 /* --- rounds ----------------------------------------------------------------------------------- */
 
 /* As a tool asks for it; gaps so large that nobody is followed. */
-static void sampling(bool on)
+static void how(uint32_t what)
 {
 	struct bscope_control *control = (struct bscope_control *)(uintptr_t)bscope_control();
 
 	control->follow_gap = 1ull << 62;
 	control->follow_epoch = 1;
-	control->follow = on ? control->table : 0;
+	control->follow = what;
 }
 
 static double run(enum loop which)
@@ -263,18 +271,20 @@ static double run(enum loop which)
 	double start, ns;
 
 	id += EVENTS;
-	sampling(which >= SKIP_NEW);
+	how(which >= SKIP_NEW	  ? BSCOPE_FOLLOW_CHOSEN
+	    : which >= COARSE_ONE ? BSCOPE_STAMP_COARSE
+				  : 0);
 	start = cpu_ns();
 	loops[which].run(id, EVENTS, (uintptr_t)&ring, (uintptr_t)__builtin_return_address(0));
 	ns = (cpu_ns() - start) / EVENTS;
-	sampling(false);
+	how(0);
 	return ns;
 }
 
 /* Lets the reader catch up, unless it was overtaken already: what is lost never comes. */
 static void reader_wait(struct bench *b, int round)
 {
-	uint64_t made = (uint64_t)(round + 1) * 5 * EVENTS;
+	uint64_t made = (uint64_t)(round + 1) * 8 * EVENTS;
 
 	for (int ms = 0; ms < 100 && made - atomic_load(&b->slots) > WAITING_MAX; ms++)
 		usleep(1000);
@@ -322,7 +332,7 @@ static void print(const struct bench *b)
 		qsort(ns, (size_t)n, sizeof(*ns), compare);
 		printf("  %-24s %6.2f (%6.2f %6.2f)", loops[i].name, ns[n / 2], ns[n / 4],
 		       ns[n * 3 / 4]);
-		if (i == FLOOR || i == DARK || loops[i].aim) {
+		if (i != EMPTY) {
 			qsort(ratio, (size_t)n, sizeof(*ratio), compare);
 			printf("  ratio %6.3f (%6.3f %6.3f)", ratio[n / 2], ratio[n / 4],
 			       ratio[n * 3 / 4]);
@@ -351,7 +361,9 @@ static int check(const struct bench *b)
 		if (buffer->next >= BSCOPE_BUFFER_FIRST) /* taken once */
 			written += buffer->next - BSCOPE_BUFFER_FIRST - buffer->extra;
 	}
-	for (int i = ONE; i <= THREE; i++) {
+	for (int i = ONE; i <= COARSE_TWO; i++) {
+		if (i == DARK)
+			continue;
 		received += b->received[i];
 		made += each;
 	}

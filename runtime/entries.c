@@ -33,7 +33,9 @@
 #define RETURN RESTORE "ret\n"
 #define ENTRY(way, bytes)                                                                          \
 	__asm__("cmpl $0,bs_control+%c[follow](%%rip)\n\t"                                         \
-		"je " way "\n\t"                                                                   \
+		"je bs_record" way "\n\t"                                                          \
+		"testb %[chosen],bs_control+%c[follow](%%rip)\n\t"                                 \
+		"je bs_coarse" way "\n\t"                                                          \
 		"push %%rax\n\t"                                                                   \
 		"push %%rcx\n\t"                                                                   \
 		"mov %c[index](%%rdi),%%eax\n\t"                                                   \
@@ -80,7 +82,7 @@
 		  [resize_end] "i"(BSCOPE_KIND_RESIZE_END),                                        \
 		  [unit] "i"(1 << BSCOPE_FOLLOW_UNIT_BITS),                                        \
 		  [unit_bits] "i"(BSCOPE_FOLLOW_UNIT_BITS), [size_bits] "i"(FOLLOW_BYTES_BITS),    \
-		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES))
+		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES), [chosen] "i"(BSCOPE_FOLLOW_CHOSEN))
 
 /* Without a size an object counts for one. */
 #define NO_BYTES "jmp 3b\n"
@@ -101,17 +103,17 @@
 
 __attribute__((naked)) void bscope_record(SITE, ARG id)
 {
-	ENTRY("bs_record1", NO_BYTES);
+	ENTRY("1", NO_BYTES);
 }
 
 __attribute__((naked)) void bscope_record2(SITE, ARG id, ARG a1)
 {
-	ENTRY("bs_record2", BYTES_IN_RDX);
+	ENTRY("2", BYTES_IN_RDX);
 }
 
 __attribute__((naked)) void bscope_record3(SITE, ARG id, ARG a1, ARG a2)
 {
-	ENTRY("bs_record3", BYTES_IN_RDX);
+	ENTRY("3", BYTES_IN_RDX);
 }
 
 #else /* no stub calls these */

@@ -96,17 +96,31 @@ static inline uint64_t head_now(void)
 #define BS_PROBE static BS_ANYWHERE __attribute__((noinline, noclone))
 #endif
 
+/* The stamp of events to come, where it is not taken for each. */
+static inline void stamp(struct bscope_buffer *b)
+{
+	b->coarse = (uint32_t)(now() >> 8);
+}
+
+/* In place, as head_now(). */
+static inline uint64_t head_coarse(const struct bscope_buffer *b)
+{
+	return (uint64_t) * (const volatile uint32_t *)&b->coarse << (8 + BSCOPE_SLOT_TIME_SHIFT);
+}
+
 /* All slots up to the end are reserved, and committed but for those of interrupted events. */
 BS_PROBE void batch(struct bscope_buffer *b, uint64_t end)
 {
 	/* Nobody there: the slots are written over when their turn comes. */
 	if (bs_control.semaphore)
 		FIRE("batch", b, end);
+	stamp(b);
 }
 
 /* The thread has taken the buffer, or has it still. */
 BS_PROBE void announce(struct bscope_buffer *b)
 {
+	stamp(b);
 	if (bs_control.semaphore)
 		FIRE("buffer", b, b->next);
 }
@@ -249,7 +263,9 @@ static inline uint32_t site_number(const struct bscope_site *site)
 	return site->index >> BSCOPE_INDEX_SITE_SHIFT & BSCOPE_SLOT_INDEX_MASK;
 }
 
-static inline void record_single(const struct bscope_site *site, uint64_t id)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+static ALWAYS_INLINE void record_single(const struct bscope_site *site, uint64_t id, int coarse)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number;
@@ -257,14 +273,14 @@ static inline void record_single(const struct bscope_site *site, uint64_t id)
 	if (unlikely(!b))
 		return;
 	number = reserve(b, 1);
-	commit(b, number, head_now() | site_number(site), id);
+	commit(b, number, (coarse ? head_coarse(b) : head_now()) | site_number(site), id);
 	if (unlikely(ends_half(number + 1)))
 		batch(b, number + 1);
 }
 
 /* extra: how many of the two slots are no event's own. */
-static inline void record_pair(uint32_t number_of_site, uint64_t id, uint64_t a1, uint64_t a2,
-			       uint64_t extra)
+static ALWAYS_INLINE void record_pair(uint32_t number_of_site, uint64_t id, uint64_t a1,
+				      uint64_t a2, uint64_t extra, int coarse)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number, time;
@@ -275,7 +291,7 @@ static inline void record_pair(uint32_t number_of_site, uint64_t id, uint64_t a1
 	if (unlikely(ends_half(number + 1)))
 		number = reserve_pair(b, number);
 	/* As early as may be, which is after reserving: all the rest is done while it is read. */
-	time = head_now();
+	time = coarse ? head_coarse(b) : head_now();
 	add(&b->extra, extra);
 	commit(b, number + 1,
 	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
@@ -357,15 +373,16 @@ static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_si
 							  uint64_t id, uint64_t a1, uint64_t a2)
 {
 	struct bscope_buffer *b = mine();
+	int coarse = bs_control.follow & BSCOPE_STAMP_COARSE;
 	int what = b ? followed(site, b, id) : 0;
 
 	if (what & MARK && site->nargs > 1)
-		record_pair(site_number(site), id, a1, a2, 1);
+		record_pair(site_number(site), id, a1, a2, 1, coarse);
 	else if (what & MARK)
-		record_single(site, id);
+		record_single(site, id, coarse);
 	/* The slot that is left empty names the object, the other one the site. */
 	if (what & FORGET)
-		record_pair(0, id, site_number(site), 0, 2);
+		record_pair(0, id, site_number(site), 0, 2, coarse);
 }
 
 /* The thread's first such mark since a tool has changed what it asks for. */
@@ -419,17 +436,32 @@ void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64
 
 void bs_record1(const struct bscope_site *site, uint64_t id)
 {
-	record_single(site, id);
+	record_single(site, id, 0);
 }
 
 void bs_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
-	record_pair(site_number(site), id, a1, 0, 1);
+	record_pair(site_number(site), id, a1, 0, 1, 0);
 }
 
 void bs_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	record_pair(site_number(site), id, a1, a2, 1);
+	record_pair(site_number(site), id, a1, a2, 1, 0);
+}
+
+void bs_coarse1(const struct bscope_site *site, uint64_t id)
+{
+	record_single(site, id, 1);
+}
+
+void bs_coarse2(const struct bscope_site *site, uint64_t id, uint64_t a1)
+{
+	record_pair(site_number(site), id, a1, 0, 1, 1);
+}
+
+void bs_coarse3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+{
+	record_pair(site_number(site), id, a1, a2, 1, 1);
 }
 
 BS_PUBLIC void bscope_flush(void)

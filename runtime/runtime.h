@@ -32,11 +32,14 @@ BS_PUBLIC BS_ANYWHERE void bscope_record3(const struct bscope_site *site, uint64
 extern __thread struct bscope_buffer *bs_current
 	__attribute__((visibility("hidden"), tls_model("initial-exec")));
 
-/* Where the entries go from there: by number of operands, or with sampling. */
+/* Where the entries go from there: by number of operands, by stamps, or with sampling. */
 #define BS_HERE BS_ANYWHERE __attribute__((used, visibility("hidden"), aligned(64)))
 BS_HERE void bs_record1(const struct bscope_site *site, uint64_t id);
 BS_HERE void bs_record2(const struct bscope_site *site, uint64_t id, uint64_t a1);
 BS_HERE void bs_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2);
+BS_HERE void bs_coarse1(const struct bscope_site *site, uint64_t id);
+BS_HERE void bs_coarse2(const struct bscope_site *site, uint64_t id, uint64_t a1);
+BS_HERE void bs_coarse3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2);
 BS_HERE void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2);
 
 /* control.c.  Hidden, so that the note of the probe can name its address in this very file. */

@@ -89,7 +89,13 @@ struct bscope_buffer {
 	uint64_t random;   /* state of its generator */
 	uint64_t resizing; /* a bit for each, the last one lowest: was it followed? */
 	uint32_t epoch;	   /* of the control block, when gap was drawn */
-	uint32_t pad;
+	/*
+	 * Time stamp counter, bits 8 to 39, at the beginning of the half or later: the stamp of all
+	 * events until it is renewed, where stamps are coarse.  Written by the owner when it takes
+	 * the buffer and when a half is full, and by a tool, which so makes it no older than its
+	 * last look.
+	 */
+	uint32_t coarse;
 	struct bscope_slot slots[BSCOPE_BUFFER_SLOTS];
 };
 

@@ -37,13 +37,13 @@ struct bscope_control {
 	 */
 	volatile uint64_t table;
 	/*
-	 * Written by a tool: not 0, only objects in the table are followed; how it is decided who
-	 * is.  The epoch is changed after the others were.
+	 * Written by a tool: whether only objects in the table are followed, and stamps are coarse;
+	 * how it is decided who is followed.  The epoch is changed after the others were.
 	 */
 	volatile uint64_t follow_gap;
 	volatile uint32_t follow_flags; /* BSCOPE_FOLLOW_* */
 	volatile uint32_t follow_epoch; /* not 0 */
-	volatile uint32_t follow;
+	volatile uint32_t follow;	/* BSCOPE_FOLLOW_CHOSEN, BSCOPE_STAMP_COARSE; 0: neither */
 	uint32_t pad;
 };
 

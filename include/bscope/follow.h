@@ -46,6 +46,10 @@ struct bscope_follow {
 	uint64_t keys[1u << BSCOPE_FOLLOW_BUCKET_BITS][BSCOPE_FOLLOW_WAYS];
 };
 
+/* struct bscope_control.follow */
+#define BSCOPE_FOLLOW_CHOSEN 1u
+#define BSCOPE_STAMP_COARSE  2u
+
 /*
  * What a tool asks for.  gap: the mean gap, times ln 2, in 2^-BSCOPE_FOLLOW_UNIT_BITS objects or
  * bytes.  An object without a size counts as one byte.

@@ -384,8 +384,8 @@ static int sampling_begin(const struct bs_lighting *l, struct bs_process *p,
 {
 	if (pools_set(p, j->pools, j->npools))
 		return bs_error_set(err, -ENOMEM, "out of memory");
-	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, p->how != BS_LIT_JUMP,
-				 err);
+	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, l->options->coarse,
+				 p->how != BS_LIT_JUMP, err);
 }
 
 /* All that comes before the stop. */

@@ -25,6 +25,7 @@ enum {
 	OPT_FAIL_ON,
 	OPT_SAMPLE_BYTES,
 	OPT_MAX_OVERHEAD,
+	OPT_CLOCK,
 };
 
 static const struct argp_option options[] = {
@@ -54,6 +55,10 @@ static const struct argp_option options[] = {
 	{"max-overhead", OPT_MAX_OVERHEAD, "PERCENT", 0,
 	 "Follow as many objects as cost at most this share of the CPU time of what is traced, and "
 	 "if it must be leave sites dark",
+	 2},
+	{"clock", OPT_CLOCK, "precise|coarse", 0,
+	 "Stamp each event (default), or all since the last look alike, which is cheaper: no order "
+	 "between threads, so verdicts for what one thread has alone",
 	 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
@@ -204,6 +209,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				    arg);
 		sample_set(o, BS_SAMPLE_BYTES, n);
 		break;
+	case OPT_CLOCK:
+		if (strcmp(arg, "precise") && strcmp(arg, "coarse"))
+			usage_error("--clock=%s: no such clock: use precise or coarse", arg);
+		o->coarse = !strcmp(arg, "coarse");
+		break;
 	case OPT_MAX_OVERHEAD:
 		/* A decimal number as that of seconds, in 10^-9. */
 		if (bs_num_seconds(arg, 0, &n) || n > 100000000000)
@@ -290,6 +300,9 @@ static void check_pairs(const struct bs_options *o)
 	if (o->max_overhead > 0 && o->mode == BS_MODE_TRAP)
 		usage_error("--max-overhead needs jump mode: a trap costs the same whether its "
 			    "object is followed or not");
+	if (o->coarse && o->mode == BS_MODE_TRAP)
+		usage_error(
+			"--clock=coarse is of jump mode: in trap mode the kernel stamps each event");
 	if (o->quiet && o->verbose)
 		usage_error("-q and -v exclude each other");
 	if (o->preload && !o->command)

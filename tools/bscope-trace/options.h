@@ -29,6 +29,7 @@ struct bs_options {
 	bool preload;
 	enum bs_mode mode;
 	struct bs_sample sample; /* -s, --sample-bytes */
+	bool coarse;		 /* --clock */
 	double max_overhead;	 /* in percent; 0: not asked for */
 	uint64_t duration_ns;	 /* 0: until stopped */
 	struct bs_filter *filter;

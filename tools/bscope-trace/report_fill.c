@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "bscope/abi.h"
 #include "bscope-trace/command.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
@@ -624,7 +625,7 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	r->version = BSCOPE_VERSION;
 	r->mode = s->lighting.jumped ? "jump" : "trap";
 	r->method = s->lighting.jumped ? NULL : bs_collect_method(s->collect);
-	r->clock = "precise";
+	r->clock = s->options->coarse && s->lighting.jumped ? "coarse" : "precise";
 	fill_sample(&f, r);
 	r->start_ns = s->start_real_ns;
 	r->start_monotonic_ns = s->start_ns;

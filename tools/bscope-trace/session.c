@@ -107,7 +107,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		s->start_real_ns -= s->start_ns - lit_ns;
 		s->start_ns = lit_ns;
 	}
-	s->watermark_ns = mo.start_ns = s->start_ns;
+	s->watermark_ns = s->stamped_ns = mo.start_ns = s->start_ns;
+	mo.coarse_ns = o->coarse ? BS_COARSE_NS : 0;
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	s->model = bs_model_new(&mo);
 	if (!s->model) {

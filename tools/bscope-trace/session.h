@@ -62,6 +62,7 @@ struct bs_session {
 	uint64_t reference_tsc; /* no event of the buffers that are being read is later */
 	uint64_t stalled_ns;	/* the longest time for which nobody looked at the buffers */
 	uint64_t last_look_ns;
+	uint64_t stamped_ns; /* when coarse stamps were renewed last */
 	uint64_t drained_ns; /* what buffers hold was read up to here */
 	uint64_t next_drain_ns;
 	uint64_t life_lost;	/* likewise: records of forks, execs and exits */

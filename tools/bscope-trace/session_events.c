@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "bscope/buffer.h"
+#include "bscope-trace/options.h"
 #include "bscope-trace/session_state.h"
 #include "model/model.h"
 #include "order/order.h"
@@ -158,6 +159,23 @@ bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_e
 	return bs_collect_end(s->collect, pid, buffer, end);
 }
 
+/*
+ * Coarse stamps are as old as the last time that they were renewed, before this look; and if that
+ * is too long ago nothing is certain.
+ */
+static int stamp(struct bs_session *s)
+{
+	uint64_t tsc = bs_tsc_now(), now = bs_tsc_ns(&s->tsc, tsc);
+
+	if (s->stamped_ns < s->drained_ns)
+		s->drained_ns = s->stamped_ns;
+	if (now - s->stamped_ns > BS_COARSE_NS)
+		bs_model_loss(s->model, now, 0);
+	bs_buffers_stamp(s->buffers, tsc);
+	s->stamped_ns = now;
+	return 0;
+}
+
 int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 {
 	uint64_t before, hold, start_ns, consumed;
@@ -188,7 +206,7 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
 	if (s->drained_ns + HOLD_MAX_NS < start_ns)
 		s->drained_ns = start_ns - HOLD_MAX_NS;
-	return 0;
+	return s->options->coarse ? stamp(s) : 0;
 }
 
 int bs_session_drain_meanwhile(void *ctx)

@@ -19,6 +19,9 @@ struct bscope_slot;
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 
+/* Coarse stamps are no older than this, or verdicts are undecided. */
+#define BS_COARSE_NS NS_PER_S
+
 /* After an exec the dynamic linker maps libraries: look more often for a while. */
 #define SCAN_EXEC_NS (5 * NS_PER_MS)
 

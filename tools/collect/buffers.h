@@ -82,6 +82,12 @@ int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size);
 int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc);
 
 /*
+ * With coarse stamps, after each look: what is recorded from now on has this stamp (time stamp
+ * counter), or one of later.
+ */
+void bs_buffers_stamp(const struct bs_buffers *b, uint64_t tsc);
+
+/*
  * Passes on what read has copied.  last: nobody writes any more, so a slot that is reserved and not
  * committed never will be.  *hold, lowered to the stamp (40 bits are enough for bs_tsc_widen) of
  * the event before the oldest that is on its way still; untouched if there is none.

@@ -230,6 +230,34 @@ int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc)
 	return ret;
 }
 
+void bs_buffers_stamp(const struct bs_buffers *b, uint64_t tsc)
+{
+	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
+	uint32_t stamp = (uint32_t)(tsc >> 8); /* bits 8 to 39, as buffer.h says */
+
+	for (const struct process *p = b->processes; p; p = p->hh.next)
+		for (size_t i = 0; i < p->npools; i++) {
+			const struct pool *pool = &p->pools[i];
+			size_t n = 0;
+
+			for (uint32_t k = 0; k < pool->used; k++) {
+				uint64_t at = buffer_addr(pool, k) +
+					      offsetof(struct bscope_buffer, coarse);
+
+				if (pool->v[k].known) {
+					local[n] = (struct iovec){&stamp, sizeof(stamp)};
+					remote[n++] = (struct iovec){(void *)(uintptr_t)at,
+								     sizeof(stamp)};
+				}
+				/* Only a process that is just ending refuses. */
+				if (n == BS_MEMORY_PIECES || (n && k + 1 == pool->used)) {
+					bs_memory_writev(p->pid, local, remote, n);
+					n = 0;
+				}
+			}
+		}
+}
+
 static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *buf)
 {
 	size_t n = 0;

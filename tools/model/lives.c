@@ -64,6 +64,8 @@ struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs
 			(fresh ? BS_OBJ_FRESH : 0) | (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
 		return obj;
 	}
+	if (bs_coarse_shared(m, ev->klass_id))
+		return bs_coarse_replace(m, obj, ev) ? NULL : obj;
 	if (bs_live_change(m, obj, -1, ev->ts_ns) || bs_recent_add(&m->twins, ev, 0))
 		return NULL;
 	m->totals.vanished++;
@@ -81,6 +83,12 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 
 	if (origin == UINT32_MAX)
 		return -ENOMEM;
+	if (bs_coarse_shared(m, ev->klass_id)) {
+		obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+		err = obj && obj->flags & BS_OBJ_DEAD ? bs_coarse_ended(m, obj, ev, origin) : 0;
+		if (err)
+			return err < 0 ? err : 0;
+	}
 	obj = bs_take_id(m, p, ev, hash);
 	if (!obj)
 		return -ENOMEM;
@@ -189,9 +197,11 @@ static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_e
 			uint64_t hash, struct bs_obj *dead)
 {
 	bool found;
+	int owed = 0;
 
 	bs_mark_unknown(m, ev->klass_id);
 	if (dead) {
+		owed = ev->ts_ns < dead->birth_ns + m->coarse_ns ? dead->refs : 0;
 		dead->birth_ns = ev->ts_ns;
 		dead->bytes = ev->tid;
 		dead->origin = ev->place;
@@ -201,7 +211,11 @@ static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_e
 		if (!dead)
 			return -ENOMEM;
 		bs_objects_bury(&p->objects, hash, dead, ev->place, ev->tid, ev->ts_ns);
+		dead = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	}
+	/* With coarse stamps its new may still be to come. */
+	if (dead && bs_coarse_shared(m, ev->klass_id) && owed < BS_OBJ_MAX_REFS)
+		dead->refs = owed + 1;
 	return bs_series_add(&m->classes[ev->klass_id].unknown_drops, &m->clock, ev->ts_ns, 0, 1);
 }
 
@@ -228,7 +242,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	struct bs_obj gone;
 	int err;
 
-	if (!obj && bs_unfollowed(m, p))
+	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
 		return 0;
 	if (!obj || obj->flags & BS_OBJ_DEAD) {
 		uint32_t i = p->npending ? bs_pending_find(p, ev, true) : UINT32_MAX;
@@ -275,6 +289,8 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 					 drop.ts_ns, 0, 0);
 		return err ? err : unknown_drop(m, p, ev, hash, obj);
 	}
+	if (obj && bs_coarse_shared(m, ev->klass_id) && bs_coarse_replaced(m, obj, ev))
+		return 0;
 	err = drop_check(m, p, ev, obj, tie);
 	if (obj && p->holders)
 		bs_ties_holder_gone(m, p, ev);

@@ -166,7 +166,7 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	}
 	if (obj && !alive)
 		return bs_mark_after_drop(m, ev, obj);
-	if (counts && alive)
+	if (counts && alive && !bs_coarse_shared(m, ev->klass_id))
 		count_change(m, obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);
 	return counts ? 0 : tie_mark(m, p, ev, alive ? obj : NULL);
 }

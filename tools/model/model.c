@@ -32,6 +32,7 @@ struct bs_model *bs_model_new(const struct bs_model_opts *opts)
 	if (!m)
 		return NULL;
 	bs_clock_init(&m->clock, opts->start_ns);
+	m->coarse_ns = opts->coarse_ns;
 	/* Early in a boot there may be no entropy yet: guessable then, but still right. */
 	if (getrandom(m->seed, sizeof(m->seed), GRND_NONBLOCK) != (ssize_t)sizeof(m->seed)) {
 		struct timespec ts;
@@ -106,6 +107,8 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	} else {
 		m->explained = false;
 	}
+	if (m->coarse_ns)
+		bs_coarse_mark(m, ev);
 	m->hits[ev->place]++;
 	m->totals.marks[ev->kind]++;
 	switch (ev->kind) {

@@ -36,6 +36,12 @@ struct bs_sample;
 
 struct bs_model_opts {
 	uint64_t start_ns; /* CLOCK_MONOTONIC when the first site was lit */
+	/*
+	 * 0, or: stamps are coarse, at most so much before their events.  Marks of one thread are
+	 * in order; between threads there is none that proves anything, so only classes all of
+	 * whose marks are one thread's have verdicts.
+	 */
+	uint64_t coarse_ns;
 };
 
 struct bs_model *bs_model_new(const struct bs_model_opts *opts);

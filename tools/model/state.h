@@ -60,6 +60,8 @@ struct bs_class {
 	bool has_new;			/* its objects say when they begin */
 	uint64_t gap_ns;		/* marks up to here may be missing */
 	uint64_t lit_gap_ns;		/* the same, but for what is dark just now */
+	uint32_t tid;			/* whose marks they are, with coarse stamps; 0: none yet */
+	bool shared;			/* of several threads: see coarse.c */
 	unsigned dark;			/* how often it went dark and was not lit again */
 	size_t nties;			/* in all processes */
 };
@@ -187,6 +189,8 @@ struct bs_rate {
 
 struct bs_model {
 	struct bs_clock clock;
+	uint64_t coarse_ns; /* 0: stamps are precise */
+	bool shared;	    /* coarse: some class has marks of several threads */
 	uint64_t seed[2];
 	struct bs_model_totals totals;
 
@@ -319,6 +323,22 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		    uint64_t hash);
 int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+
+/* --- coarse stamps (coarse.c) --- */
+
+/* Called for each mark, where stamps are coarse. */
+void bs_coarse_mark(struct bs_model *m, const struct bs_event *ev);
+static inline bool bs_coarse_shared(const struct bs_model *m, uint32_t klass)
+{
+	return m->coarse_ns && m->classes[klass].shared;
+}
+/* A new on an id that is alive: the end of that one is on its way.  0 or -ENOMEM. */
+int bs_coarse_replace(struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev);
+/* A drop: of one that was replaced?  Then that was all. */
+bool bs_coarse_replaced(const struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev);
+/* A new on an id that is dead: has its end been before it?  1: then that was all; or -ENOMEM. */
+int bs_coarse_ended(struct bs_model *m, struct bs_obj *dead, const struct bs_event *ev,
+		    uint32_t origin);
 
 /* --- sampling (sampled.c) --- */
 

@@ -150,6 +150,10 @@ static bool complete(const struct bs_model *m, const struct bs_suspect *s)
 {
 	const struct bs_class *c = &m->classes[s->key.klass];
 
+	/* These are about two objects, of two classes. */
+	if (m->shared && (s->row.verdict == BS_VERDICT_BORROW_OUTLIVES_OWNER ||
+			  s->row.verdict == BS_VERDICT_LEAK))
+		return false;
 	return s->after_ns > m->loss_ns && s->after_ns > c->gap_ns &&
 	       (c->has_new || (s->row.verdict != BS_VERDICT_DOUBLE_DROP &&
 			       s->row.verdict != BS_VERDICT_USE_AFTER_DROP));
@@ -184,13 +188,14 @@ static int find(struct bs_model *m, const struct bs_verdict_row *row)
 
 int bs_suspects_decide(struct bs_model *m, uint64_t now_ns)
 {
+	uint64_t wait = m->coarse_ns ? m->coarse_ns : BS_MODEL_SKEW_NS;
 	uint32_t n = 0;
 	int err = 0;
 
 	for (; n < m->nsuspects && !err; n++) {
 		const struct bs_suspect *s = &m->suspects[n];
 
-		if (now_ns < s->row.at_ns || now_ns - s->row.at_ns <= BS_MODEL_SKEW_NS)
+		if (now_ns < s->row.at_ns || now_ns - s->row.at_ns <= wait)
 			break;
 		if (complete(m, s))
 			err = find(m, &s->row);

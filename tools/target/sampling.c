@@ -50,23 +50,24 @@ static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_samp
 }
 
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
-		      const struct bs_sample *s, bool anew, struct bs_error *err)
+		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err)
 {
-	uint32_t follow = s->by != BS_SAMPLE_NOT;
+	uint32_t chosen = s->by != BS_SAMPLE_NOT ? BSCOPE_FOLLOW_CHOSEN : 0;
+	uint32_t follow = chosen | (coarse ? BSCOPE_STAMP_COARSE : 0);
 	uint64_t table = 0;
 	int ret = 0;
 
 	for (size_t i = 0; i < n && !table; i++)
 		table = pools[i].table;
-	if (follow && n && !table)
+	if (chosen && n && !table)
 		return bs_error_set(err, -ENOTSUP,
 				    "pid %d: its libbscope got no memory for the table of followed "
 				    "objects: it cannot sample",
 				    (int)pid);
-	if (follow && anew && n)
+	if (chosen && anew && n)
 		ret = empty(pid, table);
 	for (size_t i = 0; i < n && !ret; i++) {
-		if (follow) {
+		if (chosen) {
 			ret = bs_memory_write(pid, FIELD(pools[i], table), &table, sizeof(table));
 			if (!ret)
 				ret = tell(pid, &pools[i], s);

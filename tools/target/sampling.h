@@ -18,10 +18,11 @@ struct bs_sample;
 /*
  * Before sites of the process are lit: its runtimes share a table and know how they decide.  anew:
  * nothing of it is lit now, so the table is emptied; else it is kept, and runtimes that are new
- * join.  Errors, with err: -ENOTSUP (no memory for a table), or what bs_memory_write says.
+ * join.  coarse: stamps are.  Errors, with err: -ENOTSUP (no memory for a table), or what
+ * bs_memory_write says.
  */
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
-		      const struct bs_sample *s, bool anew, struct bs_error *err);
+		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err);
 
 /*
  * While it is lit: another mean, from now on for each object that begins.  0 or as
