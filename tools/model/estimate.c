@@ -93,7 +93,9 @@ static double lower(const struct bs_sampled *s)
 	double followed = (double)s->n / (s->seen + s->rest); /* of each unit, if it were so much */
 	double low = 0, high = bs_gamma_quantile(shape, TAIL) * scale;
 
-	while (high - low > 1e-6 * high) {
+	if (followed * (s->seen + high) > 20) /* none would be as good as impossible */
+		low = high;
+	for (int i = 0; i < 14 && low < high; i++) { /* four digits */
 		double x = (low + high) / 2;
 		double shown = -expm1(-followed * (s->seen + x));
 
@@ -106,8 +108,10 @@ static double lower(const struct bs_sampled *s)
 }
 
 /*
- * At most so much was missed.  With weights close to 1 a miss is rare, but whole: the gamma
- * distribution, which knows no steps, would have 9 of 10 objects at N = 1.01 and a missing 0.9.
+ * At most so much was missed.  With weights close to 1 a miss is rare, but whole: of ten objects
+ * one is missed at N = 1.01 in 9 % of draws, and a gamma distribution, which knows no steps, would
+ * have only a part of one at its upper end.  A miss worth more than rest / TAIL is less likely than
+ * TAIL.
  */
 static double upper(const struct bs_sampled *s)
 {
@@ -118,7 +122,8 @@ static double upper(const struct bs_sampled *s)
 		return INFINITY;
 	if (rest <= 0)
 		return 0;
-	high = bs_gamma_quantile(rest * rest / var, 1 - TAIL) * var / rest + s->step;
+	high = bs_gamma_quantile(rest * rest / var, 1 - TAIL) * var / rest;
+	high += fmin(s->step, s->rest / TAIL);
 	return fmax(high, s->rest);
 }
 
