@@ -26,13 +26,6 @@
 
 #define TAIL 0.025 /* probability left on either side */
 
-/*
- * The skewness up to which a 95 % interval is wrong in at most 6 % of samples: n > 25 G^2 for n
- * values with a skewness of G (Cochran, Sampling Techniques, 1977, section 2.15), so 1/5 for their
- * sum.
- */
-#define SKEW 0.2
-
 double bs_weight_count(double n)
 {
 	return n > 1 ? n : 1;
@@ -41,6 +34,13 @@ double bs_weight_count(double n)
 double bs_weight_bytes(double mean, uint64_t bytes)
 {
 	return mean > 0 ? -1 / expm1(-(double)(bytes ? bytes : 1) / mean) : 1;
+}
+
+double bs_weight_either(double n, double mean, uint64_t bytes)
+{
+	if (n <= 1 || mean <= 0)
+		return 1;
+	return -1 / expm1(log1p(-1 / n) - (double)(bytes ? bytes : 1) / mean);
 }
 
 void bs_sampled_add(struct bs_sampled *s, double w, double y)
@@ -53,9 +53,6 @@ void bs_sampled_add(struct bs_sampled *s, double w, double y)
 		return;
 	s->rest += rest;
 	s->var += var;
-	s->cube += w * y * var;
-	s->top_rest = fmax(s->top_rest, rest);
-	s->top_var = fmax(s->top_var, var);
 	s->top_y = fmax(s->top_y, y);
 	if (w > 1.0001 && w < 1.2)
 		s->step = fmax(s->step, y);
@@ -68,16 +65,6 @@ void bs_sampled_unseen(struct bs_sampled *s, double w, double y)
 		return;
 	s->miss_rest = fmax(s->miss_rest, (w - 1) * y);
 	s->miss_var = fmax(s->miss_var, w * (w - 1) * y * y);
-}
-
-bool bs_sampled_alike(struct bs_sampled *s)
-{
-	if (!(s->cube < SKEW * pow(s->var, 1.5)))
-		return false;
-	s->bounded = true;
-	s->miss_rest = fmax(s->miss_rest, s->top_rest);
-	s->miss_var = fmax(s->miss_var, s->top_var);
-	return true;
 }
 
 /*
