@@ -22,6 +22,8 @@
 #include "model/estimate.h"
 
 #define MOMENTS 5
+#define PER_ROW 10  /* draws for one in which rows are looked at */
+#define EITHER	128 /* bytes for each object, where both ways are used */
 #define AIM	0.94
 #define TOP	10
 
@@ -44,13 +46,17 @@ struct bench {
 	uint32_t at[MOMENTS];			  /* events */
 	size_t *born;				  /* piece of each object's birth */
 	double *through; /* bytes of all pieces up to and with this one; 0 bytes count as 1 */
-	double smallest;
+	uint64_t smallest;
+	uint32_t *chosen; /* by piece: the last draw that chose it */
+	size_t *followed; /* pieces */
+	size_t nfollowed;
+	uint32_t draws;
 };
 
-/* How objects are followed: one in n, or by bytes. */
+/* How objects are followed: one in n, by bytes, or by either; what is not used is 0. */
 struct way {
 	double n, mean;
-	bool alike; /* nothing is known of sizes, else the largest object's is */
+	bool largest; /* one in n: the size of the largest object is known */
 };
 
 struct tally {
@@ -114,14 +120,17 @@ static int bench_init(struct bench *b, const char *name)
 		b->at[m] = (uint32_t)(moment_at[m] * (double)b->trace.nevents);
 	b->born = must(calloc(b->trace.nborn + 1, sizeof(*b->born)));
 	b->through = must(calloc(b->trace.npieces + 1, sizeof(*b->through)));
-	b->smallest = INFINITY;
+	b->chosen = must(calloc(b->trace.npieces + 1, sizeof(*b->chosen)));
+	b->followed = must(calloc(b->trace.npieces + 1, sizeof(*b->followed)));
+	b->smallest = UINT64_MAX;
 	for (size_t i = 0; i < b->trace.npieces; i++) {
 		const struct trace_piece *p = &b->trace.pieces[i];
 
 		if (p->born)
 			b->born[n++] = i;
 		b->through[i] = sum += fmax((double)p->bytes, 1);
-		b->smallest = fmin(b->smallest, fmax((double)p->bytes, 1));
+		if (p->bytes < b->smallest)
+			b->smallest = p->bytes;
 		for (int g = 0; g < GROUPINGS; g++)
 			for (unsigned m = 0; m < MOMENTS; m++) {
 				struct cell *c = cell(b, g, p, m);
@@ -140,48 +149,43 @@ static void bench_fini(struct bench *b)
 		free(b->cells[g]);
 	free(b->born);
 	free(b->through);
+	free(b->chosen);
+	free(b->followed);
 	trace_fini(&b->trace);
 }
 
 /* --- a sample ------------------------------------------------------------------------------------
  */
 
-static void follow(struct bench *b, const struct trace_piece *p, double w)
+static void choose(struct bench *b, size_t piece)
 {
-	for (int g = 0; g < GROUPINGS; g++)
-		for (unsigned m = 0; m < MOMENTS; m++) {
-			struct cell *c = cell(b, g, p, m);
-
-			if (created(b, p, m))
-				bs_sampled_add(&c->sample[CREATED], w, 1);
-			if (!alive(b, p, m))
-				continue;
-			bs_sampled_add(&c->sample[LIVE], w, 1);
-			bs_sampled_add(&c->sample[BYTES], w, (double)p->bytes);
-		}
+	if (b->chosen[piece] == b->draws)
+		return;
+	b->chosen[piece] = b->draws;
+	b->followed[b->nfollowed++] = piece;
 }
 
 /* Each object with a probability of 1 / n, from its birth through all its sizes. */
-static void draw_count(struct bench *b, double n)
+static void choose_count(struct bench *b, double n)
 {
 	double gap = log1p(-1 / n), i = floor(log(uniform()) / gap);
 
 	for (; i < (double)b->trace.nborn; i += 1 + floor(log(uniform()) / gap))
 		for (size_t k = b->born[(size_t)i]; k != UINT32_MAX; k = b->trace.pieces[k].next)
-			follow(b, &b->trace.pieces[k], bs_weight_count(n));
+			choose(b, k);
 }
 
 /*
  * Hits fall on the bytes of all objects, one after the other, as a Poisson process; what is hit is
- * followed.  A resize is an object of its own.
+ * followed.  What a resize made is hit or not for itself.
  */
-static void draw_bytes(struct bench *b, double mean)
+static void choose_bytes(struct bench *b, double mean)
 {
-	size_t from = 0;
+	size_t from = 0, n = b->trace.npieces;
 	double hit = 0;
 
-	for (;;) {
-		size_t to = b->trace.npieces;
+	for (;; from++) {
+		size_t to = n;
 
 		hit -= mean * log(uniform());
 		while (from < to) {
@@ -192,17 +196,16 @@ static void draw_bytes(struct bench *b, double mean)
 			else
 				to = mid;
 		}
-		if (from >= b->trace.npieces)
+		if (from >= n)
 			return;
-		follow(b, &b->trace.pieces[from],
-		       bs_weight_bytes(mean, b->trace.pieces[from].bytes));
-		hit = fmax(hit, b->through[from]);
-		from++;
+		choose(b, from);
+		/* As good as any other hit on this one. */
+		hit = b->through[from];
 	}
 }
 
 /* One object in n by its address: what is not done, and why. */
-static void draw_hash(struct bench *b, double n)
+static void choose_hash(struct bench *b, double n)
 {
 	uint64_t salt = (uint64_t)(uniform() * 1e18);
 
@@ -212,17 +215,57 @@ static void draw_hash(struct bench *b, double n)
 		h = (h ^ h >> 29) * 0x94d049bb133111ebull;
 		if ((double)(h >> 32) < 4294967296.0 / n)
 			for (size_t k = b->born[i]; k != UINT32_MAX; k = b->trace.pieces[k].next)
-				follow(b, &b->trace.pieces[k], n);
+				choose(b, k);
 	}
 }
 
-static void forget(struct bench *b)
+static double weight(const struct way *way, uint64_t bytes)
 {
-	for (int g = 0; g < GROUPINGS; g++)
+	if (!(way->mean > 0))
+		return bs_weight_count(way->n);
+	if (!(way->n > 0))
+		return bs_weight_bytes(way->mean, bytes);
+	return bs_weight_either(way->n, way->mean, bytes);
+}
+
+/* What is followed goes into the sums of the groupings before this one; they begin at nothing. */
+static void add_up(struct bench *b, const struct way *way, enum grouping groupings)
+{
+	for (enum grouping g = TOGETHER; g < groupings; g++)
 		for (uint32_t r = 0; r < b->rows[g]; r++)
 			for (unsigned m = 0; m < MOMENTS; m++)
 				memset(b->cells[g][r][m].sample, 0,
 				       sizeof(b->cells[g][r][m].sample));
+	for (size_t i = 0; i < b->nfollowed; i++) {
+		const struct trace_piece *p = &b->trace.pieces[b->followed[i]];
+		double w = weight(way, p->bytes);
+
+		for (unsigned m = 0; m < MOMENTS; m++) {
+			bool born = created(b, p, m), lives = alive(b, p, m);
+
+			for (enum grouping g = TOGETHER; g < groupings && (born || lives); g++) {
+				struct bs_sampled *s = cell(b, g, p, m)->sample;
+
+				if (born)
+					bs_sampled_add(&s[CREATED], w, 1);
+				if (!lives)
+					continue;
+				bs_sampled_add(&s[LIVE], w, 1);
+				bs_sampled_add(&s[BYTES], w, (double)p->bytes);
+			}
+		}
+	}
+}
+
+static void draw(struct bench *b, const struct way *way, enum grouping groupings)
+{
+	b->draws++;
+	b->nfollowed = 0;
+	if (way->n > 0)
+		choose_count(b, way->n);
+	if (way->mean > 0)
+		choose_bytes(b, way->mean);
+	add_up(b, way, groupings);
 }
 
 static struct bs_interval interval(const struct bench *b, const struct way *way, enum sum sum,
@@ -230,26 +273,13 @@ static struct bs_interval interval(const struct bench *b, const struct way *way,
 {
 	struct bs_sampled s = *sample;
 
-	if (way->mean > 0)
-		bs_sampled_unseen(
-			&s, bs_weight_bytes(way->mean, sum == BYTES ? 1 : (uint64_t)b->smallest),
-			1);
-	else if (sum != BYTES)
-		bs_sampled_unseen(&s, way->n, 1);
-	else if (way->alike)
-		bs_sampled_alike(&s);
-	else
+	if (sum != BYTES)
+		bs_sampled_unseen(&s, weight(way, b->smallest), 1);
+	else if (way->mean > 0)
+		bs_sampled_unseen(&s, bs_weight_bytes(way->mean, 1), 1);
+	else if (way->largest)
 		bs_sampled_unseen(&s, way->n, (double)b->trace.largest);
 	return bs_sampled_interval(&s);
-}
-
-static void draw(struct bench *b, const struct way *way)
-{
-	forget(b);
-	if (way->mean > 0)
-		draw_bytes(b, way->mean);
-	else
-		draw_count(b, way->n);
 }
 
 /* --- how often it holds --------------------------------------------------------------------------
@@ -298,24 +328,35 @@ static double percent(double part, double all)
 	return all > 0 ? 100 * part / all : 100;
 }
 
+static void describe(const struct way *way)
+{
+	if (way->n > 0)
+		printf("one object in %.0f%s", way->n, way->mean > 0 ? ", and " : "");
+	if (way->mean > 0)
+		printf("by bytes, one in %.0f", way->mean);
+	if (way->largest)
+		printf(", the largest size known");
+}
+
 static void coverage(struct bench *b, const struct way *way, unsigned draws)
 {
 	static const char *const sums[] = {"created", "live", "live bytes"};
-	static struct tally t[GROUPINGS][SUMS];
+	struct tally t[GROUPINGS][SUMS] = {{{0}}};
+	double followed = 0;
 
-	memset(t, 0, sizeof(t));
 	for (unsigned d = 0; d < draws; d++) {
-		draw(b, way);
-		for (int g = 0; g < GROUPINGS; g++)
-			for (int s = way->alike ? BYTES : CREATED; s < SUMS; s++)
+		enum grouping groupings = d % PER_ROW ? CALLERS : GROUPINGS;
+
+		draw(b, way, groupings);
+		followed += (double)b->nfollowed;
+		for (enum grouping g = TOGETHER; g < groupings; g++)
+			for (int s = CREATED; s < SUMS; s++)
 				tally_cells(&t[g][s], b, way, g, s);
 	}
-	if (way->mean > 0)
-		printf("  by bytes, one in %.0f\n", way->mean);
-	else
-		printf("  one object in %.0f%s\n", way->n,
-		       way->alike ? ", nothing known of sizes" : ", the largest size known");
-	for (int s = way->alike ? BYTES : CREATED; s < SUMS; s++) {
+	printf("  ");
+	describe(way);
+	printf(": followed %.2f %%\n", percent(followed / draws, (double)b->trace.npieces));
+	for (int s = CREATED; s < SUMS; s++) {
 		const struct tally *one = &t[TOGETHER][s];
 		bool met = holds(one->all_held, one->all);
 
@@ -329,12 +370,8 @@ static void coverage(struct bench *b, const struct way *way, unsigned draws)
 			       percent(p->all_held, p->all), p->all);
 			met = met && holds(p->shown_held, p->shown) && holds(p->all_held, p->all);
 		}
-		printf("  together %5.1f %%  aim %.0f %%: %s", percent(one->all_held, one->all),
-		       100 * AIM, verdict(met));
-		if (t[STACKS][s].endless > 0)
-			printf("  (%.0f %% of shown stacks without an upper end)",
-			       percent(t[STACKS][s].endless, t[STACKS][s].shown));
-		printf("\n");
+		printf("  together %5.1f %%  aim %.0f %%: %s%s\n", percent(one->all_held, one->all),
+		       100 * AIM, verdict(met), one->endless > 0 ? " (no upper end)" : "");
 	}
 }
 
@@ -343,7 +380,7 @@ static void coverage(struct bench *b, const struct way *way, unsigned draws)
 
 struct wide {
 	uint32_t row;
-	double truth, width, endless;
+	double truth, width;
 };
 
 static int by_truth(const void *x, const void *y)
@@ -353,46 +390,46 @@ static int by_truth(const void *x, const void *y)
 	return (a->truth < b->truth) - (a->truth > b->truth);
 }
 
-/* The half-widths of the ten largest rows at the last moment, in the mean of all draws with an end.
- */
-static void widths(struct bench *b, const struct way *way, unsigned draws, enum grouping g,
-		   enum sum sum, double aim)
+/* The half-widths of the ten largest rows at the last moment, in the mean of the draws. */
+static void widths_of(struct bench *b, const struct way *way, unsigned draws, enum grouping g,
+		      enum sum sum, double aim)
 {
+	static const char *const of[] = {"all", "callers", "stacks"};
 	struct wide *w = must(calloc(b->rows[g] + 1, sizeof(*w)));
-	size_t top = b->rows[g] < TOP ? b->rows[g] : TOP, met = 0, n = 0;
+	unsigned top = b->rows[g] < TOP ? b->rows[g] : TOP, met = 0, n = 0;
 
 	for (uint32_t r = 0; r < b->rows[g]; r++)
 		w[r] = (struct wide){.row = r, .truth = b->cells[g][r][MOMENTS - 1].truth[sum]};
 	qsort(w, b->rows[g], sizeof(*w), by_truth);
 	for (unsigned d = 0; d < draws; d++) {
-		draw(b, way);
-		for (size_t i = 0; i < top; i++) {
+		draw(b, way, g + 1);
+		for (unsigned i = 0; i < top; i++) {
 			const struct cell *c = &b->cells[g][w[i].row][MOMENTS - 1];
 			struct bs_interval iv = interval(b, way, sum, &c->sample[sum]);
 
-			if (isinf(iv.high))
-				w[i].endless++;
-			else
-				w[i].width += (iv.high - iv.low) / 2 / w[i].truth;
+			w[i].width += (iv.high - iv.low) / 2 / w[i].truth;
 		}
 	}
-	printf("    %-10s of %-8s", sum == CREATED ? "created" : "live bytes",
-	       g == TOGETHER  ? "all"
-	       : g == CALLERS ? "callers"
-			      : "stacks");
-	for (size_t i = 0; i < top && w[i].truth > 0; i++, n++) {
-		double mean = 100 * w[i].width / (draws - w[i].endless);
-		bool ok = w[i].endless < draws / 20.0 && mean <= aim;
+	printf("    %-10s of %-8s", sum == CREATED ? "created" : "live bytes", of[g]);
+	for (; n < top && w[n].truth > 0; n++) {
+		double mean = 100 * w[n].width / draws;
 
-		met += ok;
-		if (w[i].endless < draws / 2.0)
-			printf(" %.1f", mean);
-		else
-			printf(" -");
-		printf(" (%.3g)", w[i].truth);
+		met += mean <= aim;
+		printf(" %.*f (%.3g)", mean < 10, mean, w[n].truth);
 	}
-	printf("  aim %.0f %%: %zu of %zu %s\n", aim, met, n, verdict(met == n));
+	printf("  aim %.0f: %u of %u %s\n", aim, met, n, verdict(met == n));
 	free(w);
+}
+
+static void widths(struct bench *b, const struct way *way, unsigned draws)
+{
+	printf("   ");
+	describe(way);
+	printf("\n");
+	for (enum grouping g = TOGETHER; g < GROUPINGS; g++) {
+		widths_of(b, way, draws, g, CREATED, 5);
+		widths_of(b, way, draws, g, BYTES, 25);
+	}
 }
 
 static void hash(struct bench *b, unsigned draws)
@@ -401,8 +438,10 @@ static void hash(struct bench *b, unsigned draws)
 	struct tally t = {0};
 
 	for (unsigned d = 0; d < draws; d++) {
-		forget(b);
-		draw_hash(b, way.n);
+		b->draws++;
+		b->nfollowed = 0;
+		choose_hash(b, way.n);
+		add_up(b, &way, CALLERS);
 		tally_cells(&t, b, &way, TOGETHER, CREATED);
 	}
 	printf("  one address in 100 by a hash instead: created, together: %.1f %%\n",
@@ -413,37 +452,35 @@ static int one_trace(const char *name, unsigned draws)
 {
 	static struct bench b;
 	double each;
-	int err = bench_init(&b, name);
+	int err;
 
+	b = (struct bench){0};
+	err = bench_init(&b, name);
 	if (err)
 		return err;
-	each = b.through[b.trace.npieces - 1] / (double)b.trace.nborn;
+	each = b.through[b.trace.npieces - 1] / (double)b.trace.npieces;
 	printf("%s: %zu objects, %zu resizes, %zu events; %.0f bytes each, %llu the largest; %u callers, "
 	       "%u stacks; %u draws\n",
 	       b.name, b.trace.nborn, b.trace.npieces - b.trace.nborn, b.trace.nevents, each,
 	       (unsigned long long)b.trace.largest, b.rows[CALLERS], b.rows[STACKS], draws);
 	for (double n = 10; n <= 1000; n *= 10) {
 		coverage(&b, &(struct way){.n = n}, draws);
-		coverage(&b, &(struct way){.n = n, .alike = true}, draws);
-	}
-	for (double n = 10; n <= 1000; n *= 10)
+		coverage(&b, &(struct way){.n = n, .largest = true}, draws);
 		coverage(&b, &(struct way){.mean = n * each}, draws);
-	printf("  half-widths of the ten largest, in %% (of), one object in 100\n");
-	for (int g = 0; g < GROUPINGS; g++) {
-		widths(&b, &(struct way){.n = 100}, draws, g, CREATED, 5);
-		widths(&b, &(struct way){.n = 100, .alike = true}, draws, g, BYTES, 25);
+		coverage(&b, &(struct way){.n = n, .mean = n * EITHER}, draws);
 	}
-	printf("  and by bytes, one in %.0f, which follows as much\n", 100 * each);
-	for (int g = 0; g < GROUPINGS; g++)
-		widths(&b, &(struct way){.mean = 100 * each}, draws, g, BYTES, 25);
-	hash(&b, draws);
+	printf("  half-widths of the ten largest, in %% (of), mean of the draws\n");
+	widths(&b, &(struct way){.n = 100}, draws / PER_ROW);
+	widths(&b, &(struct way){.mean = 100 * each}, draws / PER_ROW);
+	widths(&b, &(struct way){.n = 100, .mean = 100 * EITHER}, draws / PER_ROW);
+	hash(&b, draws / PER_ROW);
 	bench_fini(&b);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned draws = 200;
+	unsigned draws = 2000;
 	int opt, err = 0;
 
 	while ((opt = getopt(argc, argv, "n:")) != -1)
