@@ -38,16 +38,24 @@ struct cell {
 	struct bs_sampled sample[SUMS];
 };
 
+/* What a draw must know of a piece, close together. */
+struct item {
+	double bytes;
+	uint32_t caller, stack, next;
+	uint32_t chosen;	/* the last draw that chose it */
+	uint8_t created, alive; /* at the moments: a bit each */
+};
+
 struct bench {
 	const char *name;
 	struct trace trace;
 	uint32_t rows[GROUPINGS];
 	struct cell (*cells[GROUPINGS])[MOMENTS]; /* by row */
 	uint32_t at[MOMENTS];			  /* events */
+	struct item *items;			  /* by piece */
 	size_t *born;				  /* piece of each object's birth */
 	double *through; /* bytes of all pieces up to and with this one; 0 bytes count as 1 */
 	uint64_t smallest;
-	uint32_t *chosen; /* by piece: the last draw that chose it */
 	size_t *followed; /* pieces */
 	size_t nfollowed;
 	uint32_t draws;
@@ -84,22 +92,29 @@ static void *must(void *p)
 /* --- the truth -----------------------------------------------------------------------------------
  */
 
-static struct cell *cell(const struct bench *b, enum grouping g, const struct trace_piece *p,
-			 unsigned m)
+static struct cell *cell(const struct bench *b, enum grouping g, const struct item *it, unsigned m)
 {
-	uint32_t row = g == TOGETHER ? 0 : g == CALLERS ? p->caller : p->stack;
+	uint32_t row = g == TOGETHER ? 0 : g == CALLERS ? it->caller : it->stack;
 
 	return &b->cells[g][row][m];
 }
 
-static bool created(const struct bench *b, const struct trace_piece *p, unsigned m)
+static struct item item(const struct bench *b, const struct trace_piece *p)
 {
-	return p->born && p->from <= b->at[m];
-}
+	struct item item = {
+		.bytes = (double)p->bytes,
+		.caller = p->caller,
+		.stack = p->stack,
+		.next = p->next,
+	};
 
-static bool alive(const struct bench *b, const struct trace_piece *p, unsigned m)
-{
-	return p->from <= b->at[m] && p->to > b->at[m];
+	for (unsigned m = 0; m < MOMENTS; m++) {
+		bool before = p->from <= b->at[m];
+
+		item.created |= (uint8_t)((before && p->born) << m);
+		item.alive |= (uint8_t)((before && p->to > b->at[m]) << m);
+	}
+	return item;
 }
 
 static int bench_init(struct bench *b, const char *name)
@@ -120,7 +135,7 @@ static int bench_init(struct bench *b, const char *name)
 		b->at[m] = (uint32_t)(moment_at[m] * (double)b->trace.nevents);
 	b->born = must(calloc(b->trace.nborn + 1, sizeof(*b->born)));
 	b->through = must(calloc(b->trace.npieces + 1, sizeof(*b->through)));
-	b->chosen = must(calloc(b->trace.npieces + 1, sizeof(*b->chosen)));
+	b->items = must(calloc(b->trace.npieces + 1, sizeof(*b->items)));
 	b->followed = must(calloc(b->trace.npieces + 1, sizeof(*b->followed)));
 	b->smallest = UINT64_MAX;
 	for (size_t i = 0; i < b->trace.npieces; i++) {
@@ -131,13 +146,15 @@ static int bench_init(struct bench *b, const char *name)
 		b->through[i] = sum += fmax((double)p->bytes, 1);
 		if (p->bytes < b->smallest)
 			b->smallest = p->bytes;
+		b->items[i] = item(b, p);
 		for (int g = 0; g < GROUPINGS; g++)
 			for (unsigned m = 0; m < MOMENTS; m++) {
-				struct cell *c = cell(b, g, p, m);
+				const struct item *it = &b->items[i];
+				double *truth = cell(b, g, it, m)->truth;
 
-				c->truth[CREATED] += created(b, p, m);
-				c->truth[LIVE] += alive(b, p, m);
-				c->truth[BYTES] += alive(b, p, m) ? (double)p->bytes : 0;
+				truth[CREATED] += it->created >> m & 1;
+				truth[LIVE] += it->alive >> m & 1;
+				truth[BYTES] += (it->alive >> m & 1) * it->bytes;
 			}
 	}
 	return 0;
@@ -149,7 +166,7 @@ static void bench_fini(struct bench *b)
 		free(b->cells[g]);
 	free(b->born);
 	free(b->through);
-	free(b->chosen);
+	free(b->items);
 	free(b->followed);
 	trace_fini(&b->trace);
 }
@@ -159,9 +176,9 @@ static void bench_fini(struct bench *b)
 
 static void choose(struct bench *b, size_t piece)
 {
-	if (b->chosen[piece] == b->draws)
+	if (b->items[piece].chosen == b->draws)
 		return;
-	b->chosen[piece] = b->draws;
+	b->items[piece].chosen = b->draws;
 	b->followed[b->nfollowed++] = piece;
 }
 
@@ -171,7 +188,7 @@ static void choose_count(struct bench *b, double n)
 	double gap = log1p(-1 / n), i = floor(log(uniform()) / gap);
 
 	for (; i < (double)b->trace.nborn; i += 1 + floor(log(uniform()) / gap))
-		for (size_t k = b->born[(size_t)i]; k != UINT32_MAX; k = b->trace.pieces[k].next)
+		for (size_t k = b->born[(size_t)i]; k != UINT32_MAX; k = b->items[k].next)
 			choose(b, k);
 }
 
@@ -185,9 +202,16 @@ static void choose_bytes(struct bench *b, double mean)
 	double hit = 0;
 
 	for (;; from++) {
-		size_t to = n;
+		size_t to = from, step = 1;
 
 		hit -= mean * log(uniform());
+		/* It is not far. */
+		while (to < n && b->through[to] <= hit) {
+			from = to + 1;
+			to += step;
+			step *= 2;
+		}
+		to = to < n ? to : n;
 		while (from < to) {
 			size_t mid = (from + to) / 2;
 
@@ -214,7 +238,7 @@ static void choose_hash(struct bench *b, double n)
 
 		h = (h ^ h >> 29) * 0x94d049bb133111ebull;
 		if ((double)(h >> 32) < 4294967296.0 / n)
-			for (size_t k = b->born[i]; k != UINT32_MAX; k = b->trace.pieces[k].next)
+			for (size_t k = b->born[i]; k != UINT32_MAX; k = b->items[k].next)
 				choose(b, k);
 	}
 }
@@ -237,23 +261,20 @@ static void add_up(struct bench *b, const struct way *way, enum grouping groupin
 				memset(b->cells[g][r][m].sample, 0,
 				       sizeof(b->cells[g][r][m].sample));
 	for (size_t i = 0; i < b->nfollowed; i++) {
-		const struct trace_piece *p = &b->trace.pieces[b->followed[i]];
-		double w = weight(way, p->bytes);
+		const struct item *it = &b->items[b->followed[i]];
+		double w = weight(way, (uint64_t)it->bytes);
 
-		for (unsigned m = 0; m < MOMENTS; m++) {
-			bool born = created(b, p, m), lives = alive(b, p, m);
+		for (unsigned m = 0; (it->created | it->alive) >> m; m++)
+			for (enum grouping g = TOGETHER; g < groupings; g++) {
+				struct bs_sampled *s = cell(b, g, it, m)->sample;
 
-			for (enum grouping g = TOGETHER; g < groupings && (born || lives); g++) {
-				struct bs_sampled *s = cell(b, g, p, m)->sample;
-
-				if (born)
+				if (it->created >> m & 1)
 					bs_sampled_add(&s[CREATED], w, 1);
-				if (!lives)
+				if (!(it->alive >> m & 1))
 					continue;
 				bs_sampled_add(&s[LIVE], w, 1);
-				bs_sampled_add(&s[BYTES], w, (double)p->bytes);
+				bs_sampled_add(&s[BYTES], w, it->bytes);
 			}
-		}
 	}
 }
 
@@ -470,19 +491,20 @@ static int one_trace(const char *name, unsigned draws)
 		coverage(&b, &(struct way){.n = n, .mean = n * EITHER}, draws);
 	}
 	printf("  half-widths of the ten largest, in %% (of), mean of the draws\n");
-	widths(&b, &(struct way){.n = 100}, draws / PER_ROW);
-	widths(&b, &(struct way){.mean = 100 * each}, draws / PER_ROW);
-	widths(&b, &(struct way){.n = 100, .mean = 100 * EITHER}, draws / PER_ROW);
-	hash(&b, draws / PER_ROW);
+	widths(&b, &(struct way){.n = 100}, draws / PER_ROW + 1);
+	widths(&b, &(struct way){.mean = 100 * each}, draws / PER_ROW + 1);
+	widths(&b, &(struct way){.n = 100, .mean = 100 * EITHER}, draws / PER_ROW + 1);
+	hash(&b, draws / PER_ROW + 1);
 	bench_fini(&b);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	unsigned draws = 2000;
+	unsigned draws = 1000;
 	int opt, err = 0;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((opt = getopt(argc, argv, "n:")) != -1)
 		draws = opt == 'n' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
 	if (!draws || optind == argc) {

@@ -74,11 +74,11 @@ done
 bench() {
 	redis-benchmark -s "$dir/sock" -q "$@" >/dev/null 2>&1
 }
-bench -n 60000 -r 100000 -d 100 -t set,get
-bench -n 20000 -r 3000 -d 2000 -t set
-bench -n 30000 -r 20000 -d 30 -t lpush,sadd,hset,zadd
-bench -n 20000 -r 50000 hset h:__rand_int__ name value:__rand_int__ n __rand_int__
-bench -n 10000 lpop mylist
+bench -n 50000 -r 100000 -d 100 -t set,get
+bench -n 10000 -r 3000 -d 2000 -t set
+bench -n 12000 -r 20000 -d 30 -t lpush,sadd,hset,zadd
+bench -n 12000 -r 50000 hset h:__rand_int__ name value:__rand_int__ n __rand_int__
+bench -n 5000 lpop mylist
 redis-cli -s "$dir/sock" shutdown nosave >/dev/null 2>&1 || true
 wait "$server" || die "redis-server failed"
 server=''
@@ -92,7 +92,7 @@ random.seed(1)
 keep = collections.OrderedDict()
 words = ["w%d" % i for i in range(3000)]
 functions = [ast.unparse(part) for part in ast.parse(open(ast.__file__).read()).body]
-for i in range(1600):
+for i in range(1000):
     doc = {random.choice(words): [random.random(), "x" * random.randrange(200), {"i": j}]
            for j in range(random.randrange(60))}
     keep[i] = json.loads(json.dumps(doc))
@@ -100,7 +100,7 @@ for i in range(1600):
         keep["tree%d" % i] = ast.parse(random.choice(functions))
     if i % 3 == 0:
         keep["sets%d" % i] = set(random.sample(words, 40))
-    while len(keep) > 700:
+    while len(keep) > 500:
         keep.popitem(last=False)
 EOF
 PYTHONMALLOC=malloc record python3 "$python" "$dir/load.py"
