@@ -3,7 +3,8 @@
  * estimate.h - from a sample of objects to sums over all of them, with 95 % intervals.
  *
  * Each object was followed or not, independently, with a probability known for those that were. Its
- * weight is 1 / probability; its value is 1 where objects are counted, or its bytes.
+ * weight is 1 / probability; its value is 1 where objects are counted, or its bytes.  Any thread
+ * may call these; nothing is kept between calls.
  */
 #ifndef BS_MODEL_ESTIMATE_H
 #define BS_MODEL_ESTIMATE_H
