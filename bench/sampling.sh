@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # sampling.sh - records the allocations of sqlite3, redis-server under redis-benchmark, and python3,
 # about a million each, and samples each recorded run many times: see sampling.c.
-#   BUILD: build folder (default: build); DRAWS: samples of each (default: sampling's own);
+#   BUILD: build folder (default: build); DRAWS: samples of each (default: 1000, some ten minutes; with
+#   a tenth of that, chance is a point or two);
 #   KEEP=FOLDER: where the recorded runs go and stay
 set -eu
 build=$(cd "${BUILD:-build}" && pwd)
