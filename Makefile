@@ -157,6 +157,7 @@ $B/bscope-trace.static: $B/tools/bscope-trace/main.o $(TOOLS_A)
 include tests/tests.mk
 -include bench/bench.mk
 -include bench/throughput.mk
+-include bench/sampling.mk
 
 setup-%: ## install what is missing for build, demo, check or lint
 	$(Q)sh tests/setup.sh $*

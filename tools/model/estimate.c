@@ -26,13 +26,6 @@
 
 #define TAIL 0.025 /* probability left on either side */
 
-/*
- * The skewness up to which a 95 % interval is wrong in at most 6 % of samples: n > 25 G^2 for n
- * values with a skewness of G (Cochran, Sampling Techniques, 1977, section 2.15), so 1/5 for their
- * sum.
- */
-#define SKEW 0.2
-
 double bs_weight_count(double n)
 {
 	return n > 1 ? n : 1;
@@ -41,6 +34,13 @@ double bs_weight_count(double n)
 double bs_weight_bytes(double mean, uint64_t bytes)
 {
 	return mean > 0 ? -1 / expm1(-(double)(bytes ? bytes : 1) / mean) : 1;
+}
+
+double bs_weight_either(double n, double mean, uint64_t bytes)
+{
+	if (n <= 1 || mean <= 0)
+		return 1;
+	return -1 / expm1(log1p(-1 / n) - (double)(bytes ? bytes : 1) / mean);
 }
 
 void bs_sampled_add(struct bs_sampled *s, double w, double y)
@@ -53,9 +53,6 @@ void bs_sampled_add(struct bs_sampled *s, double w, double y)
 		return;
 	s->rest += rest;
 	s->var += var;
-	s->cube += w * y * var;
-	s->top_rest = fmax(s->top_rest, rest);
-	s->top_var = fmax(s->top_var, var);
 	s->top_y = fmax(s->top_y, y);
 	if (w > 1.0001 && w < 1.2)
 		s->step = fmax(s->step, y);
@@ -68,8 +65,6 @@ void bs_sampled_merge(struct bs_sampled *to, const struct bs_sampled *from)
 	to->rest += from->rest;
 	to->var += from->var;
 	to->cube += from->cube;
-	to->top_rest = fmax(to->top_rest, from->top_rest);
-	to->top_var = fmax(to->top_var, from->top_var);
 	to->top_y = fmax(to->top_y, from->top_y);
 	to->step = fmax(to->step, from->step);
 }
@@ -81,16 +76,6 @@ void bs_sampled_unseen(struct bs_sampled *s, double w, double y)
 		return;
 	s->miss_rest = fmax(s->miss_rest, (w - 1) * y);
 	s->miss_var = fmax(s->miss_var, w * (w - 1) * y * y);
-}
-
-bool bs_sampled_alike(struct bs_sampled *s)
-{
-	if (!(s->cube < SKEW * pow(s->var, 1.5)))
-		return false;
-	s->bounded = true;
-	s->miss_rest = fmax(s->miss_rest, s->top_rest);
-	s->miss_var = fmax(s->miss_var, s->top_var);
-	return true;
 }
 
 /*
@@ -106,7 +91,9 @@ static double lower(const struct bs_sampled *s)
 	double followed = (double)s->n / (s->seen + s->rest); /* of each unit, if it were so much */
 	double low = 0, high = bs_gamma_quantile(shape, TAIL) * scale;
 
-	while (high - low > 1e-6 * high) {
+	if (followed * (s->seen + high) > 20) /* none would be as good as impossible */
+		low = high;
+	for (int i = 0; i < 14 && low < high; i++) { /* four digits */
 		double x = (low + high) / 2;
 		double shown = -expm1(-followed * (s->seen + x));
 
@@ -119,8 +106,10 @@ static double lower(const struct bs_sampled *s)
 }
 
 /*
- * At most so much was missed.  With weights close to 1 a miss is rare, but whole: the gamma
- * distribution, which knows no steps, would have 9 of 10 objects at N = 1.01 and a missing 0.9.
+ * At most so much was missed.  With weights close to 1 a miss is rare, but whole: of ten objects
+ * one is missed at N = 1.01 in 9 % of draws, and a gamma distribution, which knows no steps, would
+ * have only a part of one at its upper end.  A miss worth more than rest / TAIL is less likely than
+ * TAIL.
  */
 static double upper(const struct bs_sampled *s)
 {
@@ -131,7 +120,8 @@ static double upper(const struct bs_sampled *s)
 		return INFINITY;
 	if (rest <= 0)
 		return 0;
-	high = bs_gamma_quantile(rest * rest / var, 1 - TAIL) * var / rest + s->step;
+	high = bs_gamma_quantile(rest * rest / var, 1 - TAIL) * var / rest;
+	high += fmin(s->step, s->rest / TAIL);
 	return fmax(high, s->rest);
 }
 

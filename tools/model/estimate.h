@@ -3,7 +3,8 @@
  * estimate.h - from a sample of objects to sums over all of them, with 95 % intervals.
  *
  * Each object was followed or not, independently, with a probability known for those that were. Its
- * weight is 1 / probability; its value is 1 where objects are counted, or its bytes.
+ * weight is 1 / probability; its value is 1 where objects are counted, or its bytes.  Any thread
+ * may call these; nothing is kept between calls.
  */
 #ifndef BS_MODEL_ESTIMATE_H
 #define BS_MODEL_ESTIMATE_H
@@ -20,14 +21,15 @@ double bs_weight_count(double n);
  */
 double bs_weight_bytes(double mean, uint64_t bytes);
 
+/* The weight where an object is followed if either says so.  Where one of them says all: 1. */
+double bs_weight_either(double n, double mean, uint64_t bytes);
+
 /* A sum over all objects.  All zero is the empty one, which knows nothing of what was missed. */
 struct bs_sampled {
 	uint64_t n;		    /* followed objects */
 	double seen;		    /* their values: sum of y */
 	double rest;		    /* an estimate of the others': sum of (w - 1) y */
 	double var;		    /* the variance of its error: sum of w (w - 1) y^2 */
-	double cube;		    /* and what its skewness needs: sum of w^2 (w - 1) y^3 */
-	double top_rest, top_var;   /* the greatest terms of rest and var */
 	double top_y;		    /* the greatest y of those with a weight above 1 */
 	double step;		    /* the greatest y of those that are hardly ever missed */
 	double miss_rest, miss_var; /* at most these terms has one that was missed */
@@ -42,23 +44,15 @@ void bs_sampled_add(struct bs_sampled *s, double w, double y);
  * for more.  Without a bound nothing can be said about the upper end: among what was not followed
  * there may be an object of any size.  Of several calls the greatest holds; y may be INFINITY.
  * What is certain:
- *   counts, one in N followed:  (N, 1), N the greatest that was in force
- *   bytes, by bytes:            (bs_weight_bytes(mean, 1), 1), mean the greatest in force
- *   counts, by bytes:           (bs_weight_bytes(mean, b), 1), b the size of the smallest object
- *   bytes, one in N:            (N, b), b the size of the largest object; where that is not known,
- *                               see bs_sampled_alike()
+ *   counts, one in N followed:   (N, 1), N the greatest that was in force
+ *   bytes, by bytes or either:   (bs_weight_bytes(mean, 1), 1), mean the greatest in force
+ *   counts, by bytes:            (bs_weight_bytes(mean, b), 1), b the size of the smallest object
+ *   counts, either:              (bs_weight_either(N, mean, b), 1)
+ *   bytes, one in N:             (N, b), b the size of the largest object, if anything tells it
+ * The largest of those followed is no such bound: a table of half a megabyte among small objects is
+ * missed by 99 samples of 100, and none of them shows that it could be there (bench/sampling.c).
  */
 void bs_sampled_unseen(struct bs_sampled *s, double w, double y);
-
-/*
- * For want of such a bound: assumes that no object that was missed counts for more than the one
- * that counts for most among those added so far.  False, and nothing is assumed, where the sum
- * hangs on few objects, as it does when fewer than 25 were followed: then there is no upper end.
- * What no sample shows are objects so rare that none of them was followed: of n followed objects
- * all small, it is still likely enough that one in n / 3.7 is larger, by any factor.  Only where
- * such streams are not expected does the upper end hold.
- */
-bool bs_sampled_alike(struct bs_sampled *s);
 
 /* Adds what another one knows; bounds (below) are not merged. */
 void bs_sampled_merge(struct bs_sampled *to, const struct bs_sampled *from);

@@ -2,7 +2,7 @@
 /*
  * gamma.c - series below the mean, continued fraction above it (NIST Digital Library of
  * Mathematical Functions, 8.11.4 and 8.9.2); quantiles from the cube root approximation of Wilson
- * and Hilferty (1931), made exact by bisection.
+ * and Hilferty (1931), made exact by steps of Newton's.
  */
 #include "model/gamma.h"
 
@@ -78,36 +78,39 @@ static double normal_quantile(double p)
 	return p < 0.5 ? -z : z;
 }
 
-double bs_gamma_quantile(double shape, double p)
+/* Where to begin: of the size of the quantile, or 0 where that is less than a double can say. */
+static double guess(double shape, double p)
 {
 	double cube = 1 - 1 / (9 * shape) + normal_quantile(p) / (3 * sqrt(shape));
-	double low = 0, high, x = shape * cube * cube * cube;
+	int sign;
+
+	if (shape > 0.5 && cube > 0)
+		return shape * cube * cube * cube;
+	/* The first term of the series. */
+	return exp((log(p) + lgamma_r(shape + 1, &sign)) / shape);
+}
+
+double bs_gamma_quantile(double shape, double p)
+{
+	double low = 0, high = INFINITY, x, last = 0;
 
 	if (shape <= 0 || p <= 0)
 		return 0;
-	if (shape > LARGE)
-		return x;
-	/* Between two bounds, in the middle by logarithm once both are known: x may be 1e-300. */
-	if (x <= 0)
-		x = shape;
-	for (high = x; bs_gamma_below(shape, high) < p;) {
-		low = high;
-		high *= 2;
-	}
-	for (x = high / 2; !low; x /= 1024) {
-		if (x < DBL_MIN)
-			return 0;
-		if (bs_gamma_below(shape, x) < p)
+	x = guess(shape, p);
+	if (shape > LARGE || x < DBL_MIN)
+		return x < DBL_MIN ? 0 : x;
+	for (int i = 0; i < STEPS && fabs(x - last) > 1e-9 * x; i++) {
+		double off = bs_gamma_below(shape, x) - p;
+
+		if (off < 0)
 			low = x;
 		else
 			high = x;
+		last = x;
+		x -= off * x / front(shape, x);
+		/* A step too far: halve what is left, or double. */
+		if (!(x > low && x < high))
+			x = isinf(high) ? 2 * low : (low + high) / 2;
 	}
-	while (high - low > 1e-9 * high) {
-		x = high > 2 * low ? sqrt(low) * sqrt(high) : (low + high) / 2;
-		if (bs_gamma_below(shape, x) < p)
-			low = x;
-		else
-			high = x;
-	}
-	return (low + high) / 2;
+	return x;
 }

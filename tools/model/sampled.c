@@ -175,23 +175,20 @@ void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns)
 
 /* --- what the sample says --------------------------------------------------------------------- */
 
-/* What may have been missed. */
+/*
+ * What may have been missed.  By objects, one of any size: there is no bound for the bytes.  By
+ * bytes, the smallest are missed most often: one that counts for a byte.
+ */
 static void unseen(const struct bs_model *m, struct bs_origin_sums *s)
 {
 	bool bytes = m->rates[m->nrates - 1].sample.by == BS_SAMPLE_BYTES;
-	/* The smallest are missed most often: one that counts for a byte, for certain. */
 	double w = bytes ? bs_weight_bytes(m->rarest, 1) : bs_weight_count(m->rarest);
 
-	if (!bytes || !bs_sampled_alike(&s->created))
-		bs_sampled_unseen(&s->created, w, 1);
-	if (!bytes || !bs_sampled_alike(&s->dropped))
-		bs_sampled_unseen(&s->dropped, w, 1);
-	if (!bytes || !bs_sampled_alike(&s->live))
-		bs_sampled_unseen(&s->live, w, 1);
+	bs_sampled_unseen(&s->created, w, 1);
+	bs_sampled_unseen(&s->dropped, w, 1);
+	bs_sampled_unseen(&s->live, w, 1);
 	if (bytes)
 		bs_sampled_unseen(&s->live_bytes, w, 1);
-	else
-		bs_sampled_alike(&s->live_bytes);
 }
 
 struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* trace.h - a recorded run's allocations: what recorder.so writes and sampling reads. */
+#ifndef BENCH_TRACE_H
+#define BENCH_TRACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TRACE_MAGIC 0x31636172546d654dull
+#define TRACE_ROOM  (64u << 20) /* records; the file is sparse */
+
+enum trace_op {
+	TRACE_NEW = 1,
+	TRACE_DROP,
+	TRACE_FROM, /* a resize begins: this block */
+	TRACE_TO,   /* and ends: this block, by the same thread */
+};
+
+struct trace_record {
+	uint64_t id;
+	uint64_t what;	 /* op | thread << 8 | bytes << 24 */
+	uint64_t caller; /* return address */
+	uint64_t stack;	 /* hash of the caller and its four callers; only of a new one */
+};
+
+/* The head of the file; records follow in the order of events.  FILE.maps has the modules. */
+struct trace_head {
+	uint64_t magic;
+	uint64_t n; /* may be more than there was room for */
+};
+
+_Static_assert(sizeof(struct trace_record) == 32 && sizeof(struct trace_head) == 16, "file format");
+
+/* What an object was from one size to the next: from its birth or a resize to a resize or its end.
+ */
+struct trace_piece {
+	uint64_t id, bytes;
+	uint32_t caller, stack; /* who made it, as row numbers */
+	uint32_t from, to;	/* events at which it began and ended; to is UINT32_MAX if never */
+	uint32_t born;		/* whether it began as a new object */
+	uint32_t next;		/* the piece after a resize, or UINT32_MAX */
+};
+
+struct trace {
+	struct trace_piece *pieces; /* in the order of their beginnings */
+	size_t npieces, nborn, nevents;
+	uint64_t *callers; /* address by row */
+	uint32_t ncallers, nstacks;
+	uint64_t largest; /* bytes */
+};
+
+/* 0, or -errno with a message printed.  trace_fini() frees what it holds. */
+int trace_load(struct trace *t, const char *name);
+void trace_fini(struct trace *t);
+
+/* "module+offset" of an address in the trace of that name; buf is returned. */
+const char *trace_where(const char *name, uint64_t addr, char *buf, size_t size);
+
+#endif
