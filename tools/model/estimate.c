@@ -64,7 +64,6 @@ void bs_sampled_merge(struct bs_sampled *to, const struct bs_sampled *from)
 	to->seen += from->seen;
 	to->rest += from->rest;
 	to->var += from->var;
-	to->cube += from->cube;
 	to->top_y = fmax(to->top_y, from->top_y);
 	to->step = fmax(to->step, from->step);
 }

@@ -287,18 +287,19 @@ static int head_objects(struct bs_out *o, const struct bs_report *r)
 	return bs_part_line(o, BS_PLAIN, "objects", &s);
 }
 
-/* "12.3 k ±4 %": the further end, in percent; ">= 1.2 k" where there is no upper one. */
+/* "12.3 k ±4 %": the further end, in percent; "12.3 k (≥ 9.1 k)" where there is no upper one. */
 static void add_estimate(struct bs_str *s, const struct bs_report_interval *v, bool bytes)
 {
 	double half =
 		v->high - v->value > v->value - v->low ? v->high - v->value : v->value - v->low;
 	char buf[BS_FMT];
 
+	bs_str_add(s, bytes ? bs_fmt_bytes(buf, v->value) : bs_fmt_si(buf, v->value));
 	if (!isfinite(v->high)) {
-		bs_str_addf(s, "≥ %s", bytes ? bs_fmt_bytes(buf, v->low) : bs_fmt_si(buf, v->low));
+		bs_str_addf(s, " (≥ %s)",
+			    bytes ? bs_fmt_bytes(buf, v->low) : bs_fmt_si(buf, v->low));
 		return;
 	}
-	bs_str_add(s, bytes ? bs_fmt_bytes(buf, v->value) : bs_fmt_si(buf, v->value));
 	if (v->value > 0)
 		bs_str_addf(s, " ±%s", bs_fmt_percent(buf, 100 * half / v->value));
 }
