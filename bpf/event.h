@@ -136,6 +136,13 @@ struct bs_end {
 	__u64 ts_ns; /* when it ended */
 };
 
+/* An object that is followed, where sites are lit by traps. */
+struct bs_follow_key {
+	__u64 id;
+	__u32 pid;
+	__u32 klass;
+};
+
 /* Processes traced at once; forked children count. */
 #define BS_TRACED_MAX 65536
 

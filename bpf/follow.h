@@ -16,13 +16,8 @@
 __u32 follow; /* 0: all objects are followed */
 __u32 follow_bytes;
 __u64 follow_gap;
+__u64 follow_base;
 __u32 follow_epoch;
-
-struct follow_key {
-	__u64 id;
-	__u32 pid;
-	__u32 klass;
-};
 
 #define FOLLOW_MAX 131072
 
@@ -31,7 +26,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FOLLOW_MAX);
-	__type(key, struct follow_key);
+	__type(key, struct bs_follow_key);
 	__type(value, __u32);
 } followed SEC(".maps");
 
@@ -56,6 +51,15 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } resizing SEC(".maps");
+
+/* Tool alone: where the table of a process is that is lit by jumps. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BS_TRACED_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} tables SEC(".maps");
 
 /* Objects that found no place in the map. */
 __u64 follow_full;
@@ -93,9 +97,11 @@ static __always_inline __s64 draw_gap(void)
 
 static __always_inline __s64 follow_size(__u64 bytes)
 {
-	if (!follow_bytes || !bytes)
-		return 1 << 16;
-	return (__s64)((bytes < 1ull << 46 ? bytes : 1ull << 46) << 16);
+	if (!follow_bytes)
+		return (__s64)follow_base;
+	if (!bytes)
+		bytes = 1;
+	return (__s64)(follow_base + ((bytes < 1ull << 46 ? bytes : 1ull << 46) << 16));
 }
 
 /* An object begins that counts for so much: is it followed? */
@@ -120,7 +126,8 @@ static __always_inline int chosen(__u64 bytes)
 #define FOLLOW_MARK   1
 #define FOLLOW_FORGET 2
 
-static __always_inline int follow_begin(const struct follow_key *key, const __u32 *entry, int yes)
+static __always_inline int follow_begin(const struct bs_follow_key *key, const __u32 *entry,
+					int yes)
 {
 	__u32 alive = 1;
 
@@ -151,7 +158,8 @@ static __always_inline int resize_begin(__u32 *entry)
 	return entry ? FOLLOW_MARK : 0;
 }
 
-static __always_inline int resize_end(const struct follow_key *key, const __u32 *entry, __u64 bytes)
+static __always_inline int resize_end(const struct bs_follow_key *key, const __u32 *entry,
+				      __u64 bytes)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	const __u64 *bits = bpf_map_lookup_elem(&resizing, &tid);
@@ -175,7 +183,7 @@ static __always_inline int resize_end(const struct follow_key *key, const __u32 
 static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pid, int jumps,
 				       __u64 id, __u64 bytes)
 {
-	struct follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
+	struct bs_follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
 	__u32 *entry;
 
 	if (!follow)

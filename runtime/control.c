@@ -7,6 +7,7 @@
 struct bscope_control bs_control = {
 	.abi = BSCOPE_CONTROL_ABI,
 	.size = sizeof(struct bscope_control),
+	.follow_base = 1 << BSCOPE_FOLLOW_UNIT_BITS,
 	.entries = {(uintptr_t)bscope_record, (uintptr_t)bscope_record2, (uintptr_t)bscope_record3},
 };
 

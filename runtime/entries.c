@@ -57,8 +57,8 @@
 		"jne 4f\n\t"                                                                       \
 		"testb %[in_bytes],bs_control+%c[follow_flags](%%rip)\n\t"                         \
 		"jne 6f\n\t"                                                                       \
-		"3:\tmov %c[gap](%%rcx),%%rax\n\t"                                                 \
-		"sub %[unit],%%rax\n\t"                                                            \
+		"mov %c[gap](%%rcx),%%rax\n\t"                                                     \
+		"sub bs_control+%c[follow_base](%%rip),%%rax\n\t"                                  \
 		"jle 9f\n\t"                                                                       \
 		"mov %%rax,%c[gap](%%rcx)\n\t" RETURN                                              \
 		"4:\tcmpb %[resize_begin],%c[kind](%%rdi)\n\t"                                     \
@@ -72,30 +72,31 @@
 		"shrq %c[resizing](%%rcx)\n\t" RETURN "6:\t" bytes "9:\t" RESTORE "jmp bs_sampled" \
 		:                                                                                  \
 		: OFFSET(bscope_control, follow), OFFSET(bscope_control, table),                   \
-		  OFFSET(bscope_control, follow_epoch), OFFSET(bscope_control, follow_flags),      \
-		  OFFSET(bscope_site, index), OFFSET(bscope_site, kind),                           \
-		  OFFSET(bscope_follow, filter), OFFSET(bscope_buffer, epoch),                     \
-		  OFFSET(bscope_buffer, gap),                                                      \
+		  OFFSET(bscope_control, follow_epoch), OFFSET(bscope_control, follow_base),       \
+		  OFFSET(bscope_control, follow_flags), OFFSET(bscope_site, index),                \
+		  OFFSET(bscope_site, kind), OFFSET(bscope_follow, filter),                        \
+		  OFFSET(bscope_buffer, epoch), OFFSET(bscope_buffer, gap),                        \
 		  OFFSET(bscope_buffer, resizing), [klass] "i"(64 - BSCOPE_INDEX_SITE_SHIFT),      \
 		  [bits] "i"(64 - BSCOPE_FOLLOW_FILTER_BITS), [factor] "i"(BSCOPE_FOLLOW_FACTOR),  \
 		  [new] "i"(BSCOPE_KIND_NEW), [resize_begin] "i"(BSCOPE_KIND_RESIZE_BEGIN),        \
 		  [resize_end] "i"(BSCOPE_KIND_RESIZE_END),                                        \
-		  [unit] "i"(1 << BSCOPE_FOLLOW_UNIT_BITS),                                        \
 		  [unit_bits] "i"(BSCOPE_FOLLOW_UNIT_BITS), [size_bits] "i"(FOLLOW_BYTES_BITS),    \
 		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES), [chosen] "i"(BSCOPE_FOLLOW_CHOSEN))
 
-/* Without a size an object counts for one. */
-#define NO_BYTES "jmp 3b\n"
+/* Without a size an object counts for one byte. */
+#define NO_BYTES "mov $1,%%eax\n\t" COUNT_RAX
 /* From 1 to the greatest that counts. */
-#define BYTES_IN_RDX                   \
-	"lea -1(%%rdx),%%rax\n\t"      \
-	"shr %[size_bits],%%rax\n\t"   \
-	"jne 9f\n\t"                   \
-	"mov %%rdx,%%rax\n\t"          \
-	"shl %[unit_bits],%%rax\n\t"   \
-	"neg %%rax\n\t"                \
-	"add %c[gap](%%rcx),%%rax\n\t" \
-	"jle 9f\n\t"                   \
+#define BYTES_IN_RDX                 \
+	"lea -1(%%rdx),%%rax\n\t"    \
+	"shr %[size_bits],%%rax\n\t" \
+	"jne 9f\n\t"                 \
+	"mov %%rdx,%%rax\n\t" COUNT_RAX
+#define COUNT_RAX                                         \
+	"shl %[unit_bits],%%rax\n\t"                      \
+	"add bs_control+%c[follow_base](%%rip),%%rax\n\t" \
+	"neg %%rax\n\t"                                   \
+	"add %c[gap](%%rcx),%%rax\n\t"                    \
+	"jle 9f\n\t"                                      \
 	"mov %%rax,%c[gap](%%rcx)\n\t" RETURN
 
 #define SITE __attribute__((unused)) const struct bscope_site *site

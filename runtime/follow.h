@@ -13,14 +13,15 @@
 
 #if defined(__x86_64__)
 
+/* index: of the site, whose lowest bits are the class; the others fall out. */
 static inline uint64_t follow_hash(uint32_t index, uint64_t id)
 {
-	return (id ^ (uint64_t)index << (64 - BSCOPE_INDEX_SITE_SHIFT)) * BSCOPE_FOLLOW_FACTOR;
+	return bscope_follow_hash(index, id);
 }
 
 static inline uint64_t follow_key(uint64_t hash)
 {
-	return (hash & ~BSCOPE_FOLLOW_DEAD) | 2;
+	return bscope_follow_key(hash);
 }
 
 /* Not 0: its object may be followed. */
@@ -159,11 +160,13 @@ static BS_ANYWHERE __attribute__((noinline)) int64_t follow_draw(uint64_t *state
 /* What an object counts for. */
 static inline int64_t follow_size(uint64_t bytes)
 {
-	if (!(bs_control.follow_flags & BSCOPE_FOLLOW_BYTES) || !bytes)
-		return 1 << BSCOPE_FOLLOW_UNIT_BITS;
+	if (!(bs_control.follow_flags & BSCOPE_FOLLOW_BYTES))
+		return (int64_t)bs_control.follow_base;
+	if (!bytes)
+		bytes = 1;
 	if (bytes > FOLLOW_BYTES_MAX)
 		bytes = FOLLOW_BYTES_MAX;
-	return (int64_t)(bytes << BSCOPE_FOLLOW_UNIT_BITS);
+	return (int64_t)(bs_control.follow_base + (bytes << BSCOPE_FOLLOW_UNIT_BITS));
 }
 
 /* A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do. */

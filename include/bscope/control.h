@@ -41,6 +41,7 @@ struct bscope_control {
 	 * how it is decided who is followed.  The epoch is changed after the others were.
 	 */
 	volatile uint64_t follow_gap;
+	volatile uint64_t follow_base;
 	volatile uint32_t follow_flags; /* BSCOPE_FOLLOW_* */
 	volatile uint32_t follow_epoch; /* not 0 */
 	volatile uint32_t follow;	/* BSCOPE_FOLLOW_CHOSEN, BSCOPE_STAMP_COARSE; 0: neither */

@@ -22,6 +22,8 @@
 
 #include <stdint.h>
 
+#include <bscope/abi.h>
+
 /* A bucket is the key's highest bits; the filter has a counter for some more of them. */
 #define BSCOPE_FOLLOW_BUCKET_BITS 14
 #define BSCOPE_FOLLOW_FILTER_BITS 17
@@ -37,6 +39,16 @@
  */
 #define BSCOPE_FOLLOW_FACTOR 0x9e3779b97f4a7c15ull
 
+static inline uint64_t bscope_follow_hash(uint32_t klass, uint64_t id)
+{
+	return (id ^ (uint64_t)klass << (64 - BSCOPE_INDEX_SITE_SHIFT)) * BSCOPE_FOLLOW_FACTOR;
+}
+
+static inline uint64_t bscope_follow_key(uint64_t hash)
+{
+	return (hash & ~BSCOPE_FOLLOW_DEAD) | 2;
+}
+
 struct bscope_follow {
 	uint64_t used; /* not 0: something has been written behind it */
 	uint64_t full; /* objects that found no free entry, and were forgotten at once */
@@ -51,10 +63,11 @@ struct bscope_follow {
 #define BSCOPE_STAMP_COARSE  2u
 
 /*
- * What a tool asks for.  gap: the mean gap, times ln 2, in 2^-BSCOPE_FOLLOW_UNIT_BITS objects or
- * bytes.  An object without a size counts as one byte.
+ * What a tool asks for, in 2^-BSCOPE_FOLLOW_UNIT_BITS objects or bytes: the mean gap, times ln 2;
+ * and the base, what each object counts for.  With BSCOPE_FOLLOW_BYTES its bytes count besides (one
+ * at least), and a resize decides anew.
  */
 #define BSCOPE_FOLLOW_UNIT_BITS 16
-#define BSCOPE_FOLLOW_BYTES	1u /* gaps are in bytes; a resize decides anew */
+#define BSCOPE_FOLLOW_BYTES	1u
 
 #endif /* BSCOPE_FOLLOW_H */

@@ -3,20 +3,29 @@
 #ifndef BS_BASE_SAMPLE_H
 #define BS_BASE_SAMPLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum bs_sample_by {
 	BS_SAMPLE_NOT = 0, /* all objects are followed */
 	BS_SAMPLE_OBJECTS, /* one in mean, each with the same chance */
-	BS_SAMPLE_BYTES,   /* each byte has the same chance; one in mean */
+	BS_SAMPLE_BYTES,   /* each byte has the same chance; one in mean_bytes */
+	BS_SAMPLE_EITHER,  /* whichever of the two says so */
 };
 
 struct bs_sample {
 	enum bs_sample_by by;
-	double mean; /* at least 1 */
+	double mean, mean_bytes; /* at least 1, as far as they are used */
 };
 
-/* What the program and the BPF programs are told: as struct bscope_control.follow_gap. */
+/* Do bytes count? */
+static inline bool bs_sample_bytes(const struct bs_sample *s)
+{
+	return s->by == BS_SAMPLE_BYTES || s->by == BS_SAMPLE_EITHER;
+}
+
+/* What the program and the BPF programs are told: as struct bscope_control.follow_gap, _base. */
 uint64_t bs_sample_gap(const struct bs_sample *s);
+uint64_t bs_sample_base(const struct bs_sample *s);
 
 #endif

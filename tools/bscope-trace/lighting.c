@@ -65,6 +65,7 @@ static void guard_lit(void *ctx, pid_t pid, uint32_t plan)
 {
 	/* A process that has gone needs no plan. */
 	bs_collect_set_plan(ctx, pid, plan);
+	bs_collect_sample_move(ctx, pid);
 }
 
 int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct bs_sites *sites,
@@ -80,7 +81,7 @@ int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct b
 	l->buffers = buffers;
 	l->sample = o->sample;
 	if (o->max_overhead > 0)
-		l->sample = (struct bs_sample){BS_SAMPLE_OBJECTS, BS_BUDGET_FIRST};
+		l->sample = (struct bs_sample){BS_SAMPLE_OBJECTS, BS_BUDGET_FIRST, 0};
 	bs_collect_sample(collect, &l->sample);
 	if (o->mode == BS_MODE_TRAP)
 		return 0;
@@ -384,6 +385,9 @@ static int sampling_begin(const struct bs_lighting *l, struct bs_process *p,
 {
 	if (pools_set(p, j->pools, j->npools))
 		return bs_error_set(err, -ENOMEM, "out of memory");
+	if (l->sample.by != BS_SAMPLE_NOT &&
+	    bs_collect_sample_table(l->collect, p->pid, bs_sampling_table(p->pools, p->npools)))
+		return bs_error_set(err, -ENOMEM, "out of memory");
 	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, l->options->coarse,
 				 p->how != BS_LIT_JUMP, err);
 }
@@ -513,6 +517,18 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 	return ret;
 }
 
+/* Of those that are recorded: with sampling they stand for more. */
+static uint64_t trap_events(const struct bs_lighting *l)
+{
+	double events = TRAP_EVENTS;
+
+	if (l->sample.by == BS_SAMPLE_OBJECTS || l->sample.by == BS_SAMPLE_EITHER)
+		events /= l->sample.mean;
+	else if (l->sample.by == BS_SAMPLE_BYTES)
+		events /= 100;
+	return events > TRAP_EVENTS / 1000 ? (uint64_t)events : TRAP_EVENTS / 1000;
+}
+
 int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err)
 {
@@ -522,7 +538,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		return 0;
 	if (!l->guard || p->no_jumps)
 		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : process_traps(l, p, err);
-	if (p->how == BS_LIT_TRAP && l->events < TRAP_EVENTS)
+	if (p->how == BS_LIT_TRAP && l->events < trap_events(l))
 		return bs_lighting_traps(l, err);
 	if (!wait && bs_now_ns() < p->next_try_ns)
 		return 0;

@@ -50,7 +50,7 @@ static const struct argp_option options[] = {
 	 2},
 	{"sample-bytes", OPT_SAMPLE_BYTES, "N", 0,
 	 "Follow the objects of one byte in N, with K, M or G: the larger the likelier, as heap "
-	 "profilers do",
+	 "profilers do; with -s: those of either",
 	 2},
 	{"max-overhead", OPT_MAX_OVERHEAD, "PERCENT", 0,
 	 "Follow as many objects as cost at most this share of the CPU time of what is traced, and "
@@ -162,10 +162,10 @@ static void mode_set(struct bs_options *o, const char *mode)
 /* One in 1 is all of them: that needs no table. */
 static void sample_set(struct bs_options *o, enum bs_sample_by by, uint64_t mean)
 {
-	if (o->sample.by != BS_SAMPLE_NOT && o->sample.by != by)
-		usage_error("-s and --sample-bytes exclude each other: by objects or by bytes");
-	o->sample.by = mean > 1 ? by : BS_SAMPLE_NOT;
-	o->sample.mean = (double)mean;
+	*(by == BS_SAMPLE_BYTES ? &o->sample.mean_bytes : &o->sample.mean) = (double)mean;
+	o->sample.by = o->sample.mean > 0 && o->sample.mean_bytes > 0 ? BS_SAMPLE_EITHER : by;
+	if (o->sample.mean == 1 || o->sample.mean_bytes == 1)
+		o->sample.by = BS_SAMPLE_NOT;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

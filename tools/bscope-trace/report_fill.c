@@ -293,8 +293,8 @@ static void fill_sample(struct fill *f, struct bs_report *r)
 {
 	const struct bs_sample *s = &f->s->lighting.sample;
 
-	r->sample = s->by == BS_SAMPLE_OBJECTS ? s->mean : 1;
-	r->sample_bytes = s->by == BS_SAMPLE_BYTES ? s->mean : 0;
+	r->sample = s->by == BS_SAMPLE_OBJECTS || s->by == BS_SAMPLE_EITHER ? s->mean : 1;
+	r->sample_bytes = bs_sample_bytes(s) ? s->mean_bytes : 0;
 	r->sampled = s->by != BS_SAMPLE_NOT;
 	if (f->s->steering) {
 		char text[512];

@@ -130,7 +130,7 @@ static int group_switch(struct bs_session *s, struct bs_steering *st,
 
 static int mean_change(struct bs_session *s, struct bs_steering *st, uint64_t now)
 {
-	const struct bs_sample sample = {BS_SAMPLE_OBJECTS, st->budget.mean};
+	const struct bs_sample sample = {BS_SAMPLE_OBJECTS, st->budget.mean, 0};
 	struct bs_error err = {0};
 	int ret;
 

@@ -17,6 +17,7 @@
 #include "bscope-trace/options.h"
 #include "bscope-trace/session_state.h"
 #include "model/model.h"
+#include "order/order.h"
 #include "symbol/symbol.h"
 #include "target/module.h"
 #include "target/process.h"
@@ -87,6 +88,18 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 	return ret;
 }
 
+/*
+ * With sampling, what was followed by traps has come into the process's own table; but not the
+ * objects whose threads were just resizing them.
+ */
+static int resizes_forget(struct bs_session *s, const struct bs_process *p)
+{
+	const struct bs_event ev = {
+		.type = BS_EVENT_FORGOTTEN, .ts_ns = p->lit_ns, .pid = (uint32_t)p->pid};
+
+	return s->lighting.sample.by == BS_SAMPLE_NOT ? 0 : bs_order_push(s->order, &ev);
+}
+
 /* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
 static void process_scan(struct bs_session *s, struct bs_process *p)
 {
@@ -119,6 +132,8 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	free(added);
 	memset(&err, 0, sizeof(err));
 	ret = bs_lighting_process(&s->lighting, p, false, &err);
+	if (p->how == BS_LIT_JUMP && !lit)
+		ret = resizes_forget(s, p) ? -ENOMEM : ret;
 	/* What it had loaded meanwhile may have been at work before it was lit. */
 	if (lit && s->lighting.stops != stops)
 		first = 1;

@@ -126,6 +126,13 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample);
 /* Objects that were to be followed and found no place. */
 uint64_t bs_collect_sample_full(const struct bs_collect *c);
+/* The process has a table of its own (bscope/follow.h) there, once it is lit by jumps. */
+int bs_collect_sample_table(struct bs_collect *c, pid_t pid, uint64_t table);
+/*
+ * It is lit by jumps from now on: what was followed by traps comes into its table.  Called while it
+ * stands still, by whoever patches it: works in a forked child, and takes no memory.
+ */
+void bs_collect_sample_move(const struct bs_collect *c, pid_t pid);
 
 /*
  * Opens the traced interval: from now on hits count, at all lit sites at once.  Lighting and

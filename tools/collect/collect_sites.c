@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/sample.h"
 #include "collect/collect.h"
 #include "collect/collect_state.h"
 #include "collect/light.h"
@@ -226,21 +225,6 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 out:
 	free(probes);
 	return ret;
-}
-
-void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample)
-{
-	struct trace_bpf__bss *to = c->skel->bss;
-
-	to->follow_gap = bs_sample_gap(sample);
-	to->follow_bytes = sample->by == BS_SAMPLE_BYTES;
-	__atomic_store_n(&to->follow_epoch, to->follow_epoch + 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&to->follow, sample->by != BS_SAMPLE_NOT, __ATOMIC_RELEASE);
-}
-
-uint64_t bs_collect_sample_full(const struct bs_collect *c)
-{
-	return __atomic_load_n(&c->skel->bss->follow_full, __ATOMIC_RELAXED);
 }
 
 uint64_t bs_collect_start(struct bs_collect *c)

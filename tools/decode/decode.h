@@ -20,7 +20,8 @@ enum bs_event_type {
 	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
 	/* From here on the object is not followed (bscope/follow.h); id, place and klass_id as of a
-	 * mark.  Nothing that is counted. */
+	 * mark.  Nothing that is counted.  klass_id 0: all that are being resized in the process.
+	 */
 	BS_EVENT_FORGOTTEN = 5,
 };
 

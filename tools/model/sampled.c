@@ -24,8 +24,11 @@ int bs_model_sample(struct bs_model *m, uint64_t ts_ns, const struct bs_sample *
 		m->rates_cap = cap;
 	}
 	m->rates[m->nrates++] = (struct bs_rate){ts_ns, *sample};
-	if (sample->mean > m->rarest)
-		m->rarest = sample->mean;
+	if (sample->mean > m->rarest.mean)
+		m->rarest.mean = sample->mean;
+	if (sample->mean_bytes > m->rarest.mean_bytes)
+		m->rarest.mean_bytes = sample->mean_bytes;
+	m->rarest.by = sample->by;
 	return 0;
 }
 
@@ -39,15 +42,21 @@ static const struct bs_sample *sample_at(const struct bs_model *m, uint64_t ts_n
 	return &m->rates[i].sample;
 }
 
+static double sample_weight(const struct bs_sample *sample, uint64_t bytes)
+{
+	switch (sample->by) {
+	case BS_SAMPLE_BYTES:
+		return bs_weight_bytes(sample->mean_bytes, bytes);
+	case BS_SAMPLE_EITHER:
+		return bs_weight_either(sample->mean, sample->mean_bytes, bytes);
+	default:
+		return bs_weight_count(sample->mean);
+	}
+}
+
 double bs_object_weight(const struct bs_model *m, uint64_t birth_ns, uint64_t bytes)
 {
-	const struct bs_sample *sample;
-
-	if (!m->nrates)
-		return 1;
-	sample = sample_at(m, birth_ns);
-	return sample->by == BS_SAMPLE_BYTES ? bs_weight_bytes(sample->mean, bytes)
-					     : bs_weight_count(sample->mean);
+	return m->nrates ? sample_weight(sample_at(m, birth_ns), bytes) : 1;
 }
 
 static double weight(const struct bs_model *m, const struct bs_obj *obj)
@@ -92,6 +101,24 @@ int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj)
 	return s ? 0 : -ENOMEM;
 }
 
+static int resize_forgotten(struct bs_model *m, struct bs_pending *e, uint64_t ts_ns)
+{
+	if (!e->known)
+		return 0;
+	e->known = false;
+	m->totals.vanished++;
+	return bs_live_change(m, &e->obj, -1, ts_ns);
+}
+
+static int resizes_forgotten(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < p->npending && !err; i++)
+		err = resize_forgotten(m, &p->pending[i], ts_ns);
+	return err;
+}
+
 int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_proc *p = bs_proc_find(m, ev->pid);
@@ -101,12 +128,12 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 
 	if (!p)
 		return 0;
+	if (!ev->klass_id)
+		return resizes_forgotten(m, p, ev->ts_ns);
 	e = bs_pending_of(p, ev);
 	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
-	if (e && !obj) {
-		e->known = false;
-		return 0;
-	}
+	if (e && !obj)
+		return resize_forgotten(m, e, ev->ts_ns);
 	if (!obj)
 		return 0;
 	if (!(obj->flags & BS_OBJ_DEAD)) {
@@ -181,14 +208,13 @@ void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns)
  */
 static void unseen(const struct bs_model *m, struct bs_origin_sums *s)
 {
-	bool bytes = m->rates[m->nrates - 1].sample.by == BS_SAMPLE_BYTES;
-	double w = bytes ? bs_weight_bytes(m->rarest, 1) : bs_weight_count(m->rarest);
+	double w = sample_weight(&m->rarest, 1);
 
 	bs_sampled_unseen(&s->created, w, 1);
 	bs_sampled_unseen(&s->dropped, w, 1);
 	bs_sampled_unseen(&s->live, w, 1);
-	if (bytes)
-		bs_sampled_unseen(&s->live_bytes, w, 1);
+	if (bs_sample_bytes(&m->rarest))
+		bs_sampled_unseen(&s->live_bytes, bs_weight_bytes(m->rarest.mean_bytes, 1), 1);
 }
 
 struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums)

@@ -202,7 +202,7 @@ struct bs_model {
 
 	struct bs_rate *rates; /* by time; none: all objects are followed */
 	uint32_t nrates, rates_cap;
-	double rarest; /* the greatest mean that ever was */
+	struct bs_sample rarest; /* the greatest means that ever were */
 
 	struct bs_proc **buckets;
 	uint32_t nbuckets, nprocesses; /* buckets: a power of two */

@@ -182,11 +182,14 @@ static int head_mode(struct bs_out *o, const struct bs_report *r)
 		bs_str_add_clean(&s, r->method);
 		bs_str_add(&s, ")");
 	}
-	if (r->sample_bytes > 0)
-		bs_str_addf(&s, "; the objects of one byte in %s are followed",
-			    bs_fmt_si(buf, r->sample_bytes));
-	else if (r->sampled)
+	if (r->sampled && (r->sample > 1 || !(r->sample_bytes > 0)))
 		bs_str_addf(&s, "; one object in %s is followed", bs_fmt_si(buf, r->sample));
+	if (r->sample_bytes > 0)
+		bs_str_addf(&s, "%s one byte in %s",
+			    r->sample > 1 ? ", and that of" : "; the object of",
+			    bs_fmt_si(buf, r->sample_bytes));
+	if (r->sample_bytes > 0 && !(r->sample > 1))
+		bs_str_add(&s, " is followed");
 	return bs_part_line(o, BS_PLAIN, "mode", &s);
 }
 

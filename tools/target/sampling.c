@@ -33,14 +33,16 @@ static int empty(pid_t pid, uint64_t table)
 
 static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_sample *s)
 {
-	uint64_t gap = bs_sample_gap(s);
-	uint32_t flags = s->by == BS_SAMPLE_BYTES ? BSCOPE_FOLLOW_BYTES : 0, epoch;
+	uint64_t gap = bs_sample_gap(s), base = bs_sample_base(s);
+	uint32_t flags = bs_sample_bytes(s) ? BSCOPE_FOLLOW_BYTES : 0, epoch;
 	int ret = bs_memory_read(pid, FIELD(*pool, follow_epoch), &epoch, sizeof(epoch));
 
 	if (++epoch == 0)
 		epoch = 1;
 	if (!ret)
 		ret = bs_memory_write(pid, FIELD(*pool, follow_gap), &gap, sizeof(gap));
+	if (!ret)
+		ret = bs_memory_write(pid, FIELD(*pool, follow_base), &base, sizeof(base));
 	if (!ret)
 		ret = bs_memory_write(pid, FIELD(*pool, follow_flags), &flags, sizeof(flags));
 	/* Last: who sees it decides by the others. */
@@ -49,16 +51,22 @@ static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_samp
 	return ret;
 }
 
+uint64_t bs_sampling_table(const struct bs_jump_pool *pools, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pools[i].table)
+			return pools[i].table;
+	return 0;
+}
+
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err)
 {
 	uint32_t chosen = s->by != BS_SAMPLE_NOT ? BSCOPE_FOLLOW_CHOSEN : 0;
 	uint32_t follow = chosen | (coarse ? BSCOPE_STAMP_COARSE : 0);
-	uint64_t table = 0;
+	uint64_t table = bs_sampling_table(pools, n);
 	int ret = 0;
 
-	for (size_t i = 0; i < n && !table; i++)
-		table = pools[i].table;
 	if (chosen && n && !table)
 		return bs_error_set(err, -ENOTSUP,
 				    "pid %d: its libbscope got no memory for the table of followed "
@@ -93,12 +101,10 @@ int bs_sampling_change(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 
 uint64_t bs_sampling_full(pid_t pid, const struct bs_jump_pool *pools, size_t n)
 {
-	uint64_t full = 0;
+	uint64_t table = bs_sampling_table(pools, n), full = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (pools[i].table &&
-		    !bs_memory_read(pid, pools[i].table + offsetof(struct bscope_follow, full),
-				    &full, sizeof(full)))
-			return full;
-	return 0;
+	if (!table ||
+	    bs_memory_read(pid, table + offsetof(struct bscope_follow, full), &full, sizeof(full)))
+		return 0;
+	return full;
 }

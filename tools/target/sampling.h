@@ -24,6 +24,9 @@ struct bs_sample;
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err);
 
+/* The table that the runtimes share then, 0 if there is none. */
+uint64_t bs_sampling_table(const struct bs_jump_pool *pools, size_t n);
+
 /*
  * While it is lit: another mean, from now on for each object that begins.  0 or as
  * bs_memory_write.
