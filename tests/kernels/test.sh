@@ -230,6 +230,23 @@ killed() { # MODE
 	unhurt && [ "$(own_hits)" -gt 0 ]
 }
 
+# One object in four, from birth to death: all marks of some, none of the others; regions are kept.
+sampled() { # MODE
+	for_a_second -m "$1" -s 4 || return 1
+	counts by_kind $report >/tmp/hits
+	awk '
+		{ hits[$1] = $2 }
+		END {
+			for (k in hits)
+				if (k !~ /region|unborrow/ && (hits[k] > hits["new"] + 4 || hits[k] < hits["new"] - 4))
+					wrong = k
+			if (wrong || !hits["new"] || hits["new"] * 2 > hits["region_enter"]) {
+				printf "# new %d, %s %d, region_enter %d\n", hits["new"], wrong, hits[wrong], hits["region_enter"]
+				exit 1
+			}
+		}' /tmp/hits
+}
+
 check 'list of a file' list_of_file
 check 'list of a process' list_of_process
 major=$(uname -r | cut -d. -f1)
@@ -245,6 +262,7 @@ else
 		check "$mode: attached before a fork, until both have gone" to_the_end $mode 3 2 500 10 fork
 		check "$mode: a dead main thread" to_the_end $mode 1 2 500 8 headless
 		check "$mode: filtered sites stay no-ops" filtered $mode
+		check "$mode: sampling keeps whole lives" sampled $mode
 		check "$mode: killed by SIGKILL" killed $mode
 	done
 fi
