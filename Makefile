@@ -53,14 +53,18 @@ RUNTIME_FLAGS := -fPIC -fvisibility=hidden -fno-lto -fno-stack-protector \
 	$(if $(filter x86_64,$(ARCH)),-mgeneral-regs-only)
 RUNTIME_SRC := $(wildcard runtime/*.c)
 RUNTIME_OBJ := $(RUNTIME_SRC:%.c=$B/%.o)
-PRELOAD_SRC := $(wildcard runtime/preload/*.c)
-PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
+PRELOAD_OBJ := $(addprefix $B/runtime/preload/,malloc.o real.o)
+LOCK_OBJ    := $(addprefix $B/runtime/preload/,lock.o next.o)
+FD_OBJ      := $(addprefix $B/runtime/preload/,fd.o fd_new.o next.o)
 
 LIBBSCOPE_SO := $B/libbscope.so.$(SOVERSION)
 LIBBSCOPE_A  := $B/libbscope.a
 PRELOAD_SO   := $B/libbscope-preload.so
+LOCK_SO      := $B/libbscope-preload-lock.so
+FD_SO        := $B/libbscope-preload-fd.so
+PRELOAD_SOS  := $(PRELOAD_SO) $(LOCK_SO) $(FD_SO)
 
-runtime: $(LIBBSCOPE_SO) $(LIBBSCOPE_A) $(PRELOAD_SO) $B/bscope.pc
+runtime: $(LIBBSCOPE_SO) $(LIBBSCOPE_A) $(PRELOAD_SOS) $B/bscope.pc
 
 # The runtime and the preload library keep their own flags: a sanitizer inside them would be
 # code on the probe path.
@@ -79,14 +83,20 @@ $(LIBBSCOPE_A): $(RUNTIME_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The allocation functions are these themselves: the compiler must not assume what they do.
-$(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-builtin
+# The functions are these themselves: the compiler must not assume what they do.
+$(PRELOAD_OBJ) $(LOCK_OBJ) $(FD_OBJ): RUNTIME_FLAGS += -fno-builtin -U_FORTIFY_SOURCE
+# A routine of pthread_once may be left by an exception.
+$B/runtime/preload/lock.o: RUNTIME_FLAGS += -fexceptions
 
-$(PRELOAD_SO): $(PRELOAD_OBJ) $(RUNTIME_OBJ) runtime/preload/libbscope-preload.map
+# A library for each set of functions, with a runtime of its own: one that was not asked for is not
+# there, and changes nothing.
+$(PRELOAD_SO): $(PRELOAD_OBJ)
+$(LOCK_SO): $(LOCK_OBJ)
+$(FD_SO): $(FD_OBJ)
+$(PRELOAD_SOS): $B/%.so: runtime/preload/%.map $(RUNTIME_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,libbscope-preload.so \
-		-Wl,--version-script=runtime/preload/libbscope-preload.map -Wl,-z,defs -Wl,-z,now \
-		-o $@ $(PRELOAD_OBJ) $(RUNTIME_OBJ) -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,$*.so \
+		-Wl,--version-script=$< -Wl,-z,defs -Wl,-z,now -o $@ $(filter %.o,$^) -ldl
 
 # What is written into files: another prefix for `make install` than for `make` makes them again.
 $B/paths: FORCE
@@ -238,6 +248,8 @@ INSTALL = \
 	link:libbscope.so.$(SOVERSION):$(libdir)/libbscope.so \
 	644:$(LIBBSCOPE_A):$(libdir)/libbscope.a \
 	755:$(PRELOAD_SO):$(libdir)/libbscope-preload.so \
+	755:$(LOCK_SO):$(libdir)/libbscope-preload-lock.so \
+	755:$(FD_SO):$(libdir)/libbscope-preload-fd.so \
 	644:$B/bscope.pc:$(libdir)/pkgconfig/bscope.pc \
 	644:include/bscope/bscope.h:$(includedir)/bscope/bscope.h \
 	644:include/bscope/site.h:$(includedir)/bscope/site.h \

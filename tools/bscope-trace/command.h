@@ -22,7 +22,7 @@ struct bs_command {
 };
 
 /*
- * Finds COMMAND in PATH and forks.  preload: path of the library that goes to the front of its
+ * Finds COMMAND in PATH and forks.  preload: paths of the libraries that go to the front of its
  * LD_PRELOAD, or NULL.  The child inherits the tool's standard streams, its signal mask and the
  * dispositions it had before the tool set its own.  -ENOENT, -EACCES, ... with err.
  */
@@ -36,14 +36,5 @@ bool bs_command_poll(struct bs_command *c);
 
 /* A command that was never released is killed; one that runs is left alone. */
 void bs_command_fini(struct bs_command *c);
-
-/* Path of libbscope-preload.so: $BSCOPE_PRELOAD, beside the tool, or installed.  0 or -ENOENT. */
-int bs_preload_find(char *path, size_t size, struct bs_error *err);
-
-/*
- * The tool itself never runs under the preload library: when LD_PRELOAD names it, starts the
- * tool again without; a COMMAND gets the variable back.  Returns when nothing is to be done.
- */
-void bs_preload_leave(char **argv);
 
 #endif

@@ -15,6 +15,7 @@
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/output.h"
+#include "bscope-trace/preload.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
 #include "model/model.h"
@@ -241,12 +242,12 @@ static int trace(const struct bs_options *o)
 	struct bs_filled filled = {0};
 	struct bs_output out = {0};
 	struct bs_error err = {0};
-	char preload[PATH_MAX];
+	char preload[BS_PRELOAD_MAX];
 	int ret, status = BS_EXIT_FAILED;
 
 	ret = bs_output_open(&out, o->output, &err);
 	if (!ret && o->preload)
-		ret = bs_preload_find(preload, sizeof(preload), &err);
+		ret = bs_preload_find(o->preload, preload, sizeof(preload), &err);
 	if (!ret && o->command)
 		ret = bs_command_start(&command, o->command, o->preload ? preload : NULL, &err);
 	if (ret)

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/preload.h"
 #include "target/filter.h"
 
 /* The highest pid that Linux can give (PID_MAX_LIMIT on 64-bit, include/linux/threads.h). */
@@ -28,9 +29,9 @@ enum {
 static const struct argp_option options[] = {
 	{NULL, 0, NULL, 0, "What to trace:", 1},
 	{"pid", 'p', "PID[,PID...]", 0, "Attach to running processes; may be repeated", 1},
-	{"preload", OPT_PRELOAD, "malloc", OPTION_ARG_OPTIONAL,
-	 "Run COMMAND under the preload library: every malloc and free becomes a site, the "
-	 "program itself needs none",
+	{"preload", OPT_PRELOAD, "malloc,lock,fd", OPTION_ARG_OPTIONAL,
+	 "Run COMMAND under a preload library: every malloc and free becomes a site (if nothing "
+	 "else is said), every lock, every file descriptor; the program itself needs none",
 	 1},
 	{"filter", 'f', "KEY=VALUE[,VALUE]", 0,
 	 "Light only matching sites: kind=new,drop class=GLOB file=GLOB name=GLOB; each further -f "
@@ -151,10 +152,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		pids_add(o, arg);
 		break;
 	case OPT_PRELOAD:
-		if (arg && strcmp(arg, "malloc"))
-			usage_error("--preload=%s: version %s knows malloc alone", arg,
-				    BSCOPE_VERSION);
-		o->preload = true;
+		if (bs_preload_add(&o->preload, arg ? arg : "malloc", &err))
+			usage_error("--preload: %s", err.text);
 		break;
 	case 'f':
 		if (bs_filter_add(&o->filter, arg, &err))
