@@ -55,7 +55,7 @@ static const struct argp_option options[] = {
 	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
 	 "Exit status 2 if one was found: double-drop, use-after-drop, use-after-move, "
 	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
-	 "any of these; live-at-exit",
+	 "any of these; lock-cycle; live-at-exit",
 	 3},
 	{"quiet", 'q', NULL, 0, "No live line, no messages but errors", 3},
 	{"verbose", 'v', NULL, 0, "All rows, and what is done", 3},

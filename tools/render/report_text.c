@@ -681,10 +681,28 @@ static int notes(struct bs_out *o, const struct bs_report *r)
 int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color)
 {
 	static int (*const parts[])(struct bs_out *, const struct bs_report *) = {
-		head_title, head_started,     head_processes, head_command, head_mode,
-		head_sites, head_events,      head_lost,      head_objects, bs_part_verdicts_head,
-		head_cost,  bs_part_verdicts, classes,	      origins,	    growth,
-		older,	    at_exit,	      hits,	      notes,
+		head_title,
+		head_started,
+		head_processes,
+		head_command,
+		head_mode,
+		head_sites,
+		head_events,
+		head_lost,
+		head_objects,
+		bs_part_verdicts_head,
+		bs_part_cycles_head,
+		head_cost,
+		bs_part_verdicts,
+		bs_part_cycles,
+		classes,
+		origins,
+		growth,
+		older,
+		bs_part_lock_uses,
+		at_exit,
+		hits,
+		notes,
 	};
 	struct bs_out o = {.file = out, .color = color};
 	int err = 0;
