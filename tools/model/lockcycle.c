@@ -29,7 +29,7 @@
 #include "bscope/abi.h"
 #include "model/lockorder.h"
 
-#define WITNESSES_MAX 32u /* of an edge */
+#define WITNESSES_MAX 64u /* of an edge */
 #define EDGES_MAX     65536u
 #define STEPS_MAX     10000u
 #define CYCLES_MAX    1024u
@@ -157,45 +157,74 @@ static struct bs_lock_edge *edge_get(struct bs_model *m, struct bs_proc *p,
 	return e;
 }
 
-/* Did it hold the same, in the same way? */
-static bool same_gates(const struct witness *w, const struct bs_lock_thread *t)
+/* Did it hold no more than this thread does now?  Then this one is no better a witness. */
+static bool held_less(const struct witness *w, const struct bs_lock_thread *t)
 {
-	if (w->ngates != t->n)
-		return false;
-	for (uint32_t i = 0; i < t->n; i++)
-		if (!bs_key_same(&w->gates[i].key, &t->held[i].key) ||
-		    w->gates[i].exclusive != t->held[i].exclusive)
+	for (uint32_t i = 0; i < w->ngates; i++) {
+		uint32_t k = 0;
+
+		while (k < t->n && !bs_key_same(&w->gates[i].key, &t->held[k].key))
+			k++;
+		if (k == t->n || (w->gates[i].exclusive && !t->held[k].exclusive))
 			return false;
+	}
 	return true;
+}
+
+/* Makes it what this thread does now.  NULL with *err when out of memory: it is as it was. */
+static struct witness *witness_set(struct bs_model *m, struct witness *w,
+				   const struct bs_lock_thread *t, const struct bs_lock_held *h,
+				   const struct bs_event *ev, int *err)
+{
+	struct gate *gates = calloc(t->n, sizeof(*gates));
+
+	*err = gates ? 0 : -ENOMEM;
+	if (!gates)
+		return NULL;
+	for (uint32_t i = 0; i < t->n; i++)
+		gates[i] = (struct gate){t->held[i].key, t->held[i].exclusive};
+	free(w->gates);
+	*w = (struct witness){
+		.held = h->since,
+		.wanted = bs_evidence_of(m, ev),
+		.held_exclusive = h->exclusive,
+		.wanted_exclusive = ev->kind == BSCOPE_KIND_BORROW_MUT,
+		.ngates = t->n,
+		.gates = gates,
+	};
+	return w;
 }
 
 /*
  * The witness for what this thread does now, NULL if it is nothing new (*err 0) or on errors.  Of
- * the same kind as many are kept as a cycle can have threads.
+ * those who prove as much, as many are kept as a cycle can have threads.
  */
 static struct witness *witness_new(struct bs_model *m, struct bs_lock_edge *e,
 				   const struct bs_lock_thread *t, const struct bs_lock_held *h,
 				   const struct bs_event *ev, int *err)
 {
 	bool exclusive = ev->kind == BSCOPE_KIND_BORROW_MUT;
-	uint32_t klass = (uint32_t)h->key.klass, same = 0;
+	uint32_t tids[BS_CYCLE_MAX], ntids = 0;
 	struct witness *v;
 
 	*err = 0;
 	for (uint32_t i = 0; i < e->n; i++) {
 		struct witness *w = &e->v[i];
+		uint32_t k = 0;
 
 		if (w->held_exclusive != h->exclusive || w->wanted_exclusive != exclusive ||
-		    !same_gates(w, t))
+		    !held_less(w, t))
 			continue;
 		/* What was before a loss is worth nothing any more, whoever did it. */
-		if ((w->wanted.tid == ev->tid && ev->ts_ns > w->wanted.ts_ns + REFRESH_NS) ||
-		    !bs_lock_all_seen(m, klass, w->held.ts_ns)) {
-			w->held = h->since;
-			w->wanted = bs_evidence_of(m, ev);
-			return w;
-		}
-		if (w->wanted.tid == ev->tid || ++same == BS_CYCLE_MAX)
+		if ((w->wanted.tid == ev->tid && w->ngates == t->n &&
+		     ev->ts_ns > w->wanted.ts_ns + REFRESH_NS) ||
+		    !bs_lock_all_seen(m, (uint32_t)h->key.klass, w->held.ts_ns))
+			return witness_set(m, w, t, h, ev, err);
+		while (k < ntids && tids[k] != w->wanted.tid)
+			k++;
+		if (k == ntids)
+			tids[ntids++] = w->wanted.tid;
+		if (w->wanted.tid == ev->tid || ntids == BS_CYCLE_MAX)
 			return NULL;
 	}
 	if (e->n == WITNESSES_MAX)
@@ -206,20 +235,9 @@ static struct witness *witness_new(struct bs_model *m, struct bs_lock_edge *e,
 		return NULL;
 	e->v = v;
 	v = &v[e->n];
-	*v = (struct witness){
-		.held = h->since,
-		.wanted = bs_evidence_of(m, ev),
-		.held_exclusive = h->exclusive,
-		.wanted_exclusive = exclusive,
-		.ngates = t->n,
-		.gates = calloc(t->n, sizeof(*v->gates)),
-	};
-	if (!v->gates)
-		return NULL;
-	for (uint32_t i = 0; i < t->n; i++)
-		v->gates[i] = (struct gate){t->held[i].key, t->held[i].exclusive};
-	e->n++;
-	*err = 0;
+	*v = (struct witness){0};
+	v = witness_set(m, v, t, h, ev, err);
+	e->n += v != NULL;
 	return v;
 }
 
