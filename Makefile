@@ -53,18 +53,20 @@ RUNTIME_FLAGS := -fPIC -fvisibility=hidden -fno-lto -fno-stack-protector \
 	$(if $(filter x86_64,$(ARCH)),-mgeneral-regs-only)
 RUNTIME_SRC := $(wildcard runtime/*.c)
 RUNTIME_OBJ := $(RUNTIME_SRC:%.c=$B/%.o)
-PRELOAD_OBJ := $(addprefix $B/runtime/preload/,malloc.o real.o)
-LOCK_OBJ    := $(addprefix $B/runtime/preload/,lock.o next.o)
-FD_OBJ      := $(addprefix $B/runtime/preload/,fd.o fd_new.o next.o)
+PRELOAD_malloc := malloc.o real.o
+PRELOAD_lock   := lock.o next.o
+PRELOAD_fd     := fd.o fd_new.o next.o
+PRELOAD_OBJ    := $(addprefix $B/runtime/preload/,$(sort $(PRELOAD_malloc) $(PRELOAD_lock) $(PRELOAD_fd)))
 
 LIBBSCOPE_SO := $B/libbscope.so.$(SOVERSION)
 LIBBSCOPE_A  := $B/libbscope.a
-PRELOAD_SO   := $B/libbscope-preload.so
-LOCK_SO      := $B/libbscope-preload-lock.so
-FD_SO        := $B/libbscope-preload-fd.so
-PRELOAD_SOS  := $(PRELOAD_SO) $(LOCK_SO) $(FD_SO)
+# One library for each choice of functions: it has one runtime, so threads have one buffer, and what
+# was not asked for is not there and changes nothing.
+PRELOAD_SETS := malloc lock fd malloc-lock malloc-fd lock-fd malloc-lock-fd
+preload_so    = libbscope-preload$(patsubst -malloc,,-$1).so
+PRELOAD_SO   := $(foreach s,$(PRELOAD_SETS),$B/$(call preload_so,$s))
 
-runtime: $(LIBBSCOPE_SO) $(LIBBSCOPE_A) $(PRELOAD_SOS) $B/bscope.pc
+runtime: $(LIBBSCOPE_SO) $(LIBBSCOPE_A) $(PRELOAD_SO) $B/bscope.pc
 
 # The runtime and the preload library keep their own flags: a sanitizer inside them would be
 # code on the probe path.
@@ -84,19 +86,23 @@ $(LIBBSCOPE_A): $(RUNTIME_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # The functions are these themselves: the compiler must not assume what they do.
-$(PRELOAD_OBJ) $(LOCK_OBJ) $(FD_OBJ): RUNTIME_FLAGS += -fno-builtin -U_FORTIFY_SOURCE
+$(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-builtin -U_FORTIFY_SOURCE
 # A routine of pthread_once may be left by an exception.
 $B/runtime/preload/lock.o: RUNTIME_FLAGS += -fexceptions
 
-# A library for each set of functions, with a runtime of its own: one that was not asked for is not
-# there, and changes nothing.
-$(PRELOAD_SO): $(PRELOAD_OBJ)
-$(LOCK_SO): $(LOCK_OBJ)
-$(FD_SO): $(FD_OBJ)
-$(PRELOAD_SOS): $B/%.so: runtime/preload/%.map $(RUNTIME_OBJ)
+# The names that each set exports, in one list without a version (see malloc.map).
+define preload_library
+$B/$(call preload_so,$1): $(foreach s,$(subst -, ,$1),$(addprefix $B/runtime/preload/,$(PRELOAD_$s)) \
+		runtime/preload/$s.map) $(RUNTIME_OBJ)
+endef
+$(foreach s,$(PRELOAD_SETS),$(eval $(call preload_library,$s)))
+$(PRELOAD_SO):
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,$*.so \
-		-Wl,--version-script=$< -Wl,-z,defs -Wl,-z,now -o $@ $(filter %.o,$^) -ldl
+	$(Q){ echo '{ global:'; sed -n 's/^\t\([a-z].*;\|_.*;\)/\1/p' $(filter %.map,$^); echo 'local: *; };'; } \
+		> $B/runtime/preload/$(@F).map
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,$(@F) \
+		-Wl,--version-script=$B/runtime/preload/$(@F).map -Wl,-z,defs -Wl,-z,now \
+		-o $@ $(filter %.o,$^) -ldl
 
 # What is written into files: another prefix for `make install` than for `make` makes them again.
 $B/paths: FORCE
@@ -247,9 +253,7 @@ INSTALL = \
 	755:$(LIBBSCOPE_SO):$(libdir)/libbscope.so.$(SOVERSION) \
 	link:libbscope.so.$(SOVERSION):$(libdir)/libbscope.so \
 	644:$(LIBBSCOPE_A):$(libdir)/libbscope.a \
-	755:$(PRELOAD_SO):$(libdir)/libbscope-preload.so \
-	755:$(LOCK_SO):$(libdir)/libbscope-preload-lock.so \
-	755:$(FD_SO):$(libdir)/libbscope-preload-fd.so \
+	$(foreach l,$(PRELOAD_SO),755:$l:$(libdir)/$(notdir $l)) \
 	644:$B/bscope.pc:$(libdir)/pkgconfig/bscope.pc \
 	644:include/bscope/bscope.h:$(includedir)/bscope/bscope.h \
 	644:include/bscope/site.h:$(includedir)/bscope/site.h \

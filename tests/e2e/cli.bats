@@ -35,7 +35,7 @@ fails() {
 	fails 64 'not in version' "$TRACE" -p 1 -m self
 	fails 64 'no such mode' "$TRACE" -p 1 -m turbo
 	fails 64 'no such format' "$TRACE" -p 1 --format=xml
-	fails 64 'socks: no such library: use malloc, lock, fd' "$TRACE" --preload=socks -- true
+	fails 64 'socks: no such functions: use malloc, lock, fd' "$TRACE" --preload=socks -- true
 	fails 64 'an empty name: use malloc, lock, fd' "$TRACE" --preload=malloc, -- true
 }
 

@@ -22,7 +22,7 @@ struct bs_command {
 };
 
 /*
- * Finds COMMAND in PATH and forks.  preload: paths of the libraries that go to the front of its
+ * Finds COMMAND in PATH and forks.  preload: path of the library that goes to the front of its
  * LD_PRELOAD, or NULL.  The child inherits the tool's standard streams, its signal mask and the
  * dispositions it had before the tool set its own.  -ENOENT, -EACCES, ... with err.
  */

@@ -242,7 +242,7 @@ static int trace(const struct bs_options *o)
 	struct bs_filled filled = {0};
 	struct bs_output out = {0};
 	struct bs_error err = {0};
-	char preload[BS_PRELOAD_MAX];
+	char preload[PATH_MAX];
 	int ret, status = BS_EXIT_FAILED;
 
 	ret = bs_output_open(&out, o->output, &err);

@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* preload.h - the preload libraries: which are asked for, and where they are. */
+/* preload.h - the preload libraries: which is asked for, and where it is. */
 #ifndef BS_TRACE_PRELOAD_H
 #define BS_TRACE_PRELOAD_H
 
-#include <limits.h>
 #include <stddef.h>
 
 struct bs_error;
 
-/* Sets of functions; each is a library of its own. */
+/* Sets of functions; each choice of them is a library of its own. */
 #define BS_PRELOAD_MALLOC 0x01u
 #define BS_PRELOAD_LOCK	  0x02u
 #define BS_PRELOAD_FD	  0x04u
 #define BS_PRELOAD_SETS	  3
 
-/* Room for their paths. */
-#define BS_PRELOAD_MAX (BS_PRELOAD_SETS * (PATH_MAX + 1))
-
 /* Adds the sets that a list names, "malloc,fd"; -EINVAL with err. */
 int bs_preload_add(unsigned *sets, const char *list, struct bs_error *err);
 
 /*
- * The paths of the libraries, as LD_PRELOAD has them: separated by colons, of which they have
- * none.  Each is in the folder of $BSCOPE_PRELOAD, which names that of malloc, else beside the
- * tool or installed.  0, -ENOENT, -EINVAL or -ENAMETOOLONG with err.
+ * Path of the library of these sets: in the folder of $BSCOPE_PRELOAD, which names that of malloc,
+ * else beside the tool or installed.  0, -ENOENT, -EINVAL or -ENAMETOOLONG with err.
  */
-int bs_preload_find(unsigned sets, char *list, size_t size, struct bs_error *err);
+int bs_preload_find(unsigned sets, char *path, size_t size, struct bs_error *err);
 
 /*
  * The tool itself never runs under a preload library: when LD_PRELOAD names one, starts the

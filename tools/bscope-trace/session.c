@@ -2,8 +2,6 @@
 /* session.c - wires the stages together and runs them. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,14 +82,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	ret = bs_lighting_init(&s->lighting, o, s->sites, s->collect, s->buffers, err);
 	if (ret)
 		goto fail;
-	while (preload && *preload && !ret) {
-		size_t n = strcspn(preload, ":");
-		char path[PATH_MAX];
-
-		snprintf(path, sizeof(path), "%.*s", (int)n, preload);
-		ret = bs_session_file(s, path, true, err);
-		preload += n + (preload[n] == ':');
-	}
+	if (preload)
+		ret = bs_session_file(s, preload, true, err);
 	if (!ret && command)
 		ret = bs_session_command(s, command->path, err);
 	if (!ret)

@@ -78,8 +78,7 @@ struct bs_session {
 };
 
 /*
- * Reads the sites of the processes (or of the COMMAND's file and of the preload libraries, whose
- * paths are separated by colons), loads
+ * Reads the sites of the processes (or of the COMMAND's file and of the preload library), loads
  * the programs and lights what the filter chose.  A COMMAND is held until run.
  * On error nothing is lit and the targets are as they were.
  */
