@@ -137,12 +137,14 @@ EXPORT int fcntl64(int fd, int cmd, ...)
  * A descriptor goes with what it is in.  EBADF of fclose may also mean that nothing could be
  * written, so what is not open is found out before.
  */
-#define GOES_WITH(fn, fd)                                    \
-	do {                                                 \
-		if ((fd) >= 0 && attached() && !is_open(fd)) \
-			MARK_DROP(fn, fd, 1, CALLER());      \
-		else if (given(fd))                          \
-			MARK_DROP(fn, fd, 0, CALLER());      \
+#define GOES_WITH(fn, fd)                                             \
+	do {                                                          \
+		bool vain_ = (fd) >= 0 && attached() && !is_open(fd); \
+                                                                      \
+		if (given(fd))                                        \
+			MARK_DROP(fn, fd, 0, CALLER());               \
+		if (vain_)                                            \
+			MARK_DROP(fn, fd, 1, CALLER());               \
 	} while (0)
 
 BS_NEXT_DECLARE(freopen);

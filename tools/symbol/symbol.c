@@ -478,6 +478,10 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 	/* Now, because it may have gone when its first address comes. */
 	if (p)
 		process_read(c, p, c->now_ns);
+	/* Its program too, or where its static data ends could not be read any more. */
+	for (size_t i = 0; p && p->space && i < p->space->maps.n; i++)
+		if (!p->space->files[i])
+			p->space->files[i] = file_of(c, pid, &p->space->maps.v[i]);
 }
 
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
