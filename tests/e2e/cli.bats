@@ -47,7 +47,7 @@ fails() {
 }
 
 @test "--fail-on: names that are none say which there are: status 64" {
-	fails 64 'fail-on: leaks: no such verdict: use double-drop, .*, leak, live-at-exit or any' "$TRACE" -p 1 --fail-on=leaks
+	fails 64 'fail-on: leaks: no such verdict: use double-drop, .*, leak, lock-cycle, live-at-exit or any' "$TRACE" -p 1 --fail-on=leaks
 	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=Leak
 	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=double_drop
 	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on='leak, double-drop'
@@ -58,7 +58,7 @@ fails() {
 	# What help says is what is taken.
 	run "$TRACE" --help
 	for v in double-drop use-after-drop use-after-move drop-while-borrowed conflicting-borrow \
-		unbalanced-count borrow-outlives-owner leak live-at-exit any; do
+		unbalanced-count borrow-outlives-owner leak lock-cycle live-at-exit any; do
 		[[ "$output" == *"$v"* ]]
 		fails 64 'nothing to trace' "$TRACE" --fail-on="$v"
 	done
