@@ -53,12 +53,18 @@ RUNTIME_FLAGS := -fPIC -fvisibility=hidden -fno-lto -fno-stack-protector \
 	$(if $(filter x86_64,$(ARCH)),-mgeneral-regs-only)
 RUNTIME_SRC := $(wildcard runtime/*.c)
 RUNTIME_OBJ := $(RUNTIME_SRC:%.c=$B/%.o)
-PRELOAD_SRC := $(wildcard runtime/preload/*.c)
-PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
+PRELOAD_malloc := malloc.o real.o
+PRELOAD_lock   := lock.o next.o
+PRELOAD_fd     := fd.o fd_new.o next.o
+PRELOAD_OBJ    := $(addprefix $B/runtime/preload/,$(sort $(PRELOAD_malloc) $(PRELOAD_lock) $(PRELOAD_fd)))
 
 LIBBSCOPE_SO := $B/libbscope.so.$(SOVERSION)
 LIBBSCOPE_A  := $B/libbscope.a
-PRELOAD_SO   := $B/libbscope-preload.so
+# One library for each choice of functions: it has one runtime, so threads have one buffer, and what
+# was not asked for is not there and changes nothing.
+PRELOAD_SETS := malloc lock fd malloc-lock malloc-fd lock-fd malloc-lock-fd
+preload_so    = libbscope-preload$(patsubst -malloc,,-$1).so
+PRELOAD_SO   := $(foreach s,$(PRELOAD_SETS),$B/$(call preload_so,$s))
 
 runtime: $(LIBBSCOPE_SO) $(LIBBSCOPE_A) $(PRELOAD_SO) $B/bscope.pc
 
@@ -79,14 +85,24 @@ $(LIBBSCOPE_A): $(RUNTIME_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# The allocation functions are these themselves: the compiler must not assume what they do.
-$(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-builtin
+# The functions are these themselves: the compiler must not assume what they do.
+$(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-builtin -U_FORTIFY_SOURCE
+# A routine of pthread_once may be left by an exception.
+$B/runtime/preload/lock.o: RUNTIME_FLAGS += -fexceptions
 
-$(PRELOAD_SO): $(PRELOAD_OBJ) $(RUNTIME_OBJ) runtime/preload/libbscope-preload.map
+# The names that each set exports, in one list without a version (see malloc.map).
+define preload_library
+$B/$(call preload_so,$1): $(foreach s,$(subst -, ,$1),$(addprefix $B/runtime/preload/,$(PRELOAD_$s)) \
+		runtime/preload/$s.map) $(RUNTIME_OBJ)
+endef
+$(foreach s,$(PRELOAD_SETS),$(eval $(call preload_library,$s)))
+$(PRELOAD_SO):
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,libbscope-preload.so \
-		-Wl,--version-script=runtime/preload/libbscope-preload.map -Wl,-z,defs -Wl,-z,now \
-		-o $@ $(PRELOAD_OBJ) $(RUNTIME_OBJ) -ldl
+	$(Q){ echo '{ global:'; sed -n 's/^\t\([a-z].*;\|_.*;\)/\1/p' $(filter %.map,$^); echo 'local: *; };'; } \
+		> $B/runtime/preload/$(@F).map
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -fno-lto -Wl,-soname,$(@F) \
+		-Wl,--version-script=$B/runtime/preload/$(@F).map -Wl,-z,defs -Wl,-z,now \
+		-o $@ $(filter %.o,$^) -ldl
 
 # What is written into files: another prefix for `make install` than for `make` makes them again.
 $B/paths: FORCE
@@ -238,7 +254,7 @@ INSTALL = \
 	755:$(LIBBSCOPE_SO):$(libdir)/libbscope.so.$(SOVERSION) \
 	link:libbscope.so.$(SOVERSION):$(libdir)/libbscope.so \
 	644:$(LIBBSCOPE_A):$(libdir)/libbscope.a \
-	755:$(PRELOAD_SO):$(libdir)/libbscope-preload.so \
+	$(foreach l,$(PRELOAD_SO),755:$l:$(libdir)/$(notdir $l)) \
 	644:$B/bscope.pc:$(libdir)/pkgconfig/bscope.pc \
 	644:include/bscope/bscope.h:$(includedir)/bscope/bscope.h \
 	644:include/bscope/site.h:$(includedir)/bscope/site.h \

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runtime/runtime.h"
@@ -26,17 +27,21 @@ _Static_assert(sizeof(struct bscope_pool) == BSCOPE_BUFFER_HEAD_BYTES &&
 			       BSCOPE_BUFFER_HEAD_BYTES + 16 * BSCOPE_BUFFER_SLOTS,
 	       "whole cache lines");
 
-/* Under strict overcommit (2) what is reserved counts as used: Documentation/mm/overcommit. */
+/*
+ * Under strict overcommit (2) what is reserved counts as used: Documentation/mm/overcommit.  Not by
+ * functions that a preload library stands in for: this is no descriptor of the program's.
+ */
 static int counts_as_used(void)
 {
-	int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory",
+			      O_RDONLY | O_CLOEXEC);
 	char mode = 0;
 
 	if (fd < 0)
 		return 0;
 	if (read(fd, &mode, 1) != 1)
 		mode = 0;
-	close(fd);
+	syscall(SYS_close, fd);
 	return mode == '2';
 }
 

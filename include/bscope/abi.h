@@ -48,8 +48,10 @@ enum bscope_kind {
  *
  *   new          1: size in bytes if SITE_SIZED, else the constant 0   2: caller if SITE_CALLER
  *   resize_end   1: size in bytes                                      2: caller if SITE_CALLER
+ *   drop         none; 1: see SITE_TRIES, else 0                       2: caller if SITE_CALLER
  *   move         1: the new owner
- *   borrow, borrow_mut, unborrow, use    1: by whom
+ *   borrow, borrow_mut                   1: by whom                    2: caller if SITE_CALLER
+ *   unborrow, use                        1: by whom
  *   all others   none
  */
 #define BSCOPE_MAX_ARGS 3
@@ -57,6 +59,17 @@ enum bscope_kind {
 /* struct bscope_site.flags */
 #define BSCOPE_SITE_SIZED  0x01u /* operand 1 is the object's size in bytes */
 #define BSCOPE_SITE_CALLER 0x02u /* operand 2 is a return address: the code that asked */
+/*
+ * drop: whether there is anything to be dropped turns out when it is tried.  Operand 1 is 0 in the
+ * mark before it, and 1 in a second one after it, made where nothing was there.
+ */
+#define BSCOPE_SITE_TRIES 0x04u
+/*
+ * borrow, borrow_mut: of a lock, for which the thread has waited.  That makes locks of all objects
+ * of the class: who holds one while it waits for another is remembered, and what begins without a
+ * new is none that was dropped before (there are static initialisers).
+ */
+#define BSCOPE_SITE_WAITS 0x08u
 
 /*
  * struct bscope_site.index, which a tool writes: bits 11 to 30 the number of the site; bits 0 to 10

@@ -14,7 +14,7 @@
  *
  *   kind        enum bscope_kind of abi.h
  *   spelling    the same as a string literal, "resize_end": the name of the USDT probe
- *   flags       BSCOPE_SITE_SIZED, BSCOPE_SITE_CALLER of abi.h, or 0
+ *   flags       BSCOPE_SITE_* of abi.h, or 0
  *   klass       class of the object, a string literal
  *   name        the object as the source calls it, a string literal
  *   id, a1, a2  operands: pointers (to functions too), arrays, integers, enums; abi.h says what

@@ -35,7 +35,8 @@ fails() {
 	fails 64 'not in version' "$TRACE" -p 1 -m self
 	fails 64 'no such mode' "$TRACE" -p 1 -m turbo
 	fails 64 'no such format' "$TRACE" -p 1 --format=xml
-	fails 64 'knows malloc alone' "$TRACE" --preload=socks -- true
+	fails 64 'socks: no such functions: use malloc, lock, fd' "$TRACE" --preload=socks -- true
+	fails 64 'an empty name: use malloc, lock, fd' "$TRACE" --preload=malloc, -- true
 }
 
 @test "filters that cannot match say which words there are" {
@@ -46,7 +47,7 @@ fails() {
 }
 
 @test "--fail-on: names that are none say which there are: status 64" {
-	fails 64 'fail-on: leaks: no such verdict: use double-drop, .*, leak, live-at-exit or any' "$TRACE" -p 1 --fail-on=leaks
+	fails 64 'fail-on: leaks: no such verdict: use double-drop, .*, leak, lock-cycle, live-at-exit or any' "$TRACE" -p 1 --fail-on=leaks
 	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=Leak
 	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on=double_drop
 	fails 64 'no such verdict' "$TRACE" -p 1 --fail-on='leak, double-drop'
@@ -57,7 +58,7 @@ fails() {
 	# What help says is what is taken.
 	run "$TRACE" --help
 	for v in double-drop use-after-drop use-after-move drop-while-borrowed conflicting-borrow \
-		unbalanced-count borrow-outlives-owner leak live-at-exit any; do
+		unbalanced-count borrow-outlives-owner leak lock-cycle live-at-exit any; do
 		[[ "$output" == *"$v"* ]]
 		fails 64 'nothing to trace' "$TRACE" --fail-on="$v"
 	done

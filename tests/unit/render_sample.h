@@ -167,8 +167,10 @@ static const struct bs_report_verdict hostile_verdicts[] = {
 	 {"drop", "\xff\xfe", "a b\tc.c", "f\x7fg",
 	  "\xe2\x80\xae"
 	  "drow",
-	  4294967295, 4294967295, UINT64_MAX},
-	 {"drop", "\xff\xfe", "", NULL, "", 0, 0, 0},
+	  4294967295, 4294967295, UINT64_MAX,
+	  "\033[31m"
+	  "caller"},
+	 {"drop", "\xff\xfe", "", NULL, "", 0, 0, 0, ""},
 	 18000000,
 	 false,
 	 0},
@@ -179,11 +181,27 @@ static const struct bs_report_verdict hostile_verdicts[] = {
 	 {"drop", "",
 	  "/tmp/\xc2\x9b"
 	  "31m",
-	  "", "\033[2J", 1, 3, 0},
-	 {"new", "", "a\nb.c", NULL, "x", 2, 3, 5},
+	  "", "\033[2J", 1, 3, 0, NULL},
+	 {"new", "", "a\nb.c", NULL, "x", 2, 3, 5, NULL},
 	 1,
 	 true,
 	 INT64_MIN},
+};
+static const struct bs_report_cycle_edge hostile_edges[] = {
+	{{"borrow_mut", "\xff\xfe", "a\nb", NULL, "", 1, 4294967295, 0, "\xe2\x80\xae"},
+	 {"borrow", "m", "", "\033[2J", "x", 4294967295, 4294967295, UINT64_MAX, NULL},
+	 UINT64_MAX,
+	 0},
+	{{"borrow", "m", "", "", "", 0, 0, 0, ""},
+	 {"borrow", "", "", NULL, "", 0, 0, 0, NULL},
+	 0,
+	 1},
+};
+static const struct bs_report_cycle hostile_cycles[] = {
+	{4000000000, hostile_edges, N(hostile_edges), UINT64_MAX},
+};
+static const struct bs_report_lock_use hostile_uses[] = {
+	{"\xff\xfe", "a\nb:1", NULL, "\033[31mcaller", {1, 0, 0, UINT64_MAX, UINT64_MAX}},
 };
 static const struct bs_report_exit hostile_exit[] = {
 	{4000000000, "fd", "net.c:7", "accept_one", NULL, 61, 0},
@@ -234,6 +252,10 @@ static const struct bs_report sample_hostile = {
 	.older_than_ns = 60000000000,
 	.verdicts = hostile_verdicts,
 	.nverdicts = N(hostile_verdicts),
+	.cycles = hostile_cycles,
+	.ncycles = N(hostile_cycles),
+	.lock_uses = hostile_uses,
+	.nlock_uses = N(hostile_uses),
 	.undecided = 5000,
 	.at_exit = hostile_exit,
 	.nat_exit = N(hostile_exit),
@@ -330,9 +352,13 @@ static const struct bs_report_site wrong_sites[] = {
 	{"drop", "src/conn.c", "conn_free", "c", "conn", "/usr/sbin/connd", 120, 9, true, leak_a,
 	 1},
 };
-#define MARK(kind, klass, file, line, function, name, thread, ns)   \
-	{                                                           \
-		kind, klass, file, function, name, line, thread, ns \
+#define MARK(kind, klass, file, line, function, name, thread, ns)         \
+	{                                                                 \
+		kind, klass, file, function, name, line, thread, ns, NULL \
+	}
+#define CALLED(kind, klass, file, line, function, thread, ns, caller)           \
+	{                                                                       \
+		kind, klass, file, function, function, line, thread, ns, caller \
 	}
 static const struct bs_report_verdict wrong_verdicts[] = {
 	{"double-drop", "conn", 0x7f12a3c04010, 4711,
@@ -366,11 +392,38 @@ static const struct bs_report_verdict wrong_verdicts[] = {
 	 false, 0},
 	{"leak", "arg", 0x55d0c0aa0010, 4711,
 	 MARK("region_exit", "request", "src/request.c", 402, "serve", "r", 4717, 11000000000),
-	 MARK("new", "arg", "src/args.c", 55, "arg_new", "a", 4717, 10999000000), 900, false, 0},
+	 CALLED("new", "arg", "src/args.c", 55, "arg_new", 4717, 10999000000, "serve+0x2a (connd)"),
+	 900, false, 0},
 	{"leak", "fd", 9, 4711,
 	 MARK("drop", "conn", "src/conn.c", 98, "conn_close", "c", 4712, 12000000000),
 	 MARK("move", "fd", "src/conn.c", 44, "conn_open", "fd", 4711, 11000000000), 1, false, 0},
 };
+#define LOCK "runtime/preload/lock.c"
+static const struct bs_report_cycle_edge wrong_edges[] = {
+	{CALLED("borrow_mut", "mutex", LOCK, 124, "pthread_mutex_lock", 4712, 6000000000,
+		"table_insert+0x1c (connd)"),
+	 CALLED("borrow_mut", "mutex", LOCK, 124, "pthread_mutex_lock", 4712, 6000001000,
+		"pool_get+0x31 (connd)"),
+	 0x55d0c0de0000, 0x55d0c0de0040},
+	{CALLED("borrow_mut", "mutex", LOCK, 124, "pthread_mutex_lock", 4713, 7000000000,
+		"pool_trim_all_the_buffers_that_nobody_wants_any_more+0x1c4 (connd)"),
+	 MARK("borrow", "table", "src/table_of_sessions_by_name.c", 1204,
+	      "table_of_sessions_by_name_lookup", "t", 4713, 7000001000),
+	 0x55d0c0de0040, 0x55d0c0de0000},
+};
+static const struct bs_report_cycle wrong_cycles[] = {
+	{4711, wrong_edges, N(wrong_edges), 2},
+};
+static const struct bs_report_lock_use wrong_uses[] = {
+	{"mutex",
+	 LOCK ":124",
+	 "pthread_mutex_lock",
+	 "pool_get+0x31 (connd)",
+	 {123456, 410, 1200, 15000, 2000000000}},
+	{"table", "src/table_of_sessions_by_name.c:1204", NULL, NULL, {3, 900, 950, 990, 990}},
+};
+#undef LOCK
+#undef CALLED
 #undef MARK
 
 static const struct bs_report sample_wrong = {
@@ -395,6 +448,10 @@ static const struct bs_report sample_wrong = {
 	.unknown = 13,
 	.verdicts = wrong_verdicts,
 	.nverdicts = N(wrong_verdicts),
+	.cycles = wrong_cycles,
+	.ncycles = N(wrong_cycles),
+	.lock_uses = wrong_uses,
+	.nlock_uses = N(wrong_uses),
 	.undecided = 1,
 	.ns_per_event = 14,
 	.cpu_percent = 0.01,

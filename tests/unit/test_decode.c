@@ -93,6 +93,10 @@ static void marks_by_kind(void **state)
 		 BS_EVENT_HAS_BYTES | BS_EVENT_HAS_CALLER},
 		{BSCOPE_KIND_NEW, 3, BSCOPE_SITE_CALLER, BS_EVENT_HAS_CALLER},
 		{BSCOPE_KIND_DROP, 1, 0, 0},
+		{BSCOPE_KIND_DROP, 3, BSCOPE_SITE_CALLER, BS_EVENT_HAS_CALLER},
+		{BSCOPE_KIND_DROP, 3, BSCOPE_SITE_CALLER | BSCOPE_SITE_TRIES,
+		 BS_EVENT_HAS_CALLER | BS_EVENT_TRIES},
+		{BSCOPE_KIND_DROP, 2, BSCOPE_SITE_TRIES, BS_EVENT_TRIES},
 		{BSCOPE_KIND_RESIZE_BEGIN, 1, 0, 0},
 		{BSCOPE_KIND_RESIZE_END, 2, BSCOPE_SITE_SIZED, BS_EVENT_HAS_BYTES},
 		{BSCOPE_KIND_RESIZE_END, 2, 0, BS_EVENT_HAS_BYTES},
@@ -101,7 +105,13 @@ static void marks_by_kind(void **state)
 		{BSCOPE_KIND_MOVE, 2, 0, BS_EVENT_HAS_OTHER},
 		{BSCOPE_KIND_BORROW, 2, 0, BS_EVENT_HAS_OTHER},
 		{BSCOPE_KIND_BORROW_MUT, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_BORROW, 3, BSCOPE_SITE_CALLER | BSCOPE_SITE_WAITS,
+		 BS_EVENT_HAS_OTHER | BS_EVENT_HAS_CALLER | BS_EVENT_WAITS},
+		{BSCOPE_KIND_BORROW_MUT, 2, BSCOPE_SITE_WAITS, BS_EVENT_HAS_OTHER | BS_EVENT_WAITS},
 		{BSCOPE_KIND_UNBORROW, 2, 0, BS_EVENT_HAS_OTHER},
+		/* Flags that mean nothing to a kind. */
+		{BSCOPE_KIND_UNBORROW, 2, BSCOPE_SITE_WAITS | BSCOPE_SITE_TRIES,
+		 BS_EVENT_HAS_OTHER},
 		{BSCOPE_KIND_RETAIN, 1, 0, 0},
 		{BSCOPE_KIND_RELEASE, 1, 0, 0},
 		{BSCOPE_KIND_USE, 2, 0, BS_EVENT_HAS_OTHER},
@@ -128,7 +138,8 @@ static void marks_by_kind(void **state)
 		assert_int_equal(ev.place, index + 100);
 		assert_int_equal(ev.klass_id, index + 7);
 		/* An operand that the site has not says nothing, whatever the record holds. */
-		assert_int_equal(ev.arg, want[i].has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER)
+		assert_int_equal(ev.arg, want[i].has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER |
+							BS_EVENT_TRIES)
 						 ? 0x1122334455667788ull
 						 : 0);
 		assert_int_equal(ev.code, caller ? 0x4711 : 0);
@@ -374,6 +385,10 @@ static void slots_by_kind(void **state)
 		{BSCOPE_KIND_NEW, 3, BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER,
 		 BS_EVENT_HAS_BYTES | BS_EVENT_HAS_CALLER},
 		{BSCOPE_KIND_DROP, 1, 0, 0},
+		{BSCOPE_KIND_DROP, 3, BSCOPE_SITE_CALLER, BS_EVENT_HAS_CALLER},
+		{BSCOPE_KIND_DROP, 3, BSCOPE_SITE_CALLER | BSCOPE_SITE_TRIES,
+		 BS_EVENT_HAS_CALLER | BS_EVENT_TRIES},
+		{BSCOPE_KIND_DROP, 2, BSCOPE_SITE_TRIES, BS_EVENT_TRIES},
 		{BSCOPE_KIND_RESIZE_BEGIN, 1, 0, 0},
 		{BSCOPE_KIND_RESIZE_END, 2, 0, BS_EVENT_HAS_BYTES},
 		{BSCOPE_KIND_RESIZE_END, 3, BSCOPE_SITE_CALLER,
@@ -381,7 +396,13 @@ static void slots_by_kind(void **state)
 		{BSCOPE_KIND_MOVE, 2, 0, BS_EVENT_HAS_OTHER},
 		{BSCOPE_KIND_BORROW, 2, 0, BS_EVENT_HAS_OTHER},
 		{BSCOPE_KIND_BORROW_MUT, 2, 0, BS_EVENT_HAS_OTHER},
+		{BSCOPE_KIND_BORROW, 3, BSCOPE_SITE_CALLER | BSCOPE_SITE_WAITS,
+		 BS_EVENT_HAS_OTHER | BS_EVENT_HAS_CALLER | BS_EVENT_WAITS},
+		{BSCOPE_KIND_BORROW_MUT, 2, BSCOPE_SITE_WAITS, BS_EVENT_HAS_OTHER | BS_EVENT_WAITS},
 		{BSCOPE_KIND_UNBORROW, 2, 0, BS_EVENT_HAS_OTHER},
+		/* Flags that mean nothing to a kind. */
+		{BSCOPE_KIND_UNBORROW, 2, BSCOPE_SITE_WAITS | BSCOPE_SITE_TRIES,
+		 BS_EVENT_HAS_OTHER},
 		{BSCOPE_KIND_RETAIN, 1, 0, 0},
 		{BSCOPE_KIND_RELEASE, 1, 0, 0},
 		{BSCOPE_KIND_USE, 2, 0, BS_EVENT_HAS_OTHER},
@@ -391,7 +412,7 @@ static void slots_by_kind(void **state)
 	enum { N = sizeof(want) / sizeof(want[0]) };
 	struct bscope_slot v[3 * N];
 	uint64_t bad, a1 = 0xfedcba9876543210ull;
-	size_t n = 0;
+	size_t n = 0, callers = 0;
 
 	(void)state;
 	for (size_t i = 0; i < N; i++) {
@@ -408,7 +429,8 @@ static void slots_by_kind(void **state)
 	assert_int_equal(bad, 0);
 	assert_int_equal(ngot, N);
 	for (size_t i = 0; i < N; i++) {
-		bool other = want[i].has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER);
+		bool other =
+			want[i].has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER | BS_EVENT_TRIES);
 		bool caller = want[i].has & BS_EVENT_HAS_CALLER;
 
 		assert_int_equal(got[i].type, BS_EVENT_MARK);
@@ -422,8 +444,10 @@ static void slots_by_kind(void **state)
 		assert_in_range(got[i].ts_ns, NS_START + 1000 * i - 1, NS_START + 1000 * i + 1);
 		assert_int_equal(got[i].arg, other ? a1 + i : 0);
 		assert_int_equal(got[i].code, caller ? 0x4711 + i : 0);
+		callers += caller;
 	}
-	assert_int_equal(code_calls, 2);
+	assert_int_equal(callers, 5);
+	assert_int_equal(code_calls, callers);
 }
 
 /* All 57 bits of the address of a caller arrive at the resolver. */

@@ -42,6 +42,8 @@ static void names(void **state)
 	assert_int_equal(set_of("any"), all);
 	assert_int_equal(set_of("live-at-exit"), BS_FAIL_ON_LIVE_AT_EXIT);
 	assert_int_equal(set_of("any,live-at-exit"), all | BS_FAIL_ON_LIVE_AT_EXIT);
+	assert_int_equal(set_of("lock-cycle"), BS_FAIL_ON_LOCK_CYCLE);
+	assert_int_equal(all & BS_FAIL_ON_LOCK_CYCLE, 0);
 	assert_int_equal(set_of("leak,leak,double-drop"),
 			 1u << BS_VERDICT_LEAK | 1u << BS_VERDICT_DOUBLE_DROP);
 }

@@ -156,6 +156,9 @@ struct rows {
 	struct bs_report_growth growth[ROWS];
 	struct bs_report_exit at_exit[ROWS];
 	struct bs_report_verdict verdicts[ROWS];
+	struct bs_report_cycle cycles[ROWS];
+	struct bs_report_cycle_edge edges[ROWS][4];
+	struct bs_report_lock_use lock_uses[ROWS];
 	const char *notes[ROWS];
 };
 
@@ -190,7 +193,20 @@ static struct bs_report_mark random_mark(void)
 				       random_string(),
 				       (uint32_t)random_u64(),
 				       (uint32_t)random_u64(),
-				       random_u64()};
+				       random_u64(),
+				       random_string_or_null()};
+}
+
+static struct bs_report_cycle random_cycle(struct bs_report_cycle_edge *edges)
+{
+	for (size_t i = 0; i < 4; i++) {
+		edges[i] = (struct bs_report_cycle_edge){random_mark(), random_mark(), random_u64(),
+							 random_u64()};
+		edges[i].held.kind = "borrow";
+		edges[i].wanted.kind = "borrow_mut";
+	}
+	return (struct bs_report_cycle){(uint32_t)random_u64(), edges, 2 + random_u64() % 3,
+					1 + random_count() / 2};
 }
 
 static struct bs_report_verdict random_verdict(void)
@@ -267,6 +283,10 @@ static void random_report(struct bs_report *r, struct rows *rows)
 			random_string_or_null(), random_string_or_null(), random_count(),
 			random_count()};
 		rows->verdicts[i] = random_verdict();
+		rows->cycles[i] = random_cycle(rows->edges[i]);
+		rows->lock_uses[i] = (struct bs_report_lock_use){
+			random_string(), random_string(), random_string_or_null(),
+			random_string_or_null(), random_lifetime()};
 		rows->notes[i] = random_string();
 	}
 	r->processes = rows->processes;
@@ -305,6 +325,10 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	r->verdicts = rows->verdicts;
 	r->nverdicts = random_u64() % (ROWS + 1);
 	r->undecided = random_count();
+	r->cycles = rows->cycles;
+	r->ncycles = random_u64() % (ROWS + 1);
+	r->lock_uses = rows->lock_uses;
+	r->nlock_uses = random_u64() % (ROWS + 1);
 	r->at_exit = rows->at_exit;
 	r->nat_exit = random_u64() % (ROWS + 1);
 	r->ns_per_event = random_double();
@@ -339,6 +363,7 @@ static void mark_free(const struct bs_report_mark *m)
 	string_free(m->file);
 	string_free(m->function);
 	string_free(m->name);
+	string_free(m->caller);
 }
 
 static void random_free(struct bs_report *r, struct rows *rows)
@@ -365,6 +390,14 @@ static void random_free(struct bs_report *r, struct rows *rows)
 		string_free(rows->verdicts[i].klass);
 		mark_free(&rows->verdicts[i].at);
 		mark_free(&rows->verdicts[i].since);
+		for (size_t k = 0; k < 4; k++) {
+			mark_free(&rows->edges[i][k].held);
+			mark_free(&rows->edges[i][k].wanted);
+		}
+		string_free(rows->lock_uses[i].klass);
+		string_free(rows->lock_uses[i].site);
+		string_free(rows->lock_uses[i].function);
+		string_free(rows->lock_uses[i].caller);
 		string_free(rows->notes[i]);
 	}
 	string_free(r->method);
@@ -428,9 +461,9 @@ static void same_bool(json_t *o, const char *key, bool b)
 	assert_int_equal(json_is_true(v), b);
 }
 
-static void same_lifetime(json_t *o, const struct bs_report_lifetime *l)
+static void same_lifetime(json_t *o, const char *key, const struct bs_report_lifetime *l)
 {
-	json_t *v = member(o, "lifetime_ns");
+	json_t *v = member(o, key);
 
 	if (!l->count) {
 		assert_true(json_is_null(v));
@@ -485,6 +518,7 @@ static void same_mark(json_t *o, const struct bs_report_mark *m)
 	same_count(o, "line", m->line);
 	same_str(o, "function", m->function);
 	same_str(o, "name", m->name);
+	same_str(o, "caller", m->caller);
 }
 
 static void same_verdict(json_t *o, const struct bs_report_verdict *v)
@@ -520,6 +554,28 @@ static json_t *rows_of(json_t *doc, const char *key, size_t n)
 	return v;
 }
 
+static void same_lock(json_t *o, const struct bs_report_mark *m, uint64_t id)
+{
+	same_mark(o, m);
+	same_u64_str(member(o, "id"), id, 16);
+	same_u64_str(member(o, "time_ns"), m->ns, 10);
+}
+
+static void same_cycle(json_t *o, const struct bs_report_cycle *c)
+{
+	json_t *threads = rows_of(o, "threads", c->n);
+
+	same_count(o, "pid", c->pid);
+	same_count(o, "count", c->count);
+	for (size_t k = 0; k < c->n; k++) {
+		json_t *t = json_array_get(threads, k);
+
+		same_count(t, "thread", c->edges[k].wanted.thread);
+		same_lock(member(t, "held"), &c->edges[k].held, c->edges[k].held_id);
+		same_lock(member(t, "took"), &c->edges[k].wanted, c->edges[k].wanted_id);
+	}
+}
+
 static void same_tables(json_t *doc, const struct bs_report *r)
 {
 	json_t *v;
@@ -539,7 +595,7 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 		same_count(json_array_get(v, i), "live", r->classes[i].live);
 		same_count(json_array_get(v, i), "live_bytes", r->classes[i].live_bytes);
 		same_count(json_array_get(v, i), "unknown", r->classes[i].unknown);
-		same_lifetime(json_array_get(v, i), &r->classes[i].lifetime);
+		same_lifetime(json_array_get(v, i), "lifetime_ns", &r->classes[i].lifetime);
 		same_estimate(json_array_get(v, i), r, &r->classes[i].estimate);
 	}
 	v = rows_of(doc, "origins", r->norigins);
@@ -547,7 +603,7 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 		same_origin(json_array_get(v, i), &r->origins[i]);
 		same_count(json_array_get(v, i), "created", r->origins[i].created);
 		same_count(json_array_get(v, i), "dropped", r->origins[i].dropped);
-		same_lifetime(json_array_get(v, i), &r->origins[i].lifetime);
+		same_lifetime(json_array_get(v, i), "lifetime_ns", &r->origins[i].lifetime);
 		same_estimate(json_array_get(v, i), r, &r->origins[i].estimate);
 	}
 	v = rows_of(doc, "growth", r->ngrowth);
@@ -573,6 +629,20 @@ static void same_tables(json_t *doc, const struct bs_report *r)
 	v = rows_of(doc, "verdicts", r->nverdicts);
 	for (size_t i = 0; i < r->nverdicts; i++)
 		same_verdict(json_array_get(v, i), &r->verdicts[i]);
+	v = rows_of(doc, "lock_cycles", r->ncycles);
+	for (size_t i = 0; i < r->ncycles; i++)
+		same_cycle(json_array_get(v, i), &r->cycles[i]);
+	v = rows_of(doc, "locks", r->nlock_uses);
+	for (size_t i = 0; i < r->nlock_uses; i++) {
+		const struct bs_report_lock_use *u = &r->lock_uses[i];
+		json_t *o = json_array_get(v, i);
+
+		same_str(o, "class", u->klass);
+		same_str(o, "site", u->site);
+		same_str(o, "function", u->function);
+		same_str(o, "caller", u->caller);
+		same_lifetime(o, "held_ns", &u->held);
+	}
 	v = rows_of(doc, "live_at_exit", r->nat_exit);
 	for (size_t i = 0; i < r->nat_exit; i++) {
 		const struct bs_report_exit *e = &r->at_exit[i];

@@ -125,6 +125,9 @@ static void long_hostile_names(void **state)
 		struct bs_report_growth growth;
 		struct bs_report_exit at_exit;
 		struct bs_report_verdict verdict;
+		struct bs_report_cycle_edge edges[2];
+		struct bs_report_cycle cycle;
+		struct bs_report_lock_use use;
 		struct bs_report r = sample_hostile;
 		size_t len = 0, n = strlen(units[u]);
 		char *name = malloc(65536 + 1);
@@ -145,8 +148,17 @@ static void long_hostile_names(void **state)
 						   1,	 2.0,  1.0,  2.0,  1., true};
 		at_exit = (struct bs_report_exit){1, name, name, name, name, 1, 1};
 		verdict = (struct bs_report_verdict){.verdict = name, .klass = name, .count = 2};
-		verdict.at = (struct bs_report_mark){name, name, name, name, name, 1, 1, 2};
-		verdict.since = (struct bs_report_mark){name, name, name, NULL, name, 1, 1, 1};
+		verdict.at = (struct bs_report_mark){name, name, name, name, name, 1, 1, 2, NULL};
+		verdict.since =
+			(struct bs_report_mark){name, name, name, name, name, 1, 1, 1, name};
+		edges[0] = (struct bs_report_cycle_edge){verdict.at, verdict.since, 1, 2};
+		edges[1] = (struct bs_report_cycle_edge){verdict.since, verdict.at, 2, 1};
+		cycle = (struct bs_report_cycle){1, edges, 2, 3};
+		use = (struct bs_report_lock_use){name, name, name, name, {1, 1, 1, 1, 1}};
+		r.cycles = &cycle;
+		r.ncycles = 1;
+		r.lock_uses = &use;
+		r.nlock_uses = 1;
 		r.verdicts = &verdict;
 		r.nverdicts = 1;
 		r.processes = &process;

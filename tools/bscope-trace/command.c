@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* command.c - start a COMMAND held at its exec; find the preload library. */
+/* command.c - start a COMMAND held at its exec. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +13,7 @@
 
 #include "base/error.h"
 #include "bscope-trace/command.h"
-
-#define PRELOAD_NAME "libbscope-preload.so"
-/* Where bs_preload_leave keeps the user's LD_PRELOAD for the COMMAND. */
-#define KEPT_PRELOAD "BSCOPE_KEPT_LD_PRELOAD"
+#include "bscope-trace/preload.h"
 
 static bool is_program(const char *path)
 {
@@ -59,7 +56,7 @@ static int path_search(const char *name, char *path, size_t size, struct bs_erro
 
 static int env_prepare(const char *preload)
 {
-	const char *before = getenv(KEPT_PRELOAD);
+	const char *before = getenv(BS_PRELOAD_KEPT);
 	char *joined = NULL;
 	int ret;
 
@@ -73,7 +70,7 @@ static int env_prepare(const char *preload)
 	else
 		ret = setenv("LD_PRELOAD", joined, 1);
 	free(joined);
-	unsetenv(KEPT_PRELOAD);
+	unsetenv(BS_PRELOAD_KEPT);
 	return ret ? -errno : 0;
 }
 
@@ -180,59 +177,4 @@ void bs_command_fini(struct bs_command *c)
 		waitpid(c->pid, NULL, 0);
 	memset(c, 0, sizeof(*c));
 	c->gate = c->result = -1;
-}
-
-static int preload_search(char *path, size_t size, struct bs_error *err)
-{
-	const char *env = getenv("BSCOPE_PRELOAD");
-	char exe[PATH_MAX], dir[PATH_MAX];
-	ssize_t n;
-
-	if (env && *env) {
-		if (!realpath(env, dir) || access(dir, R_OK))
-			return bs_error_set(err, -ENOENT, "BSCOPE_PRELOAD=%s: %s", env,
-					    strerror(errno));
-		return snprintf(path, size, "%s", dir) < (int)size ? 0 : -ENAMETOOLONG;
-	}
-	n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (n > 0) {
-		exe[n] = '\0';
-		*strrchr(exe, '/') = '\0';
-		if (snprintf(path, size, "%s/" PRELOAD_NAME, exe) < (int)size &&
-		    !access(path, R_OK))
-			return 0;
-	}
-	if (snprintf(path, size, "%s/" PRELOAD_NAME, BSCOPE_LIBDIR) < (int)size &&
-	    !access(path, R_OK))
-		return 0;
-	return bs_error_set(err, -ENOENT,
-			    "--preload: no " PRELOAD_NAME
-			    " beside the tool or in %s: set BSCOPE_PRELOAD "
-			    "to its path",
-			    BSCOPE_LIBDIR);
-}
-
-int bs_preload_find(char *path, size_t size, struct bs_error *err)
-{
-	int ret = preload_search(path, size, err);
-
-	/* ld.so splits LD_PRELOAD at both and knows no quoting. */
-	if (!ret && strpbrk(path, " :"))
-		return bs_error_set(
-			err, -EINVAL,
-			"--preload: %s: LD_PRELOAD cannot name a path with a space or a "
-			"colon: move the library",
-			path);
-	return ret;
-}
-
-void bs_preload_leave(char **argv)
-{
-	const char *value = getenv("LD_PRELOAD");
-
-	if (!value || !strstr(value, PRELOAD_NAME) || getenv(KEPT_PRELOAD))
-		return;
-	if (setenv(KEPT_PRELOAD, value, 1) || unsetenv("LD_PRELOAD"))
-		return;
-	execv("/proc/self/exe", argv);
 }

@@ -37,13 +37,4 @@ bool bs_command_poll(struct bs_command *c);
 /* A command that was never released is killed; one that runs is left alone. */
 void bs_command_fini(struct bs_command *c);
 
-/* Path of libbscope-preload.so: $BSCOPE_PRELOAD, beside the tool, or installed.  0 or -ENOENT. */
-int bs_preload_find(char *path, size_t size, struct bs_error *err);
-
-/*
- * The tool itself never runs under the preload library: when LD_PRELOAD names it, starts the
- * tool again without; a COMMAND gets the variable back.  Returns when nothing is to be done.
- */
-void bs_preload_leave(char **argv);
-
 #endif

@@ -10,7 +10,9 @@
 #include "render/report.h"
 
 /* By bit of a set. */
-static const char *const names[BS_VERDICT_END] = {
+#define CYCLE BS_VERDICT_END
+#define BITS  (BS_VERDICT_END + 1)
+static const char *const names[BITS] = {
 	[0] = "live-at-exit",
 	[BS_VERDICT_DOUBLE_DROP] = "double-drop",
 	[BS_VERDICT_USE_AFTER_DROP] = "use-after-drop",
@@ -20,6 +22,7 @@ static const char *const names[BS_VERDICT_END] = {
 	[BS_VERDICT_UNBALANCED_COUNT] = "unbalanced-count",
 	[BS_VERDICT_BORROW_OUTLIVES_OWNER] = "borrow-outlives-owner",
 	[BS_VERDICT_LEAK] = "leak",
+	[CYCLE] = "lock-cycle",
 };
 
 const char *bs_verdict_name(enum bs_verdict v)
@@ -32,7 +35,7 @@ static unsigned bits_of(const char *name, size_t n)
 {
 	if (n == 3 && !memcmp(name, "any", 3))
 		return ((1u << BS_VERDICT_END) - 1) & ~BS_FAIL_ON_LIVE_AT_EXIT;
-	for (unsigned i = 0; i < BS_VERDICT_END; i++)
+	for (unsigned i = 0; i < BITS; i++)
 		if (strlen(names[i]) == n && !memcmp(names[i], name, n))
 			return 1u << i;
 	return 0;
@@ -48,7 +51,7 @@ int bs_fail_on_add(unsigned *set, const char *list, struct bs_error *err)
 		unsigned one = bits_of(s, n);
 
 		if (!one) {
-			for (unsigned i = 1; i < BS_VERDICT_END; i++) {
+			for (unsigned i = 1; i < BITS; i++) {
 				strcat(all, names[i]);
 				strcat(all, ", ");
 			}
@@ -83,6 +86,11 @@ static uint64_t count_of(const struct bs_report *r, unsigned bit)
 			count += r->at_exit[i].count;
 		return count;
 	}
+	if (bit == CYCLE) {
+		for (size_t i = 0; i < r->ncycles; i++)
+			count += r->cycles[i].count;
+		return count;
+	}
 	for (size_t i = 0; i < r->nverdicts; i++)
 		if (r->verdicts[i].verdict && !strcmp(r->verdicts[i].verdict, names[bit]))
 			count += r->verdicts[i].count;
@@ -95,8 +103,8 @@ uint64_t bs_fail_on_found(unsigned set, const struct bs_report *r, char *text, s
 
 	text[0] = '\0';
 	/* What is no error by itself comes last. */
-	for (unsigned i = 1; i <= BS_VERDICT_END; i++) {
-		unsigned bit = i % BS_VERDICT_END;
+	for (unsigned i = 1; i <= BITS; i++) {
+		unsigned bit = i % BITS;
 		uint64_t count = set >> bit & 1 ? count_of(r, bit) : 0;
 
 		if (count)

@@ -14,12 +14,17 @@ struct bs_report;
 /* The spelling of reports and of --fail-on ("double-drop"); NULL if there is no such verdict. */
 const char *bs_verdict_name(enum bs_verdict v);
 
-/* A set of verdicts: bit v for enum bs_verdict, and one for what was alive at exit. */
+/*
+ * A set of verdicts: bit v for enum bs_verdict, one for what was alive at exit, and one for cycles
+ * of locks.
+ */
 #define BS_FAIL_ON_LIVE_AT_EXIT (1u << 0)
+#define BS_FAIL_ON_LOCK_CYCLE	(1u << BS_VERDICT_END)
 
 /*
- * Adds the verdicts of a list with commas.  "any" is each but live-at-exit, which is no error by
- * itself.  0, or -EINVAL with a sentence that says which names there are; set is then unchanged.
+ * Adds the verdicts of a list with commas.  "any" is each but live-at-exit and lock-cycle, which
+ * are no errors that happened.  0, or -EINVAL with a sentence that says which names there are; set
+ * is then unchanged.
  */
 int bs_fail_on_add(unsigned *set, const char *list, struct bs_error *err);
 

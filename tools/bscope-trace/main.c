@@ -15,6 +15,7 @@
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/output.h"
+#include "bscope-trace/preload.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
 #include "model/model.h"
@@ -246,7 +247,7 @@ static int trace(const struct bs_options *o)
 
 	ret = bs_output_open(&out, o->output, &err);
 	if (!ret && o->preload)
-		ret = bs_preload_find(preload, sizeof(preload), &err);
+		ret = bs_preload_find(o->preload, preload, sizeof(preload), &err);
 	if (!ret && o->command)
 		ret = bs_command_start(&command, o->command, o->preload ? preload : NULL, &err);
 	if (ret)

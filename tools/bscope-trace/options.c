@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/preload.h"
 #include "target/filter.h"
 
 /* The highest pid that Linux can give (PID_MAX_LIMIT on 64-bit, include/linux/threads.h). */
@@ -31,9 +32,9 @@ enum {
 static const struct argp_option options[] = {
 	{NULL, 0, NULL, 0, "What to trace:", 1},
 	{"pid", 'p', "PID[,PID...]", 0, "Attach to running processes; may be repeated", 1},
-	{"preload", OPT_PRELOAD, "malloc", OPTION_ARG_OPTIONAL,
-	 "Run COMMAND under the preload library: every malloc and free becomes a site, the "
-	 "program itself needs none",
+	{"preload", OPT_PRELOAD, "malloc,lock,fd", OPTION_ARG_OPTIONAL,
+	 "Run COMMAND under a preload library: every malloc and free becomes a site (if nothing "
+	 "else is said), every lock, every file descriptor; the program itself needs none",
 	 1},
 	{"filter", 'f', "KEY=VALUE[,VALUE]", 0,
 	 "Light only matching sites: kind=new,drop class=GLOB file=GLOB name=GLOB; each further -f "
@@ -73,7 +74,7 @@ static const struct argp_option options[] = {
 	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
 	 "Exit status 2 if one was found: double-drop, use-after-drop, use-after-move, "
 	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
-	 "any of these; live-at-exit",
+	 "any of these; lock-cycle; live-at-exit",
 	 3},
 	{"quiet", 'q', NULL, 0, "No live line, no messages but errors", 3},
 	{"verbose", 'v', NULL, 0, "All rows, and what is done", 3},
@@ -179,10 +180,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		pids_add(o, arg);
 		break;
 	case OPT_PRELOAD:
-		if (arg && strcmp(arg, "malloc"))
-			usage_error("--preload=%s: version %s knows malloc alone", arg,
-				    BSCOPE_VERSION);
-		o->preload = true;
+		if (bs_preload_add(&o->preload, arg ? arg : "malloc", &err))
+			usage_error("--preload: %s", err.text);
 		break;
 	case 'f':
 		if (bs_filter_add(&o->filter, arg, &err))

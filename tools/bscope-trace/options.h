@@ -25,8 +25,8 @@ enum bs_mode {
 struct bs_options {
 	pid_t *pids; /* -p, each once */
 	size_t npids;
-	char **command; /* NULL-terminated, points into argv; NULL without COMMAND */
-	bool preload;
+	char **command;	  /* NULL-terminated, points into argv; NULL without COMMAND */
+	unsigned preload; /* sets of functions, see preload.h; 0: none */
 	enum bs_mode mode;
 	struct bs_sample sample; /* -s, --sample-bytes */
 	bool coarse;		 /* --clock */

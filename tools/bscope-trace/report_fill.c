@@ -435,10 +435,11 @@ static int fill_exits(struct fill *f, struct bs_report *r)
 	return 0;
 }
 
-static struct bs_report_mark mark(const struct fill *f, uint32_t place, uint32_t tid, uint64_t ns)
+static struct bs_report_mark mark(struct fill *f, uint32_t place, uint32_t code, uint32_t tid,
+				  uint64_t ns)
 {
 	const struct bs_place *p = bs_places_get(f->s->sites, place);
-	struct bs_report_mark m = {"?", "?", "?", NULL, "?", 0, tid, ns};
+	struct bs_report_mark m = {"?", "?", "?", NULL, "?", 0, tid, ns, code_name(f, code)};
 
 	if (p) {
 		m.kind = bs_kind_name(p->kind);
@@ -467,8 +468,9 @@ static int fill_verdicts(struct fill *f, struct bs_report *r)
 			.klass = class_name(f, rows[i].klass_id),
 			.id = rows[i].id,
 			.pid = rows[i].pid,
-			.at = mark(f, rows[i].at, rows[i].tid, rows[i].at_ns),
-			.since = mark(f, rows[i].since, rows[i].since_tid, rows[i].since_ns),
+			.at = mark(f, rows[i].at, rows[i].at_code, rows[i].tid, rows[i].at_ns),
+			.since = mark(f, rows[i].since, rows[i].since_code, rows[i].since_tid,
+				      rows[i].since_ns),
 			.count = rows[i].count,
 			.counted = rows[i].verdict == BS_VERDICT_UNBALANCED_COUNT,
 			.balance = rows[i].balance,
@@ -476,6 +478,60 @@ static int fill_verdicts(struct fill *f, struct bs_report *r)
 	r->verdicts = out;
 	r->nverdicts = out ? n : 0;
 	r->undecided = bs_model_undecided(f->s->model);
+	free(rows);
+	return 0;
+}
+
+static int fill_cycles(struct fill *f, struct bs_report *r)
+{
+	struct bs_cycle_row *rows = NULL;
+	struct bs_report_cycle *out;
+	size_t n = 0;
+	int ret = bs_model_cycles(f->s->model, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++) {
+		struct bs_report_cycle_edge *edges = keep(f, rows[i].n, sizeof(*edges));
+
+		for (size_t k = 0; edges && k < rows[i].n; k++) {
+			const struct bs_cycle_edge *e = &rows[i].edges[k];
+
+			edges[k].held = mark(f, e->held_place, e->held_code, e->tid, e->held_ns);
+			edges[k].wanted = mark(f, e->place, e->code, e->tid, e->ns);
+			edges[k].held_id = e->held_id;
+			edges[k].wanted_id = e->id;
+		}
+		out[i] = (struct bs_report_cycle){rows[i].pid, edges, edges ? rows[i].n : 0,
+						  rows[i].count};
+	}
+	r->cycles = out;
+	r->ncycles = out ? n : 0;
+	free(rows);
+	return 0;
+}
+
+static int fill_lock_uses(struct fill *f, struct bs_report *r)
+{
+	struct bs_lock_row *rows = NULL;
+	struct bs_report_lock_use *out;
+	size_t n = 0;
+	int ret = bs_model_lock_uses(f->s->model, &rows, &n);
+
+	if (ret)
+		return ret;
+	out = keep(f, n, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct bs_report_lock_use){
+			.klass = class_name(f, rows[i].klass_id),
+			.site = place_name(f, rows[i].place),
+			.function = place_function(f, rows[i].place),
+			.caller = code_name(f, rows[i].code),
+			.held = lifetime(&rows[i].held),
+		};
+	r->lock_uses = out;
+	r->nlock_uses = out ? n : 0;
 	free(rows);
 	return 0;
 }
@@ -651,6 +707,10 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 		ret = fill_exits(&f, r);
 	if (!ret)
 		ret = fill_verdicts(&f, r);
+	if (!ret)
+		ret = fill_cycles(&f, r);
+	if (!ret)
+		ret = fill_lock_uses(&f, r);
 	if (!ret)
 		fill_notes(&f, r);
 	r->notes = f.notes;

@@ -110,6 +110,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	s->watermark_ns = s->stamped_ns = mo.start_ns = s->start_ns;
 	mo.coarse_ns = o->coarse ? BS_COARSE_NS : 0;
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	mo.lasting = bs_session_lasting;
+	mo.lasting_ctx = s;
 	s->model = bs_model_new(&mo);
 	if (!s->model) {
 		ret = bs_error_set(err, -ENOMEM, "out of memory");

@@ -111,6 +111,17 @@ uint32_t bs_session_code(void *ctx, uint32_t pid, uint64_t addr)
 	return number;
 }
 
+bool bs_session_lasting(void *ctx, uint32_t pid, uint64_t addr)
+{
+	struct bs_session *s = ctx;
+	bool low = bs_priority_normal(s->priority), lasting;
+
+	lasting = bs_code_static(s->code, pid, addr);
+	if (low)
+		bs_priority_low(s->priority);
+	return lasting;
+}
+
 int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
 		     size_t n)
 {

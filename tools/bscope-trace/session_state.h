@@ -77,6 +77,8 @@ int bs_session_release(struct bs_session *s, uint64_t watermark);
 int bs_session_record(void *ctx, const void *data, size_t size);
 /* The process is looked at with normal priority: the reader of its maps can hold it up. */
 uint32_t bs_session_code(void *ctx, uint32_t pid, uint64_t addr);
+/* Is there a static variable at that address?  Likewise. */
+bool bs_session_lasting(void *ctx, uint32_t pid, uint64_t addr);
 /*
  * Slots of a thread's buffer, from the ring or from its memory.  What only their process knows is
  * asked for now; the rest of their meaning can wait.

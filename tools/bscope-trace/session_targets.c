@@ -84,6 +84,8 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 				     e->kind == BSCOPE_KIND_NEW ||
 					     e->kind == BSCOPE_KIND_RESIZE_END,
 				     e->chosen ? gap_ns : UINT64_MAX);
+		if (!ret && e->flags & BSCOPE_SITE_WAITS)
+			ret = bs_model_locks(s->model, e->klass_id);
 	}
 	return ret;
 }

@@ -52,10 +52,17 @@ static uint8_t operands_of(const struct bs_expansion *e)
 		[BSCOPE_KIND_UNBORROW] = BS_EVENT_HAS_OTHER,
 		[BSCOPE_KIND_USE] = BS_EVENT_HAS_OTHER,
 	};
+	bool drop = e->kind == BSCOPE_KIND_DROP;
+	bool borrow = e->kind == BSCOPE_KIND_BORROW || e->kind == BSCOPE_KIND_BORROW_MUT;
 	uint8_t has = e->nargs >= 2 ? second[e->kind] : 0;
 
-	if (e->nargs >= 3 && e->flags & BSCOPE_SITE_CALLER && has & BS_EVENT_HAS_BYTES)
+	if (e->nargs >= 3 && e->flags & BSCOPE_SITE_CALLER &&
+	    (drop || borrow || has & BS_EVENT_HAS_BYTES))
 		has |= BS_EVENT_HAS_CALLER;
+	if (e->nargs >= 2 && drop && e->flags & BSCOPE_SITE_TRIES)
+		has |= BS_EVENT_TRIES;
+	if (borrow && e->flags & BSCOPE_SITE_WAITS)
+		has |= BS_EVENT_WAITS;
 	if (e->kind == BSCOPE_KIND_NEW && !(e->flags & BSCOPE_SITE_SIZED))
 		has &= (uint8_t)~BS_EVENT_HAS_BYTES;
 	return has;
@@ -105,7 +112,7 @@ static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint
 	out->klass_id = m->klass_id;
 	out->has = m->has;
 	out->id = id;
-	out->arg = m->has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER) ? arg : 0;
+	out->arg = m->has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER | BS_EVENT_TRIES) ? arg : 0;
 	out->code = m->has & BS_EVENT_HAS_CALLER ? code : 0;
 }
 

@@ -29,6 +29,8 @@ enum bs_event_type {
 #define BS_EVENT_HAS_BYTES  0x01u /* arg is a size in bytes */
 #define BS_EVENT_HAS_OTHER  0x02u /* arg is `by` or `to` */
 #define BS_EVENT_HAS_CALLER 0x04u /* code is a caller */
+#define BS_EVENT_TRIES	    0x08u /* a drop that may find nothing; arg 1: it has found nothing */
+#define BS_EVENT_WAITS	    0x10u /* a borrow for which the thread has waited */
 
 /* One decoded event. */
 struct bs_event {

@@ -142,7 +142,7 @@ int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 }
 
 /* How a dead object died. */
-static struct bs_evidence death_of(const struct bs_obj *dead)
+struct bs_evidence bs_death_of(const struct bs_obj *dead)
 {
 	return (struct bs_evidence){
 		.place = dead->origin, .tid = (uint32_t)dead->bytes, .ts_ns = dead->birth_ns};
@@ -150,7 +150,7 @@ static struct bs_evidence death_of(const struct bs_obj *dead)
 
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead)
 {
-	struct bs_evidence drop = death_of(dead);
+	struct bs_evidence drop = bs_death_of(dead);
 
 	/* A borrow that nobody saw begin may have been in force then. */
 	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
@@ -159,6 +159,14 @@ int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const stru
 		return 0;
 	}
 	return bs_suspect(m, BS_VERDICT_USE_AFTER_DROP, ev, bs_key_of(ev), drop, drop.ts_ns, 0, 0);
+}
+
+/* Where it was made. */
+static uint32_t origin_pin(struct bs_model *m, const struct bs_obj *obj)
+{
+	const struct bs_origin *g = &m->origins.v[obj->origin];
+
+	return bs_pin_of(m, g->place, g->code);
 }
 
 /* Is anything wrong with dropping it now? */
@@ -184,8 +192,7 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 		return 0;
 	}
 	err = bs_suspect(m, BS_VERDICT_UNBALANCED_COUNT, ev, bs_key_of(ev),
-			 (struct bs_evidence){.place = m->origins.v[obj->origin].place,
-					      .ts_ns = obj->birth_ns},
+			 (struct bs_evidence){.place = origin_pin(m, obj), .ts_ns = obj->birth_ns},
 			 obj->birth_ns, 0, 0);
 	if (!err)
 		m->suspects[m->nsuspects - 1].row.balance = 1 + obj->refs;
@@ -204,13 +211,13 @@ static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_e
 		owed = ev->ts_ns < dead->birth_ns + m->coarse_ns ? dead->refs : 0;
 		dead->birth_ns = ev->ts_ns;
 		dead->bytes = ev->tid;
-		dead->origin = ev->place;
+		dead->origin = bs_pin(m, ev);
 		dead->flags = BS_OBJ_DEAD;
 	} else {
 		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 		if (!dead)
 			return -ENOMEM;
-		bs_objects_bury(&p->objects, hash, dead, ev->place, ev->tid, ev->ts_ns);
+		bs_objects_bury(&p->objects, hash, dead, bs_pin(m, ev), ev->tid, ev->ts_ns);
 		dead = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	}
 	/* With coarse stamps its new may still be to come. */
@@ -244,6 +251,11 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
 		return 0;
+	if (ev->has & BS_EVENT_TRIES) {
+		if (ev->arg)
+			return bs_tried_vain(m, ev, obj);
+		bs_tried_drop(m, ev, obj);
+	}
 	if (!obj || obj->flags & BS_OBJ_DEAD) {
 		uint32_t i = p->npending ? bs_pending_find(p, ev, true) : UINT32_MAX;
 
@@ -279,9 +291,12 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		return 0;
 	}
 	if (obj && obj->flags & BS_OBJ_DEAD) {
-		struct bs_evidence drop = death_of(obj);
+		struct bs_evidence drop = bs_death_of(obj);
 
 		err = 0;
+		/* It may have begun again unseen: a lock by its initialiser, or see tried.c. */
+		if (m->classes[ev->klass_id].locks || ev->has & BS_EVENT_TRIES)
+			return unknown_drop(m, p, ev, hash, obj);
 		if (obj->flags & BS_OBJ_DOUBT)
 			bs_undecided(m);
 		else
@@ -302,6 +317,6 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		return unknown_drop(m, p, ev, hash, NULL);
 	gone = *obj;
 	obj->flags = dead_flags(m, ev, &gone);
-	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
+	bs_objects_bury(&p->objects, hash, obj, bs_pin(m, ev), ev->tid, ev->ts_ns);
 	return bs_object_gone(m, &gone, ev->ts_ns);
 }

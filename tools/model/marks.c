@@ -140,6 +140,8 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	bool alive = obj && !(obj->flags & BS_OBJ_DEAD);
+	/* Those with static initialisers begin without a mark. */
+	bool adopted = m->classes[ev->klass_id].locks && !counts;
 	const struct bs_pending *e;
 	struct resized r;
 
@@ -150,7 +152,7 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	r = resized_find(m, p, ev);
 	if (r.found)
 		return either_mark(m, p, ev, alive ? obj : NULL, &r);
-	if (!alive)
+	if (!alive && !adopted)
 		bs_mark_unknown(m, ev->klass_id);
 	e = alive ? NULL : bs_pending_of(p, ev);
 	if (e && !e->replaced && e->tid != ev->tid) {
@@ -164,7 +166,7 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		if (ret)
 			return ret < 0 ? ret : 0;
 	}
-	if (obj && !alive)
+	if (obj && !alive && !adopted)
 		return bs_mark_after_drop(m, ev, obj);
 	if (counts && alive && !bs_coarse_shared(m, ev->klass_id))
 		count_change(m, obj, ev, ev->kind == BSCOPE_KIND_RETAIN ? 1 : -1);

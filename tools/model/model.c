@@ -33,6 +33,8 @@ struct bs_model *bs_model_new(const struct bs_model_opts *opts)
 		return NULL;
 	bs_clock_init(&m->clock, opts->start_ns);
 	m->coarse_ns = opts->coarse_ns;
+	m->lasting = opts->lasting;
+	m->lasting_ctx = opts->lasting_ctx;
 	/* Early in a boot there may be no entropy yet: guessable then, but still right. */
 	if (getrandom(m->seed, sizeof(m->seed), GRND_NONBLOCK) != (ssize_t)sizeof(m->seed)) {
 		struct timespec ts;
@@ -50,6 +52,9 @@ void bs_model_free(struct bs_model *m)
 		return;
 	bs_procs_fini(m);
 	bs_findings_fini(m);
+	bs_lockorder_free(m);
+	bs_pins_fini(m);
+	free(m->sweepers);
 	bs_origins_fini(&m->origins);
 	for (uint32_t i = 0; i < m->nclasses; i++)
 		bs_series_fini(&m->classes[i].unknown_drops);
@@ -111,6 +116,11 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		bs_coarse_mark(m, ev);
 	m->hits[ev->place]++;
 	m->totals.marks[ev->kind]++;
+	if (m->classes[ev->klass_id].locks) {
+		err = bs_lockorder_mark(m, p, ev);
+		if (err)
+			return err;
+	}
 	switch (ev->kind) {
 	case BSCOPE_KIND_NEW:
 		return bs_object_new(m, p, ev, hash);
@@ -254,6 +264,15 @@ int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t
 	return 0;
 }
 
+int bs_model_locks(struct bs_model *m, uint32_t klass_id)
+{
+	int err = bs_model_class(m, klass_id, false, 0);
+
+	if (!err)
+		m->classes[klass_id].locks = true;
+	return err;
+}
+
 int bs_model_end(struct bs_model *m)
 {
 	uint64_t now = m->clock.start_ns + m->clock.elapsed_ns;
@@ -262,7 +281,10 @@ int bs_model_end(struct bs_model *m)
 	for (uint32_t i = 0; i < m->nbuckets && !err; i++)
 		for (struct bs_proc *p = m->buckets[i]; p && !err; p = p->next)
 			err = bs_ties_end(m, p, now, ORPHAN_NS);
-	return err ? err : bs_suspects_decide(m, UINT64_MAX);
+	if (!err)
+		err = bs_suspects_decide(m, UINT64_MAX);
+	bs_tried_end(m);
+	return err;
 }
 
 void bs_model_totals(const struct bs_model *m, struct bs_model_totals *out)

@@ -34,6 +34,9 @@
 struct bs_model;
 struct bs_sample;
 
+/* Does what is at that address last as long as the process?  As static variables do. */
+typedef bool (*bs_model_lasting_fn)(void *ctx, uint32_t pid, uint64_t addr);
+
 struct bs_model_opts {
 	uint64_t start_ns; /* CLOCK_MONOTONIC when the first site was lit */
 	/*
@@ -42,6 +45,8 @@ struct bs_model_opts {
 	 * whose marks are one thread's have verdicts.
 	 */
 	uint64_t coarse_ns;
+	bs_model_lasting_fn lasting; /* of locks; NULL: nothing does */
+	void *lasting_ctx;
 };
 
 struct bs_model *bs_model_new(const struct bs_model_opts *opts);
@@ -208,9 +213,10 @@ enum bs_verdict {
 struct bs_verdict_row {
 	enum bs_verdict verdict;
 	uint32_t klass_id;
-	uint32_t pid, tid;  /* whose mark `at` is */
-	uint64_t id;	    /* of the object */
-	uint32_t at, since; /* places */
+	uint32_t pid, tid;	      /* whose mark `at` is */
+	uint64_t id;		      /* of the object */
+	uint32_t at, since;	      /* places */
+	uint32_t at_code, since_code; /* callers; 0: none said */
 	uint32_t since_tid;
 	uint64_t at_ns, since_ns; /* CLOCK_MONOTONIC */
 	uint64_t count;
@@ -241,6 +247,55 @@ int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t
  */
 int bs_model_class_dark(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns, bool lives);
 void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+
+/* --- the order of locks ----------------------------------------------------------------------- */
+
+/*
+ * Objects of the class are locks: of some of its borrows a thread says that it has waited for them
+ * (BS_EVENT_WAITS).  Then
+ *   - who holds one while it waits for another is remembered, for the cycles below;
+ *   - one that is not known has begun without a mark (a static initialiser), also after a drop;
+ *   - unborrow by somebody who does not hold it ends the exclusive borrow of whoever does.
+ * 0, -ENOMEM or -EINVAL.
+ */
+int bs_model_locks(struct bs_model *m, uint32_t klass_id);
+
+#define BS_CYCLE_MAX 4u /* threads that wait for each other; longer cycles are not looked for */
+
+/* One thread held a lock and waited for another. */
+struct bs_cycle_edge {
+	uint32_t tid;
+	uint32_t held_klass, held_place, held_code;
+	uint32_t klass, place, code; /* of what it waited for */
+	uint64_t held_id, id;
+	uint64_t held_ns, ns; /* when it got the one, and the other */
+};
+
+/*
+ * What each edge waits for the next one holds, and the last one waits for what the first one
+ * holds: each by a thread of its own, no two of them under a lock that keeps them apart, and all
+ * locks the same all the time.  It need not have happened, nor be able to: only that these orders
+ * were taken is proven.  All at the same places are one row; the first is told.
+ */
+struct bs_cycle_row {
+	uint32_t pid, n;
+	struct bs_cycle_edge edges[BS_CYCLE_MAX];
+	uint64_t count;
+};
+
+/* For how long locks were held exclusively, by where they were got. */
+struct bs_lock_row {
+	uint32_t klass_id, place, code;
+	struct bs_lifetime held;
+};
+
+/*
+ * As the rows above: freed by the caller, 0 or -ENOMEM.
+ *   cycles  by time of the first
+ *   locks   by the longest time, falling
+ */
+int bs_model_cycles(const struct bs_model *m, struct bs_cycle_row **rows, size_t *n);
+int bs_model_lock_uses(const struct bs_model *m, struct bs_lock_row **rows, size_t *n);
 
 /* All events have come: what was waiting for a mark that could explain it is decided. */
 int bs_model_end(struct bs_model *m);

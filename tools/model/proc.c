@@ -82,6 +82,7 @@ static void process_clear(struct bs_model *m, struct bs_proc *p)
 {
 	bs_objects_clear(&p->objects);
 	bs_ties_fini(m, p);
+	bs_lockorder_fini(m, p);
 	bs_regions_fini(p);
 	for (uint32_t i = 0; i < p->npending; i++)
 		bs_tie_free(p->pending[i].tie);

@@ -87,7 +87,7 @@ int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	}
 	r->births[r->n++] = (struct bs_birth){
 		.key = {.id = ev->id, .klass = ev->klass_id},
-		.at = {ev->place, ev->tid, ev->ts_ns},
+		.at = bs_evidence_of(m, ev),
 	};
 	return 0;
 }

@@ -64,11 +64,13 @@ struct bs_class {
 	bool shared;			/* of several threads: see coarse.c */
 	unsigned dark;			/* how often it went dark and was not lit again */
 	size_t nties;			/* in all processes */
+	bool locks;			/* some of its borrows wait until it is free */
 };
 
 /* A mark as evidence. */
 struct bs_evidence {
-	uint32_t place, tid;
+	uint32_t place; /* with its caller, see pin.c */
+	uint32_t tid;
 	uint64_t ts_ns;
 };
 
@@ -148,6 +150,9 @@ struct bs_proc {
 	struct bs_holder *holders;
 	struct bs_region *regions; /* in the order in which they were entered */
 	uint32_t nregions, regions_cap;
+	struct bs_lock_thread *lock_threads; /* that hold locks, or did */
+	struct bs_lock *locks;		     /* held while another was waited for, or waited for */
+	struct bs_lock_edge *lock_edges;
 };
 
 /* --- findings (verdict.c) --- */
@@ -179,6 +184,30 @@ struct bs_finding {
 	} key;
 	struct bs_verdict_row row;
 	UT_hash_handle hh;
+};
+
+/* --- drops that are tried (tried.c) --- */
+
+#define BS_TRIED_MAX 64u /* threads that are in the middle of one */
+
+/* A drop of what is not known to live. */
+struct bs_tried {
+	uint32_t pid, tid;
+	struct bs_key key; /* klass 0: none */
+	bool known;	   /* dropped before; else never heard of */
+	bool proves;	   /* of that one all was seen */
+	struct bs_evidence death;
+};
+
+/* A caller that drops what is not there on purpose. */
+struct bs_sweeper {
+	uint32_t klass, code;
+};
+
+/* The last drop that found nothing. */
+struct bs_vain {
+	uint32_t pid, tid, code;
+	uint64_t id;
 };
 
 /* What was followed of objects that began from then on. */
@@ -221,6 +250,22 @@ struct bs_model {
 	struct bs_recent marks;	  /* counts, moves: of the life before, or the next, perhaps */
 	struct bs_recent fresh;	  /* news on ids that were others' a moment ago */
 	struct bs_recent resized; /* begins of resizes that have ended */
+
+	struct bs_pin *pins, **pin; /* by their keys, by number */
+	uint32_t npins, pins_cap;
+
+	struct bs_tried tried[BS_TRIED_MAX];
+	uint32_t tried_at;
+	struct bs_vain vain;
+	struct bs_sweeper *sweepers;
+	uint32_t nsweepers;
+
+	bs_model_lasting_fn lasting;
+	void *lasting_ctx;
+	struct bs_cycle *cycles;
+	struct bs_lock_use *lock_uses;
+	size_t nlock_edges;   /* in all processes */
+	uint32_t block_looks; /* how often objects were searched for what holds a lock */
 };
 
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
@@ -268,6 +313,36 @@ void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */
 int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
 void bs_ties_fini(struct bs_model *m, struct bs_proc *p);
+
+/* The number of a place and a caller (0: none) as one; and back. */
+uint32_t bs_pin_of(struct bs_model *m, uint32_t place, uint32_t code);
+void bs_pin_get(const struct bs_model *m, uint32_t number, uint32_t *place, uint32_t *code);
+void bs_pins_fini(struct bs_model *m);
+
+static inline uint32_t bs_pin(struct bs_model *m, const struct bs_event *ev)
+{
+	return ev->code ? bs_pin_of(m, ev->place, ev->code) : ev->place;
+}
+
+static inline struct bs_evidence bs_evidence_of(struct bs_model *m, const struct bs_event *ev)
+{
+	return (struct bs_evidence){bs_pin(m, ev), ev->tid, ev->ts_ns};
+}
+
+/* A drop is tried of obj, which is dead or NULL if it is not known to live. */
+void bs_tried_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *obj);
+/* It has found nothing.  known: something is known of the object, dead or alive. */
+int bs_tried_vain(struct bs_model *m, const struct bs_event *ev, bool known);
+/* Takes back what was found of those who sweep. */
+void bs_tried_end(struct bs_model *m);
+/* How a dead object died. */
+struct bs_evidence bs_death_of(const struct bs_obj *dead);
+
+/* A mark of a class of locks; before the ties learn of it. */
+int bs_lockorder_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* The process has gone; all has. */
+void bs_lockorder_fini(struct bs_model *m, struct bs_proc *p);
+void bs_lockorder_free(struct bs_model *m);
 
 int bs_region_enter(struct bs_proc *p, const struct bs_event *ev);
 int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);

@@ -201,7 +201,7 @@ void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_
 			continue;
 		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id &&
 		    !tie->orphaned.place)
-			tie->orphaned = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+			tie->orphaned = bs_evidence_of(m, ev);
 		for (uint32_t k = 0; k < tie->nholds; k++) {
 			struct bs_hold *hold = &tie->holds[k];
 
@@ -209,7 +209,7 @@ void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_
 				continue;
 			/* Whoever has that id next is another. */
 			hold->holder = 0;
-			hold->orphaned = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+			hold->orphaned = bs_evidence_of(m, ev);
 		}
 	}
 	if (h)
@@ -283,7 +283,7 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		hold = &tie->holds[tie->nholds++];
 		*hold = (struct bs_hold){
 			.by = ev->arg,
-			.since = {ev->place, ev->tid, ev->ts_ns},
+			.since = bs_evidence_of(m, ev),
 			.holder = tracked(m, p, ev->arg),
 		};
 		if (hold->holder && !err)
@@ -298,8 +298,16 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_event other = *ev;
 
-	return tie ? bs_hold_end(m, p, tie, ev) : 0;
+	if (!tie)
+		return 0;
+	/* A lock is free when anybody has unlocked it. */
+	if (m->classes[ev->klass_id].locks && !hold_find(tie, ev->arg))
+		for (uint32_t i = 0; i < tie->nholds; i++)
+			if (tie->holds[i].exclusive)
+				other.arg = tie->holds[i].by;
+	return bs_hold_end(m, p, tie, &other);
 }
 
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
@@ -323,7 +331,7 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 	tie->nholds--;
 	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
 	tie->last_by = ev->arg;
-	tie->last = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+	tie->last = bs_evidence_of(m, ev);
 	return err ? err : 1;
 }
 
@@ -363,7 +371,7 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 		       (tie->owned || ev->ts_ns - tie->moved.ts_ns > BS_MODEL_SKEW_NS);
 	tie->owned = sure;
 	tie->owner = ev->arg;
-	tie->moved = (struct bs_evidence){ev->place, ev->tid, ev->ts_ns};
+	tie->moved = bs_evidence_of(m, ev);
 	tie->orphaned = (struct bs_evidence){0};
 	tie->owner_klass = tie->owned ? tracked(m, p, ev->arg) : 0;
 	return tie->owner_klass ? holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;

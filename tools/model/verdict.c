@@ -49,7 +49,7 @@ int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_even
 				.pid = ev->pid,
 				.tid = ev->tid,
 				.id = object.id,
-				.at = ev->place,
+				.at = bs_pin(m, ev),
 				.since = since.place,
 				.since_tid = since.tid,
 				.at_ns = ev->ts_ns,
@@ -245,8 +245,13 @@ int bs_model_verdicts(const struct bs_model *m, struct bs_verdict_row **rows, si
 	*rows = malloc(HASH_COUNT(m->findings) * sizeof(**rows));
 	if (!*rows)
 		return -ENOMEM;
-	for (const struct bs_finding *f = m->findings; f; f = f->hh.next)
-		(*rows)[(*n)++] = f->row;
+	for (const struct bs_finding *f = m->findings; f; f = f->hh.next) {
+		struct bs_verdict_row *row = &(*rows)[(*n)++];
+
+		*row = f->row;
+		bs_pin_get(m, row->at, &row->at, &row->at_code);
+		bs_pin_get(m, row->since, &row->since, &row->since_code);
+	}
 	qsort(*rows, *n, sizeof(**rows), row_cmp);
 	return 0;
 }

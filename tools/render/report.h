@@ -100,8 +100,9 @@ struct bs_report_mark {
 	/* klass is that of the mark's own object: the owner's, where an owner went. */
 	const char *kind, *klass, *file, *function, *name; /* function may be NULL */
 	uint32_t line;
-	uint32_t thread; /* 0: not known */
-	uint64_t ns;	 /* CLOCK_MONOTONIC */
+	uint32_t thread;    /* 0: not known */
+	uint64_t ns;	    /* CLOCK_MONOTONIC */
+	const char *caller; /* NULL where the mark does not say it */
 };
 
 /* All findings of one kind at one pair of places; what is said of a single one is said of the
@@ -116,6 +117,26 @@ struct bs_report_verdict {
 	uint64_t count;
 	bool counted;	 /* it is about a reference count: balance says something */
 	int64_t balance; /* 1 + retains - releases */
+};
+
+/* A thread held one lock when it took another. */
+struct bs_report_cycle_edge {
+	struct bs_report_mark held, wanted; /* of the same thread */
+	uint64_t held_id, wanted_id;
+};
+
+/* Each waited for what the next one held: no error that happened, but one that could. */
+struct bs_report_cycle {
+	uint32_t pid;
+	const struct bs_report_cycle_edge *edges;
+	size_t n;
+	uint64_t count;
+};
+
+/* Where a lock was got, and for how long it was held exclusively. */
+struct bs_report_lock_use {
+	const char *klass, *site, *function, *caller; /* the last two may be NULL */
+	struct bs_report_lifetime held;
 };
 
 struct bs_report {
@@ -158,6 +179,10 @@ struct bs_report {
 	const struct bs_report_verdict *verdicts; /* by time of the first */
 	size_t nverdicts;
 	uint64_t undecided; /* marks that look wrong, and that something unseen could explain */
+	const struct bs_report_cycle *cycles; /* by time of the first */
+	size_t ncycles;
+	const struct bs_report_lock_use *lock_uses; /* the longest first */
+	size_t nlock_uses;
 	const struct bs_report_exit *at_exit;
 	size_t nat_exit;
 

@@ -9,13 +9,13 @@
 #include "render/json_writer.h"
 #include "target/sites.h"
 
-static void json_lifetime(struct bs_json *j, const struct bs_report_lifetime *l)
+static void json_lifetime(struct bs_json *j, const char *key, const struct bs_report_lifetime *l)
 {
 	if (!l->count) {
-		bs_json_null(j, "lifetime_ns");
+		bs_json_null(j, key);
 		return;
 	}
-	bs_json_object_begin(j, "lifetime_ns");
+	bs_json_object_begin(j, key);
 	bs_json_u64(j, "count", l->count);
 	bs_json_u64(j, "p50", l->p50_ns);
 	bs_json_u64(j, "p90", l->p90_ns);
@@ -175,7 +175,7 @@ static void json_classes(struct bs_json *j, const struct bs_report *r)
 		bs_json_u64(j, "live", c->live);
 		bs_json_u64(j, "live_bytes", c->live_bytes);
 		bs_json_u64(j, "unknown", c->unknown);
-		json_lifetime(j, &c->lifetime);
+		json_lifetime(j, "lifetime_ns", &c->lifetime);
 		json_estimate(j, r, &c->estimate);
 		bs_json_object_end(j);
 	}
@@ -209,8 +209,22 @@ static void json_origins(struct bs_json *j, const struct bs_report *r)
 		bs_json_u64(j, "live", o->live);
 		bs_json_u64(j, "live_bytes", o->live_bytes);
 		bs_json_double(j, "oldest_s", seconds(o->oldest_ns));
-		json_lifetime(j, &o->lifetime);
+		json_lifetime(j, "lifetime_ns", &o->lifetime);
 		json_estimate(j, r, &o->estimate);
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
+}
+
+static void json_lock_uses(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "locks");
+	for (size_t i = 0; i < r->nlock_uses; i++) {
+		const struct bs_report_lock_use *u = &r->lock_uses[i];
+
+		bs_json_object_begin(j, NULL);
+		json_place(j, u->klass, u->site, u->function, u->caller);
+		json_lifetime(j, "held_ns", &u->held);
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);
@@ -238,16 +252,55 @@ static void json_growth(struct bs_json *j, const struct bs_report *r)
 	bs_json_array_end(j);
 }
 
-static void json_mark(struct bs_json *j, const char *key, const struct bs_report_mark *m)
+static void mark_members(struct bs_json *j, const struct bs_report_mark *m)
 {
-	bs_json_object_begin(j, key);
 	bs_json_str(j, "file", m->file);
 	bs_json_u64(j, "line", m->line);
 	bs_json_str(j, "function", m->function);
 	bs_json_str(j, "name", m->name);
 	bs_json_str(j, "kind", m->kind);
 	bs_json_str(j, "class", m->klass);
+	bs_json_str(j, "caller", m->caller);
+}
+
+static void json_mark(struct bs_json *j, const char *key, const struct bs_report_mark *m)
+{
+	bs_json_object_begin(j, key);
+	mark_members(j, m);
 	bs_json_object_end(j);
+}
+
+static void json_lock(struct bs_json *j, const char *key, const struct bs_report_mark *m,
+		      uint64_t id)
+{
+	bs_json_object_begin(j, key);
+	mark_members(j, m);
+	bs_json_hex_str(j, "id", id);
+	bs_json_u64_str(j, "time_ns", m->ns);
+	bs_json_object_end(j);
+}
+
+static void json_cycles(struct bs_json *j, const struct bs_report *r)
+{
+	bs_json_array_begin(j, "lock_cycles");
+	for (size_t i = 0; i < r->ncycles; i++) {
+		const struct bs_report_cycle *c = &r->cycles[i];
+
+		bs_json_object_begin(j, NULL);
+		bs_json_u64(j, "pid", c->pid);
+		bs_json_u64(j, "count", c->count);
+		bs_json_array_begin(j, "threads");
+		for (size_t k = 0; k < c->n; k++) {
+			bs_json_object_begin(j, NULL);
+			bs_json_u64(j, "thread", c->edges[k].wanted.thread);
+			json_lock(j, "held", &c->edges[k].held, c->edges[k].held_id);
+			json_lock(j, "took", &c->edges[k].wanted, c->edges[k].wanted_id);
+			bs_json_object_end(j);
+		}
+		bs_json_array_end(j);
+		bs_json_object_end(j);
+	}
+	bs_json_array_end(j);
 }
 
 static void json_verdicts(struct bs_json *j, const struct bs_report *r)
@@ -350,6 +403,8 @@ int bs_render_json(FILE *out, const struct bs_report *r)
 	json_origins(&j, r);
 	json_growth(&j, r);
 	json_verdicts(&j, r);
+	json_cycles(&j, r);
+	json_lock_uses(&j, r);
 	json_at_exit(&j, r);
 	if (r->older_than_ns)
 		json_older(&j, r);

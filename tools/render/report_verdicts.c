@@ -197,12 +197,17 @@ static int evidence(struct bs_out *o, const struct bs_report_mark *m, const stru
 	if (m->thread)
 		bs_str_addf(&rest, ", thread %u", m->thread);
 	bs_str_add(&rest, when);
-	if (m->function && *m->function) {
+	if (m->function && *m->function)
 		bs_str_add_clean(&where, m->function);
-		bs_str_add(&where, " at ");
+	/* Who called is the answer; the place is the one that all callers share. */
+	if (m->caller && *m->caller) {
+		bs_str_add(&where, " called from ");
+		bs_str_add_clean(&where, m->caller);
+	} else {
+		bs_str_add(&where, m->function && *m->function ? " at " : "");
+		bs_str_add_clean(&where, m->file && *m->file ? m->file : "?");
+		bs_str_addf(&where, ":%u", m->line);
 	}
-	bs_str_add_clean(&where, m->file && *m->file ? m->file : "?");
-	bs_str_addf(&where, ":%u", m->line);
 	bs_str_addf(&line, "    %-*s", (int)columns + 2, text_of(label));
 	add_fitting(&line, o, text_of(&where), text_of(&rest));
 	err = where.err ? where.err : rest.err;

@@ -402,6 +402,60 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	return number;
 }
 
+/* Reads the file's tables once. */
+static void file_symbols(struct file *f)
+{
+	if (f->tried)
+		return;
+	f->tried = true;
+	if (f->fd >= 0 && !bs_elf_init(&f->elf, f->fd, f->base, NULL) &&
+	    bs_elf_symbols_new(&f->elf, &f->symbols))
+		f->symbols = NULL;
+}
+
+/* Does a segment of the file, as it was mapped there, hold addr?  Its end need be in no mapping. */
+static bool segment_holds(const struct bs_elf *e, const struct bs_mapping *map, uint64_t addr)
+{
+	for (size_t i = 0; i < e->nsegments; i++) {
+		const struct bs_elf_segment *g = &e->segments[i];
+		uint64_t bias;
+
+		/* The mapping begins with the page of the segment, or later in it. */
+		if (map->offset + 4096 <= g->offset || map->offset >= g->offset + g->filesz)
+			continue;
+		bias = map->start - map->offset + g->offset - g->vaddr;
+		if (addr - bias >= g->vaddr && addr - bias - g->vaddr < g->memsz)
+			return true;
+	}
+	return false;
+}
+
+bool bs_code_static(struct bs_code *c, uint32_t pid, uint64_t addr)
+{
+	struct process *p = process_get(c, pid);
+	const struct bs_maps *maps;
+	uint32_t *number;
+	size_t at = 0;
+
+	if (p && is_due(c, p))
+		process_read(c, p, c->now_ns);
+	if (!p || !p->space)
+		return false;
+	maps = &p->space->maps;
+	while (at < maps->n && maps->v[at].start <= addr)
+		at++;
+	if (!at)
+		return false;
+	at--;
+	number = &p->space->files[at];
+	if (!*number)
+		*number = file_of(c, pid, &maps->v[at]);
+	if (!*number)
+		return false;
+	file_symbols(c->files[*number]);
+	return segment_holds(&c->files[*number]->elf, &maps->v[at], addr);
+}
+
 /* A process of which nothing is known yet. */
 static struct process *process_fresh(struct bs_code *c, uint32_t pid)
 {
@@ -424,6 +478,10 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 	/* Now, because it may have gone when its first address comes. */
 	if (p)
 		process_read(c, p, c->now_ns);
+	/* Its program too, or where its static data ends could not be read any more. */
+	for (size_t i = 0; p && p->space && i < p->space->maps.n; i++)
+		if (!p->space->files[i])
+			p->space->files[i] = file_of(c, pid, &p->space->maps.v[i]);
 }
 
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
@@ -445,17 +503,6 @@ void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 	}
 	p->space = space;
 	p->read_ns = space ? now : 0;
-}
-
-/* Reads the file's tables once. */
-static void file_symbols(struct file *f)
-{
-	if (f->tried)
-		return;
-	f->tried = true;
-	if (f->fd >= 0 && !bs_elf_init(&f->elf, f->fd, f->base, NULL) &&
-	    bs_elf_symbols_new(&f->elf, &f->symbols))
-		f->symbols = NULL;
 }
 
 const char *bs_code_name(struct bs_code *c, uint32_t number, bool is_return)

@@ -150,12 +150,15 @@ static const char *check_shape(const struct bscope_site *s)
 	case BSCOPE_KIND_NEW:
 		least = s->flags & BSCOPE_SITE_CALLER ? 3 : s->flags & BSCOPE_SITE_SIZED ? 2 : 1;
 		break;
+	case BSCOPE_KIND_DROP:
+		least = s->flags & BSCOPE_SITE_CALLER ? 3 : s->flags & BSCOPE_SITE_TRIES ? 2 : 1;
+		break;
 	case BSCOPE_KIND_RESIZE_END:
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
 		least = s->flags & BSCOPE_SITE_CALLER ? 3 : 2;
 		break;
 	case BSCOPE_KIND_MOVE:
-	case BSCOPE_KIND_BORROW:
-	case BSCOPE_KIND_BORROW_MUT:
 	case BSCOPE_KIND_UNBORROW:
 	case BSCOPE_KIND_USE:
 		least = 2;
@@ -172,7 +175,8 @@ static int take_record(struct reader *r, const struct bscope_site *s, uint64_t v
 		.line = s->line,
 		.kind = s->kind,
 		.nargs = s->nargs,
-		.flags = s->flags & (BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER),
+		.flags = s->flags & (BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER | BSCOPE_SITE_TRIES |
+				     BSCOPE_SITE_WAITS),
 	};
 	uint64_t room[3], at, stub_offset;
 	const char *why;

@@ -3,7 +3,8 @@
 
 PRELOAD_T := $B/tests/programs/preload
 PRELOAD_PROGS := $(addprefix $(PRELOAD_T)/,family family-nested jumps-nested family-jemalloc strings containers \
-	failures failures-jemalloc early forks forks-jemalloc plugins plugin.so own_malloc static)
+	failures failures-jemalloc early forks forks-jemalloc plugins plugin.so own_malloc static \
+	lock_calls lock_orders lock_once fd_calls fd_calls-fortified fd_wrong)
 PRELOAD_FLAGS := -fno-builtin -pthread
 
 preload-programs: $(PRELOAD_PROGS)
@@ -49,6 +50,13 @@ $(PRELOAD_T)/early: tests/programs/preload/early.c $(PRELOAD_T)/libearly.so
 	$(call say,CC,$@)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(CFLAGS) $(PRELOAD_FLAGS) -o $@ $< $(PRELOAD_T)/libearly.so \
 		-Wl,-rpath,'$$ORIGIN'
+
+# Calls whose flags are not constant become __open_2 and the like.
+$(PRELOAD_T)/%-fortified: tests/programs/preload/%.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(filter-out -O%,$(CFLAGS)) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+		-pthread -o $@ $<
 
 $(PRELOAD_T)/plugin.so: tests/programs/preload/plugin.c
 	$(call say,LD,$@)

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* lockorder.c - which thread holds which locks, and for how long; lockcycle.c says what for. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bscope/abi.h"
+#include "model/lockorder.h"
+
+#define THREADS_IDLE 1024u /* that hold nothing; with more they are forgotten */
+#define USES_MAX     4096u
+
+struct bs_lock_use {
+	struct {
+		uint32_t klass, pin;
+	} key;
+	struct bs_hist held;
+	UT_hash_handle hh;
+};
+
+/* --- who holds what --------------------------------------------------------------------------- */
+
+static void threads_prune(struct bs_proc *p)
+{
+	struct bs_lock_thread *t, *next;
+
+	HASH_ITER (hh, p->lock_threads, t, next) {
+		if (t->n)
+			continue;
+		HASH_DEL(p->lock_threads, t);
+		free(t);
+	}
+}
+
+static struct bs_lock_thread *thread_get(struct bs_proc *p, uint32_t tid)
+{
+	struct bs_lock_thread *t;
+
+	HASH_FIND(hh, p->lock_threads, &tid, sizeof(tid), t);
+	if (t)
+		return t;
+	if (HASH_COUNT(p->lock_threads) >= THREADS_IDLE)
+		threads_prune(p);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->tid = tid;
+	HASH_ADD(hh, p->lock_threads, tid, sizeof(t->tid), t);
+	return t;
+}
+
+static struct bs_lock_held *held_find(struct bs_lock_thread *t, const struct bs_key *key)
+{
+	for (uint32_t i = 0; t && i < t->n; i++)
+		if (bs_key_same(&t->held[i].key, key))
+			return &t->held[i];
+	return NULL;
+}
+
+static void held_remove(struct bs_lock_thread *t, struct bs_lock_held *h)
+{
+	t->n--;
+	memmove(h, h + 1, (size_t)(&t->held[t->n] - h) * sizeof(*h));
+	if (!t->n)
+		t->more = false;
+}
+
+/*
+ * Somebody has got it, or given back what another one held: so that one does not hold it any more,
+ * whatever was missed.
+ */
+static void others_end(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       bool exclusive)
+{
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_key key = bs_key_of(ev);
+
+	for (uint32_t i = 0; tie && i < tie->nholds; i++) {
+		const struct bs_hold *hold = &tie->holds[i];
+		struct bs_lock_thread *t;
+		struct bs_lock_held *h;
+
+		if (hold->by == ev->arg || hold->since.tid == ev->tid ||
+		    (!exclusive && !hold->exclusive))
+			continue;
+		HASH_FIND(hh, p->lock_threads, &hold->since.tid, sizeof(hold->since.tid), t);
+		h = held_find(t, &key);
+		if (h)
+			held_remove(t, h);
+	}
+}
+
+/* --- for how long ----------------------------------------------------------------------------- */
+
+static int use_add(struct bs_model *m, const struct bs_lock_held *h, uint64_t ts_ns)
+{
+	struct bs_lock_use *u, probe;
+
+	memset(&probe, 0, sizeof(probe));
+	probe.key.klass = (uint32_t)h->key.klass;
+	probe.key.pin = h->since.place;
+	HASH_FIND(hh, m->lock_uses, &probe.key, sizeof(probe.key), u);
+	if (!u) {
+		if (HASH_COUNT(m->lock_uses) == USES_MAX)
+			return 0;
+		u = malloc(sizeof(*u));
+		if (!u)
+			return -ENOMEM;
+		*u = probe;
+		HASH_ADD(hh, m->lock_uses, key, sizeof(u->key), u);
+	}
+	return bs_hist_add(&u->held, ts_ns > h->since.ts_ns ? ts_ns - h->since.ts_ns : 0);
+}
+
+/* --- marks ------------------------------------------------------------------------------------ */
+
+static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	bool exclusive = ev->kind == BSCOPE_KIND_BORROW_MUT;
+	struct bs_lock_thread *t = thread_get(p, ev->tid);
+	struct bs_key key = bs_key_of(ev);
+	struct bs_lock_held *h;
+	int err = 0;
+
+	if (!t)
+		return -ENOMEM;
+	others_end(m, p, ev, exclusive);
+	h = held_find(t, &key);
+	if (h) {
+		h->levels++;
+		h->exclusive |= exclusive;
+		return 0;
+	}
+	if (ev->has & BS_EVENT_WAITS && !t->more)
+		err = bs_lockcycle_waits(m, p, t, ev);
+	if (t->n == BS_LOCK_HELD_MAX) {
+		t->more = true;
+		return err;
+	}
+	t->held[t->n++] = (struct bs_lock_held){
+		.key = key, .since = bs_evidence_of(m, ev), .levels = 1, .exclusive = exclusive};
+	return err;
+}
+
+static int unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_key key = bs_key_of(ev);
+	struct bs_lock_thread *t;
+	struct bs_lock_held *h;
+	int err = 0;
+
+	HASH_FIND(hh, p->lock_threads, &ev->tid, sizeof(ev->tid), t);
+	h = held_find(t, &key);
+	if (!h) {
+		others_end(m, p, ev, false);
+		return 0;
+	}
+	if (--h->levels)
+		return 0;
+	if (h->exclusive && bs_lock_all_seen(m, ev->klass_id, h->since.ts_ns))
+		err = use_add(m, h, ev->ts_ns);
+	held_remove(t, h);
+	return err;
+}
+
+/* Another lock is there now, or none. */
+static void begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_key key = bs_key_of(ev);
+	struct bs_lock_thread *t, *next;
+
+	bs_lockcycle_forget(m, p, &key);
+	if (!bs_tie_find(m, p, ev->klass_id, ev->id))
+		return;
+	HASH_ITER (hh, p->lock_threads, t, next) {
+		struct bs_lock_held *h = held_find(t, &key);
+
+		if (h)
+			held_remove(t, h);
+	}
+}
+
+int bs_lockorder_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	switch (ev->kind) {
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
+		return borrow(m, p, ev);
+	case BSCOPE_KIND_UNBORROW:
+		return unborrow(m, p, ev);
+	case BSCOPE_KIND_NEW:
+	case BSCOPE_KIND_DROP:
+		begins(m, p, ev);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+void bs_lockorder_fini(struct bs_model *m, struct bs_proc *p)
+{
+	struct bs_lock_thread *t, *next;
+
+	bs_lockcycle_fini(m, p);
+	HASH_ITER (hh, p->lock_threads, t, next) {
+		HASH_DEL(p->lock_threads, t);
+		free(t);
+	}
+}
+
+void bs_lockorder_free(struct bs_model *m)
+{
+	struct bs_lock_use *u, *next;
+
+	bs_lockcycle_free(m);
+	HASH_ITER (hh, m->lock_uses, u, next) {
+		HASH_DEL(m->lock_uses, u);
+		bs_hist_fini(&u->held);
+		free(u);
+	}
+}
+
+static int use_cmp(const void *x, const void *y)
+{
+	const struct bs_lock_row *a = x, *b = y;
+
+	if (a->held.max_ns != b->held.max_ns)
+		return a->held.max_ns > b->held.max_ns ? -1 : 1;
+	return a->place != b->place ? (a->place > b->place) - (a->place < b->place)
+				    : (a->code > b->code) - (a->code < b->code);
+}
+
+int bs_model_lock_uses(const struct bs_model *m, struct bs_lock_row **rows, size_t *n)
+{
+	*n = 0;
+	*rows = NULL;
+	if (!m->lock_uses)
+		return 0;
+	*rows = calloc(HASH_COUNT(m->lock_uses), sizeof(**rows));
+	if (!*rows)
+		return -ENOMEM;
+	for (const struct bs_lock_use *u = m->lock_uses; u; u = u->hh.next) {
+		struct bs_lock_row *row = &(*rows)[(*n)++];
+
+		row->klass_id = u->key.klass;
+		bs_pin_get(m, u->key.pin, &row->place, &row->code);
+		row->held = (struct bs_lifetime){
+			.count = u->held.count,
+			.p50_ns = bs_hist_quantile(&u->held, 50, 100),
+			.p90_ns = bs_hist_quantile(&u->held, 90, 100),
+			.p99_ns = bs_hist_quantile(&u->held, 99, 100),
+			.max_ns = u->held.max,
+		};
+	}
+	qsort(*rows, *n, sizeof(**rows), use_cmp);
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* lockorder.h - who holds which locks (lockorder.c), and what comes of their order (lockcycle.c).
+ */
+#ifndef BS_MODEL_LOCKORDER_H
+#define BS_MODEL_LOCKORDER_H
+
+#include "model/state.h"
+
+#define BS_LOCK_HELD_MAX 16u /* locks that a thread holds; of more nothing is concluded */
+
+struct bs_lock_held {
+	struct bs_key key;
+	struct bs_evidence since;
+	uint32_t levels;
+	bool exclusive;
+};
+
+struct bs_lock_thread {
+	uint32_t tid, n;
+	struct bs_lock_held held[BS_LOCK_HELD_MAX]; /* oldest first */
+	bool more; /* than there is room for; until it holds nothing */
+	UT_hash_handle hh;
+};
+
+static inline bool bs_key_same(const struct bs_key *a, const struct bs_key *b)
+{
+	return a->id == b->id && a->klass == b->klass;
+}
+
+/* Nothing was missed since then. */
+static inline bool bs_lock_all_seen(const struct bs_model *m, uint32_t klass, uint64_t since_ns)
+{
+	return since_ns > m->loss_ns && since_ns > m->classes[klass].gap_ns;
+}
+
+/* The thread has waited for a lock, while it held others.  0 or -ENOMEM. */
+int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lock_thread *t,
+		       const struct bs_event *ev);
+/* What is known of the order of a lock was of another one; of all locks of a process; of all. */
+void bs_lockcycle_forget(struct bs_model *m, struct bs_proc *p, const struct bs_key *key);
+void bs_lockcycle_fini(struct bs_model *m, struct bs_proc *p);
+void bs_lockcycle_free(struct bs_model *m);
+
+#endif
