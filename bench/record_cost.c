@@ -151,11 +151,12 @@ static double cpu_ns(void)
 
 /* --- the reading side: one thread at a time ------------------------------------------------- */
 
-static int on_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-		    size_t n)
+static int on_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+		    const struct bscope_slot *slots, size_t n)
 {
 	struct bench *b = ctx;
 
+	(void)buffer;
 	(void)pid;
 	(void)tid;
 	for (size_t i = 0; i < n; i++) {

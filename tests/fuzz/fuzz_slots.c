@@ -83,7 +83,8 @@ static int piece(void *ctx, const struct bs_slots *slots)
 	return 0;
 }
 
-static int take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots, size_t n)
+static int take(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+		const struct bscope_slot *slots, size_t n)
 {
 	static struct bscope_slot room[BSCOPE_BUFFER_SLOTS];
 	const struct bs_order_ops ops = {NULL, piece, &decoder};
@@ -91,6 +92,7 @@ static int take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot 
 	struct bs_slots prepared;
 	size_t good;
 
+	(void)buffer;
 	must(ctx == &decoder && n && n <= BSCOPE_BUFFER_SLOTS);
 	for (size_t i = 0; i < n; i++) {
 		must(slots[i].head != 0);

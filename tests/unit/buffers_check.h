@@ -129,9 +129,10 @@ static struct sink {
 	int refuse;	  /* what it returns */
 } sink;
 
-static int sink_take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-		     size_t n)
+static int sink_take(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+		     const struct bscope_slot *slots, size_t n)
 {
+	(void)buffer;
 	must(ctx == &sink);
 	must(pid == (uint32_t)getpid());
 	must(n > 0 && n <= SLOTS);

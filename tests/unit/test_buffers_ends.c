@@ -501,11 +501,11 @@ static void *others_go_on(void *arg)
 	_exit(0);
 }
 
-static int sink_any_pid(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-			size_t n)
+static int sink_any_pid(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+			const struct bscope_slot *slots, size_t n)
 {
 	(void)pid;
-	return sink_take(ctx, (uint32_t)getpid(), tid, slots, n);
+	return sink_take(ctx, (uint32_t)getpid(), tid, buffer, slots, n);
 }
 
 static void test_main_thread_ended(void **state)
@@ -555,11 +555,12 @@ static void test_main_thread_ended(void **state)
 /* --- hostile memory ----------------------------------------------------------------------------
  */
 
-static int sink_anything(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-			 size_t n)
+static int sink_anything(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+			 const struct bscope_slot *slots, size_t n)
 {
 	uint64_t sum = 0;
 
+	(void)buffer;
 	must(ctx == &sink && pid == (uint32_t)getpid());
 	must(n > 0 && n <= SLOTS);
 	/* All of it can be read (ASan). */

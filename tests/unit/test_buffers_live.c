@@ -241,9 +241,10 @@ static void out_event(uint32_t tid, uint64_t head, uint64_t id)
 	must(stamp + CLOCK_SLACK >= out.watermark);
 }
 
-static int out_take(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-		    size_t n)
+static int out_take(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+		    const struct bscope_slot *slots, size_t n)
 {
+	(void)buffer;
 	(void)ctx;
 	(void)pid;
 	must(n && n <= SLOTS);

@@ -306,7 +306,8 @@ static void push_run(struct bs_order *o, const struct ref *ref, unsigned first, 
 	assert_non_null(v);
 	for (unsigned i = first; i < n; i++)
 		v[i - first] = ref[i].ev;
-	if (rnd() % 2 && n > first)
+	/* A thread has one stream, so that its order is that of pushing. */
+	if (n > first && v[0].tid % 2)
 		push_slots(o, v, n - first);
 	else
 		for (unsigned i = first; i < n; i++)
@@ -394,6 +395,39 @@ static void any_interleaving(void **state)
 	}
 	seed_set(1);
 	interleaved(5000, 40000, 3, 1);
+}
+
+/*
+ * A thread's fork, or its hit of a trap, comes by the ring at once; what it had recorded before
+ * comes later, when its buffers are looked at, one after the other.  Each keeps its own time.
+ */
+static void streams_of_a_thread(void **state)
+{
+	struct bs_event early[] = {event(1, 100, 0), event(1, 300, 2), event(1, 600, 5)};
+	struct bs_event other[] = {event(1, 200, 1), event(1, 500, 4)};
+	struct bs_slots run = {.pid = early[0].pid, .tid = 1, .stream = 7};
+	struct bscope_slot slots[2];
+	struct bs_order *o = bs_order_new(100);
+	const uint64_t want[] = {0, 1, 2, 3, 4, 5, 6};
+	struct out out = {0};
+
+	(void)state;
+	push(o, 1, 700, 6);
+	push(o, 2, 400, 3);
+	push_slots(o, early, 3);
+	for (size_t i = 0; i < 2; i++)
+		slots[i] = (struct bscope_slot){other[i].ts_ns << BSCOPE_SLOT_TIME_SHIFT |
+							(other[i].id & 7) << BSCOPE_SLOT_LAP_SHIFT |
+							77,
+						other[i].id};
+	run.v = slots;
+	run.n = 2;
+	assert_int_equal(bs_order_push_slots(o, &run, 2), 0);
+	assert_int_equal(release(o, UINT64_MAX, &out), 0);
+	expect(&out, want, 7);
+	assert_int_equal(bs_order_late(o), 0);
+	free(out.v);
+	bs_order_free(o);
 }
 
 /*
@@ -504,6 +538,7 @@ int main(void)
 		cmocka_unit_test(stop_and_go_on),
 		cmocka_unit_test(max_held),
 		cmocka_unit_test(any_interleaving),
+		cmocka_unit_test(streams_of_a_thread),
 		cmocka_unit_test(pushing_and_releasing_mixed),
 		cmocka_unit_test(threads_come_and_go),
 	};

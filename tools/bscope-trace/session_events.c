@@ -122,8 +122,8 @@ bool bs_session_lasting(void *ctx, uint32_t pid, uint64_t addr)
 	return lasting;
 }
 
-int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-		     size_t n)
+int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+		     const struct bscope_slot *slots, size_t n)
 {
 	struct bscope_slot room[512];
 	struct bs_session *s = ctx;
@@ -141,6 +141,7 @@ int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_
 		}
 		events = bs_decode_prepare(&s->decoder, pid, tid, &slots[i], k, &s->tsc,
 					   s->reference_tsc, room, &prepared);
+		prepared.stream = buffer;
 		ret = bs_order_push_slots(s->order, &prepared, events);
 		if (!ret)
 			ret = pushed(s, events);

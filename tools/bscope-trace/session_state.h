@@ -83,8 +83,8 @@ bool bs_session_lasting(void *ctx, uint32_t pid, uint64_t addr);
  * Slots of a thread's buffer, from the ring or from its memory.  What only their process knows is
  * asked for now; the rest of their meaning can wait.
  */
-int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-		     size_t n);
+int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+		     const struct bscope_slot *slots, size_t n);
 /* For buffers.h, each. */
 uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer);
 bool bs_session_lossy(void *ctx);

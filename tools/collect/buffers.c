@@ -100,7 +100,7 @@ static struct pool *pool_add(struct process *p, uint64_t addr, uint64_t nbuffers
 		return NULL;
 	p->pools = pools;
 	pools += p->npools;
-	*pools = (struct pool){.addr = addr, .nbuffers = nbuffers};
+	*pools = (struct pool){.addr = addr, .nbuffers = nbuffers, .number = (uint32_t)p->npools};
 	if (pools->nbuffers > BUFFERS_MAX)
 		pools->nbuffers = BUFFERS_MAX;
 	p->npools++;
@@ -120,8 +120,10 @@ int bs_pool_reach(struct pool *pool, uint32_t used)
 		return -ENOMEM;
 	pool->v = v;
 	memset(v + pool->used, 0, (used - pool->used) * sizeof(*v));
-	for (uint32_t i = pool->used; i < used; i++)
+	for (uint32_t i = pool->used; i < used; i++) {
+		v[i].number = pool->number * BUFFERS_MAX + i;
 		v[i].next = v[i].base = v[i].seen = BSCOPE_BUFFER_FIRST;
+	}
 	pool->used = used;
 	return 0;
 }

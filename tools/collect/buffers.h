@@ -26,10 +26,12 @@ struct bs_buffers;
 
 /*
  * n slots that follow each other, each committed, in the order of the thread.  An event and its
- * further operands come in one call.  tid 0: not known.  Negative ends what is going on.
+ * further operands come in one call.  tid 0: not known.  buffer: its number in the process: what
+ * comes of one buffer is in order, whatever comes of others in between.  Negative ends what is
+ * going on.
  */
-typedef int (*bs_buffers_fn)(void *ctx, uint32_t pid, uint32_t tid, const struct bscope_slot *slots,
-			     size_t n);
+typedef int (*bs_buffers_fn)(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
+			     const struct bscope_slot *slots, size_t n);
 
 /* What the kernel's programs know beyond their records, which may not fit into the ring. */
 struct bs_buffers_ops {

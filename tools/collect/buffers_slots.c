@@ -27,7 +27,7 @@ int bs_buffer_pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
 		b->received++;
 		buf->last = slots[i].head;
 	}
-	return n ? b->ops.take(b->ops.ctx, pid, buf->tid, slots, n) : 0;
+	return n ? b->ops.take(b->ops.ctx, pid, buf->tid, buf->number, slots, n) : 0;
 }
 
 static void hole_add(struct bs_buffers *b, struct buffer *buf, uint64_t number)

@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct head) == BSCOPE_BUFFER_HEAD_BYTES, "head of a buffe
 
 struct buffer {
 	uint32_t tid;
+	uint32_t number;	    /* in its process */
 	bool known;		    /* somebody has had it */
 	bool announced;		    /* tid is of this owner */
 	bool tell;		    /* tid is to be written into the process */
@@ -50,6 +51,7 @@ struct buffer {
 
 struct pool {
 	uint64_t addr, nbuffers;
+	uint32_t number; /* in its process */
 	struct buffer *v;
 	uint32_t used; /* of v */
 	uint64_t base_no_buffer, no_buffer;

@@ -76,6 +76,7 @@ int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_eve
  */
 struct bs_slots {
 	uint32_t pid, tid;
+	uint32_t stream;  /* number of the buffer that they come from */
 	uint64_t base_ns; /* CLOCK_MONOTONIC */
 	const struct bscope_slot *v;
 	size_t n;

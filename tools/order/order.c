@@ -42,9 +42,11 @@ struct cell {
 _Static_assert(sizeof(struct cell) == CELL_BYTES, "half a kilobyte");
 _Static_assert(CELL_SLOTS <= BS_ORDER_PIECE && CELL_EVENTS <= BS_ORDER_PIECE, "as promised");
 
+/* What a thread sends by one way: a stream. */
 struct thread {
-	uint64_t key;  /* pid << 32 | tid */
-	uint64_t time; /* of the event at the head, or of the last one that was there */
+	uint64_t key;	 /* pid << 32 | tid */
+	uint32_t stream; /* EVENTS, or of slots */
+	uint64_t time;	 /* of the event at the head, or of the last one that was there */
 	uint32_t head, tail;
 };
 
@@ -135,14 +137,17 @@ static int slab_add(struct bs_order *o)
 
 /* --- threads ---------------------------------------------------------------------------------- */
 
-static uint32_t key_hash(uint64_t key)
+/* That of events; no buffer's number is so large. */
+#define EVENTS UINT32_MAX
+
+static uint32_t key_hash(uint64_t key, uint32_t stream)
 {
-	return (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32);
+	return (uint32_t)(((key ^ (uint64_t)stream << 22) * 0x9e3779b97f4a7c15ull) >> 32);
 }
 
 static void index_put(struct bs_order *o, uint32_t thread)
 {
-	uint32_t i = key_hash(o->threads[thread].key) & o->index_mask;
+	uint32_t i = key_hash(o->threads[thread].key, o->threads[thread].stream) & o->index_mask;
 
 	while (o->index[i])
 		i = (i + 1) & o->index_mask;
@@ -198,18 +203,19 @@ out:
 }
 
 /* The queue of a thread, created if need be; NULL when out of memory. */
-static struct thread *thread_get(struct bs_order *o, uint64_t key)
+static struct thread *thread_get(struct bs_order *o, uint64_t key, uint32_t stream)
 {
 	struct thread *t;
 
-	if (o->recent != NONE && o->threads[o->recent].key == key)
+	if (o->recent != NONE && o->threads[o->recent].key == key &&
+	    o->threads[o->recent].stream == stream)
 		return &o->threads[o->recent];
 	if (o->index) {
-		uint32_t i = key_hash(key) & o->index_mask;
+		uint32_t i = key_hash(key, stream) & o->index_mask;
 
 		for (; o->index[i]; i = (i + 1) & o->index_mask) {
 			t = &o->threads[o->index[i] - 1];
-			if (t->key != key)
+			if (t->key != key || t->stream != stream)
 				continue;
 			o->recent = o->index[i] - 1;
 			return t;
@@ -219,7 +225,7 @@ static struct thread *thread_get(struct bs_order *o, uint64_t key)
 		return NULL;
 	o->recent = o->nthreads++;
 	t = &o->threads[o->recent];
-	*t = (struct thread){.key = key, .head = NONE, .tail = NONE};
+	*t = (struct thread){.key = key, .stream = stream, .head = NONE, .tail = NONE};
 	index_put(o, o->recent);
 	return t;
 }
@@ -271,7 +277,7 @@ static struct cell *cell_add(struct bs_order *o, struct thread *t, bool slots, u
 
 int bs_order_push(struct bs_order *o, const struct bs_event *ev)
 {
-	struct thread *t = thread_get(o, (uint64_t)ev->pid << 32 | ev->tid);
+	struct thread *t = thread_get(o, (uint64_t)ev->pid << 32 | ev->tid, EVENTS);
 	struct cell *c = NULL;
 
 	if (!t)
@@ -300,7 +306,7 @@ static size_t heads(const struct bscope_slot *v, size_t n)
 
 int bs_order_push_slots(struct bs_order *o, const struct bs_slots *slots, size_t events)
 {
-	struct thread *t = thread_get(o, (uint64_t)slots->pid << 32 | slots->tid);
+	struct thread *t = thread_get(o, (uint64_t)slots->pid << 32 | slots->tid, slots->stream);
 	size_t n;
 
 	if (!t)
@@ -412,6 +418,7 @@ static int hand_out(const struct thread *t, const struct cell *c, unsigned n,
 	struct bs_slots piece = {
 		.pid = (uint32_t)(t->key >> 32),
 		.tid = (uint32_t)t->key,
+		.stream = t->stream,
 		.base_ns = c->base_ns,
 		.v = &c->v.slots[c->begin],
 		.n = n,

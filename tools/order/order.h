@@ -5,9 +5,10 @@
  * Events come decoded, one by one, or as slots of a thread's buffer, many at once, which are held
  * as they are: what they mean is nobody's business here but for their time.
  *
- * Events of one thread keep the order in which they were pushed.  Between threads the timestamp
- * decides; where timestamps are equal no order is promised between threads, but the same pushes and
- * releases give the same one.
+ * What one thread sends comes in streams, each in order: events that come one by one, and slots of
+ * each of its buffers.  A stream keeps the order in which it was pushed.  Between streams the
+ * timestamp decides; where timestamps are equal no order is promised between them, but the same
+ * pushes and releases give the same one.
  */
 #ifndef BS_ORDER_ORDER_H
 #define BS_ORDER_ORDER_H
@@ -30,7 +31,7 @@ void bs_order_free(struct bs_order *o);
 
 /*
  * 0 or -ENOMEM.  An event older than what was already let go is passed on at the next release
- * and counted late.  An event whose stamp is older than that of its thread's event before it
+ * and counted late.  An event whose stamp is older than that of its stream's event before it
  * counts as being of the same time; its ts_ns is passed on as it was.
  */
 int bs_order_push(struct bs_order *o, const struct bs_event *ev);
