@@ -290,9 +290,9 @@ static ALWAYS_INLINE void record_pair(uint32_t number_of_site, uint64_t id, uint
 	number = reserve(b, 2);
 	if (unlikely(ends_half(number + 1)))
 		number = reserve_pair(b, number);
-	/* As early as may be, which is after reserving: all the rest is done while it is read. */
-	time = coarse ? head_coarse(b) : head_now();
+	/* At once: who dies in between has two events that are lost, instead of one. */
 	add(&b->extra, extra);
+	time = coarse ? head_coarse(b) : head_now();
 	commit(b, number + 1,
 	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
 		       (a2 >> BSCOPE_SLOT_TIME_BITS & BSCOPE_SLOT_INDEX_MASK),
