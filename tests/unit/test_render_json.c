@@ -162,10 +162,21 @@ struct rows {
 	const char *notes[ROWS];
 };
 
+/* What is always a number, and not below 0. */
+static double random_amount(void)
+{
+	double d;
+
+	do
+		d = fabs(random_double());
+	while (!isfinite(d));
+	return d;
+}
+
 static struct bs_report_interval random_interval(void)
 {
-	return (struct bs_report_interval){fabs(random_double()), fabs(random_double()),
-					   random_u64() % 2 ? INFINITY : fabs(random_double())};
+	return (struct bs_report_interval){random_amount(), random_amount(),
+					   random_u64() % 2 ? INFINITY : random_amount()};
 }
 
 static struct bs_report_estimate random_estimate(void)
@@ -302,8 +313,8 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	r->sites = rows->sites;
 	r->nsites = random_u64() % (ROWS + 1);
 	r->sampled = random_u64() % 2;
-	r->sample = 1 + fabs(random_double());
-	r->sample_bytes = random_u64() % 2 ? fabs(random_double()) : 0;
+	r->sample = 1 + random_amount();
+	r->sample_bytes = random_u64() % 2 ? random_amount() : 0;
 	r->estimate = random_estimate();
 	r->created = random_count();
 	r->adopted = random_count();
