@@ -11,9 +11,10 @@
  *
  * Memory: slots grow by a quarter when seven eighths are taken.  Objects that were dropped stay
  * where they are, so that what is said of them later is known to be wrong; when more than an eighth
- * of the slots is theirs, the older half is forgotten instead.  So a growing table is never less
- * than 60 % full of the living, and an object takes at most 33 / 0.6 = 55 bytes; a table that
- * empties shrinks below a fifth.  Small tables keep their dead.  Capacities are no powers of two;
+ * of the slots is theirs, the older half is forgotten instead.  Which they are, a bit for each slot
+ * says: the living need not be looked at for that.  So a growing table is never less than 60 % full
+ * of the living, and an object takes at most 33.2 / 0.6 = 56 bytes; a table that empties shrinks
+ * below a fifth.  Small tables keep their dead.  Capacities are no powers of two;
  * a hash is mapped to a group by multiplication.
  *
  * Stalls: a table past SPLIT_AT objects is cut into 256 shards by the top bits of the hash, which
@@ -83,6 +84,29 @@ static uint32_t group_next(const struct bs_shard *s, uint32_t group)
 static uint8_t *tags_of(const struct bs_shard *s)
 {
 	return (uint8_t *)(s->slots + s->cap);
+}
+
+/* Of each group, which of its objects are dead. */
+static uint16_t *dead_of(const struct bs_shard *s)
+{
+	return (uint16_t *)(void *)(tags_of(s) + s->cap);
+}
+
+static size_t shard_bytes(uint32_t cap)
+{
+	return cap * (sizeof(struct bs_obj) + 1) + cap / GROUP * sizeof(uint16_t);
+}
+
+static void dead_set(struct bs_shard *s, uint32_t i)
+{
+	dead_of(s)[i / GROUP] |= (uint16_t)(1u << i % GROUP);
+	s->dead++;
+}
+
+static void dead_clear(struct bs_shard *s, uint32_t i)
+{
+	dead_of(s)[i / GROUP] &= (uint16_t) ~(1u << i % GROUP);
+	s->dead--;
 }
 
 /* Which tags of a group are that one: a bit for each. */
@@ -182,10 +206,11 @@ static int shard_init(struct bs_shard *s, uint32_t cap)
 		return -1;
 	cap = (cap + GROUP - 1) / GROUP * GROUP;
 	*s = (struct bs_shard){.cap = cap};
-	s->slots = malloc(cap * (sizeof(*s->slots) + 1));
+	s->slots = malloc(shard_bytes(cap));
 	if (!s->slots)
 		return -1;
 	memset(tags_of(s), TAG_FREE, cap);
+	memset(dead_of(s), 0, cap / GROUP * sizeof(uint16_t));
 	return 0;
 }
 
@@ -195,13 +220,17 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 
 	if (shard_init(&next, cap))
 		return -1;
-	next.dead = s->dead;
 	next.kept_ns = s->kept_ns;
 	for (uint32_t i = 0; i < s->cap; i++) {
 		const struct bs_obj *o = &s->slots[i];
+		struct bs_obj *to;
 
-		if (tags_of(s)[i] < TAG_FREE)
-			*slot_add(&next, bs_objects_hash(t->seed, o->klass, o->id)) = *o;
+		if (tags_of(s)[i] >= TAG_FREE)
+			continue;
+		to = slot_add(&next, bs_objects_hash(t->seed, o->klass, o->id));
+		*to = *o;
+		if (o->flags & BS_OBJ_DEAD)
+			dead_set(&next, (uint32_t)(to - next.slots));
 	}
 	free(s->slots);
 	*s = next;
@@ -211,14 +240,15 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 /* Forgets who was dropped before since_ns. */
 static void shard_forget(struct bs_shard *s, uint64_t since_ns)
 {
-	for (uint32_t i = 0; i < s->cap && s->dead; i++) {
-		const struct bs_obj *o = &s->slots[i];
+	for (uint32_t group = 0; group < s->cap; group += GROUP) {
+		for (unsigned m = dead_of(s)[group / GROUP]; m; m &= m - 1) {
+			uint32_t i = group + (uint32_t)__builtin_ctz(m);
 
-		if (tags_of(s)[i] >= TAG_FREE || !(o->flags & BS_OBJ_DEAD) ||
-		    o->birth_ns >= since_ns)
-			continue;
-		slot_leave(s, i);
-		s->dead--;
+			if (s->slots[i].birth_ns >= since_ns)
+				continue;
+			slot_leave(s, i);
+			dead_clear(s, i);
+		}
 	}
 	s->kept_ns = since_ns;
 }
@@ -328,8 +358,10 @@ struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klas
 
 void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj)
 {
+	struct bs_shard *s = shard_of(t, hash);
+
 	*obj = (struct bs_obj){.id = obj->id, .klass = obj->klass};
-	shard_of(t, hash)->dead--;
+	dead_clear(s, (uint32_t)(obj - s->slots));
 	t->live++;
 }
 
@@ -359,7 +391,7 @@ void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, ui
 		t->latest_ns = ts_ns;
 	if (!s->kept_ns)
 		s->kept_ns = ts_ns;
-	s->dead++;
+	dead_set(s, (uint32_t)(obj - s->slots));
 	t->live--;
 	shard_shrink(t, s);
 }
@@ -398,19 +430,20 @@ void bs_objects_fetch(const struct bs_objects *t, uint64_t hash)
 	const struct bs_shard *s;
 	const uint8_t *group;
 	uint32_t home;
-	unsigned m;
+	unsigned m, v;
 
-	if (t->live < FETCH_FROM || !shard_of(t, hash)->used)
+	if (t->live < FETCH_FROM)
 		return;
 	s = shard_of(t, hash);
+	if (!s->cap)
+		return;
 	home = home_of(hash, s->cap);
 	group = &tags_of(s)[home];
-	/* The object itself, or where it would go. */
+	/* The object itself, or where it would go; which of them, no branch could guess. */
 	m = match(group, tag_of(hash));
-	if (!m)
-		m = vacant(group);
-	if (m)
-		__builtin_prefetch(&s->slots[home + (uint32_t)__builtin_ctz(m)], 1);
+	v = vacant(group);
+	m = m ? m : v | 1u << (GROUP - 1);
+	__builtin_prefetch(&s->slots[home + (uint32_t)__builtin_ctz(m)], 1);
 }
 
 struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos)
@@ -436,6 +469,6 @@ size_t bs_objects_memory(const struct bs_objects *t)
 	size_t sum = t->nshards * sizeof(struct bs_shard);
 
 	for (uint32_t i = 0; i < t->nshards; i++)
-		sum += t->shards[i].cap * (sizeof(struct bs_obj) + 1);
+		sum += shard_bytes(t->shards[i].cap);
 	return sum;
 }
