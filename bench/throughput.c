@@ -237,9 +237,11 @@ static void one_run(struct way *w, uint32_t thread, const struct run *r, uint64_
 		events = bs_decode_prepare(&w->decoder, 1000, 1000 + thread, &r->v[i], k, &w->tsc,
 					   reference, room, &prepared);
 		if (w->what == DECODE) {
+			/* No branch that is chance: it would take longer than the decoding. */
 			for (size_t j = 0; j < prepared.n; j++)
-				if (!(room[j].head & BSCOPE_SLOT_EXTRA))
-					w->count[room[j].head & BSCOPE_SLOT_INDEX_MASK]++;
+				w->count[room[j].head & BSCOPE_SLOT_EXTRA
+						 ? 0
+						 : room[j].head & BSCOPE_SLOT_INDEX_MASK]++;
 			continue;
 		}
 		must(!bs_order_push_slots(w->order, &prepared, events));
