@@ -26,6 +26,8 @@ int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 		r->v = v;
 		r->cap = cap;
 	}
+	if (ev->ts_ns > r->latest_ns)
+		r->latest_ns = ev->ts_ns;
 	r->v[r->n++] = (struct bs_moment){
 		.key = {.id = ev->id, .klass = ev->klass_id},
 		.pid = ev->pid,

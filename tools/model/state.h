@@ -171,10 +171,18 @@ struct bs_moment {
 struct bs_recent {
 	struct bs_moment *v;	/* oldest first */
 	uint32_t begin, n, cap; /* v[begin..n-1] */
+	uint64_t latest_ns;	/* of all that ever was in it */
 };
 static inline bool bs_recent_none(const struct bs_recent *r)
 {
 	return r->begin == r->n;
+}
+/* The longest that anybody looks back. */
+#define BS_RECENT_NS (2 * BS_MODEL_SKEW_NS)
+/* All that is in it is too long ago for this mark. */
+static inline bool bs_recent_over(const struct bs_recent *r, const struct bs_event *ev)
+{
+	return ev->ts_ns > r->latest_ns + BS_RECENT_NS;
 }
 
 struct bs_finding {
@@ -391,8 +399,23 @@ struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_or
 /* An object is not followed any more: nothing is known of it from here on.  0 or -ENOMEM. */
 int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash);
 
-/* An object joins (sign 1) or leaves (-1) what is alive. */
-int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns);
+/* An object joins (sign 1) or leaves (-1) what is alive.  0 or -ENOMEM. */
+static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign,
+				 uint64_t ts_ns)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+	int64_t bytes = sign * (int64_t)obj->bytes;
+	int err = bs_series_add(&g->series, &m->clock, ts_ns, sign * bs_series_bytes(m, obj),
+				sign * bs_series_count(m, obj));
+
+	if (err)
+		return err;
+	g->live += (uint64_t)(int64_t)sign;
+	g->live_bytes += (uint64_t)bytes;
+	m->totals.live += (uint64_t)(int64_t)sign;
+	m->totals.live_bytes += (uint64_t)bytes;
+	return 0;
+}
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -428,12 +451,12 @@ bool bs_recent_search_any(const struct bs_recent *r, const struct bs_event *ev, 
 /* One on the same object that has no order with this mark; NULL if there is none. */
 static inline struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_event *ev)
 {
-	return bs_recent_none(r) ? NULL : bs_recent_search(r, ev);
+	return bs_recent_over(r, ev) ? NULL : bs_recent_search(r, ev);
 }
-/* One on the same object, of any thread, not longer ago. */
+/* One on the same object, of any thread, not longer ago; ns: at most BS_RECENT_NS. */
 static inline bool bs_recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns)
 {
-	return !bs_recent_none(r) && bs_recent_search_any(r, ev, ns);
+	return !bs_recent_over(r, ev) && bs_recent_search_any(r, ev, ns);
 }
 /* Takes out the one that bs_recent_find would find; false if there is none. */
 bool bs_recent_take(struct bs_recent *r, const struct bs_event *ev);
