@@ -8,7 +8,7 @@
  * a new with size and caller, by 8 threads, 32 places, as slots of the threads' buffers.  The
  * threads take turns with each event, or after a thousand, as threads do that wait for each other.
  * Each row is the median of 5 runs, in CPU time.  The floor is what it takes to copy the same
- * slots.
+ * slots.  10,000,000 objects and 24,000,000 events take 1.4 GB of memory.
  */
 #include <malloc.h>
 #include <stdint.h>
