@@ -8,7 +8,7 @@
  * a new with size and caller, by 8 threads, 32 places, as slots of the threads' buffers.  The
  * threads take turns with each event, or after a thousand, as threads do that wait for each other.
  * Each row is the median of 5 runs, in CPU time.  The floor is what it takes to copy the same
- * slots.
+ * slots.  10,000,000 objects and 24,000,000 events take 1.4 GB of memory.
  */
 #include <malloc.h>
 #include <stdint.h>
@@ -237,9 +237,11 @@ static void one_run(struct way *w, uint32_t thread, const struct run *r, uint64_
 		events = bs_decode_prepare(&w->decoder, 1000, 1000 + thread, &r->v[i], k, &w->tsc,
 					   reference, room, &prepared);
 		if (w->what == DECODE) {
+			/* No branch that is chance: it would take longer than the decoding. */
 			for (size_t j = 0; j < prepared.n; j++)
-				if (!(room[j].head & BSCOPE_SLOT_EXTRA))
-					w->count[room[j].head & BSCOPE_SLOT_INDEX_MASK]++;
+				w->count[room[j].head & BSCOPE_SLOT_EXTRA
+						 ? 0
+						 : room[j].head & BSCOPE_SLOT_INDEX_MASK]++;
 			continue;
 		}
 		must(!bs_order_push_slots(w->order, &prepared, events));

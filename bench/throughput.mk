@@ -8,4 +8,5 @@ $B/bench/throughput: bench/throughput.c $(TOOLS_A)
 
 bench-throughput: $B/bench/throughput ## events per second through decode, order and model
 	$(Q)$<
+	$(Q)$< 10000000 24000000
 .PHONY: bench-throughput

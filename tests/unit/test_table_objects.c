@@ -164,8 +164,9 @@ static unsigned groups_full(const struct bs_objects *t)
 	for (uint32_t s = 0; s < t->nshards; s++) {
 		const uint8_t *tags = (const uint8_t *)(t->shards[s].slots + t->shards[s].cap);
 
-		for (uint32_t i = 0; i < t->shards[s].cap; i += 16)
-			full += !memchr(tags + i, 0x80, 16);
+		/* Behind the 16 tags of a group is which of them are dead. */
+		for (uint32_t i = 0; i < t->shards[s].cap / 16; i++)
+			full += !memchr(tags + i * 18, 0x80, 16);
 	}
 	return full;
 }

@@ -27,9 +27,8 @@ void bs_clock_init(struct bs_clock *c, uint64_t start_ns)
 	c->shift = FIRST_SHIFT;
 }
 
-void bs_clock_step(struct bs_clock *c, uint64_t now_ns)
+void bs_clock_coarsen(struct bs_clock *c)
 {
-	c->elapsed_ns = now_ns - c->start_ns;
 	while (c->elapsed_ns >> c->shift >= BS_SERIES_POINTS)
 		c->shift++;
 }

@@ -16,13 +16,16 @@ struct bs_clock {
 };
 
 void bs_clock_init(struct bs_clock *c, uint64_t start_ns);
-/* For bs_clock_advance alone. */
-void bs_clock_step(struct bs_clock *c, uint64_t now_ns);
+/* For bs_clock_advance alone: the window has outgrown its points. */
+void bs_clock_coarsen(struct bs_clock *c);
 /* Time has come to now_ns; steps back are ignored. */
 static inline void bs_clock_advance(struct bs_clock *c, uint64_t now_ns)
 {
-	if (now_ns > c->start_ns + c->elapsed_ns)
-		bs_clock_step(c, now_ns);
+	if (now_ns <= c->start_ns + c->elapsed_ns)
+		return;
+	c->elapsed_ns = now_ns - c->start_ns;
+	if (c->elapsed_ns >> c->shift >= BS_SERIES_POINTS)
+		bs_clock_coarsen(c);
 }
 
 /* All zero is a series that has been 0 since the start. */

@@ -11,17 +11,6 @@
 
 #define BUCKETS (BS_HIST_GROUPS * BS_HIST_GROUP)
 
-/* Group 0 holds 0..31, group g holds 2^(g+4) .. 2^(g+5)-1. */
-static unsigned group_of(uint64_t value)
-{
-	return value < BS_HIST_GROUP ? 0 : 63 - __builtin_clzll(value) - BS_HIST_BITS + 1;
-}
-
-static unsigned slot_of(uint64_t value, unsigned group)
-{
-	return (unsigned)(group ? value >> (group - 1) : value) & (BS_HIST_GROUP - 1);
-}
-
 /* The greatest value in a bucket. */
 static uint64_t bucket_top(unsigned group, unsigned slot)
 {
@@ -61,7 +50,7 @@ static uint64_t bucket_count(const struct bs_hist *h, unsigned group, unsigned s
 	return n;
 }
 
-static int bucket_add(struct bs_hist *h, unsigned group, unsigned slot, uint64_t n)
+int bs_hist_add_bucket(struct bs_hist *h, unsigned group, unsigned slot, uint64_t n)
 {
 	uint32_t *counts = group_get(h, group);
 	uint64_t sum;
@@ -80,19 +69,6 @@ static int bucket_add(struct bs_hist *h, unsigned group, unsigned slot, uint64_t
 	return 0;
 }
 
-int bs_hist_add(struct bs_hist *h, uint64_t value)
-{
-	unsigned group = group_of(value);
-	int err = bucket_add(h, group, slot_of(value, group), 1);
-
-	if (err)
-		return err;
-	h->count++;
-	if (value > h->max)
-		h->max = value;
-	return 0;
-}
-
 int bs_hist_merge(struct bs_hist *dst, const struct bs_hist *src)
 {
 	for (unsigned g = 0; g < BS_HIST_GROUPS; g++) {
@@ -100,7 +76,7 @@ int bs_hist_merge(struct bs_hist *dst, const struct bs_hist *src)
 			continue;
 		for (unsigned i = 0; i < BS_HIST_GROUP; i++) {
 			uint64_t n = bucket_count(src, g, i);
-			int err = n ? bucket_add(dst, g, i, n) : 0;
+			int err = n ? bs_hist_add_bucket(dst, g, i, n) : 0;
 
 			if (err)
 				return err;

@@ -3,6 +3,7 @@
 #ifndef BS_MODEL_HIST_H
 #define BS_MODEL_HIST_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,8 +24,34 @@ struct bs_hist {
 	uint8_t group[BS_HIST_GROUPS]; /* power of two -> place in groups + 1; 0: never hit */
 };
 
+/* Group 0 holds 0..31, group g holds 2^(g+4) .. 2^(g+5)-1. */
+static inline unsigned bs_hist_group_of(uint64_t value)
+{
+	return value < BS_HIST_GROUP ? 0 : 63 - __builtin_clzll(value) - BS_HIST_BITS + 1;
+}
+static inline unsigned bs_hist_slot_of(uint64_t value, unsigned group)
+{
+	return (unsigned)(group ? value >> (group - 1) : value) & (BS_HIST_GROUP - 1);
+}
+
+/* For bs_hist_add alone: n of that bucket.  0 or -ENOMEM. */
+int bs_hist_add_bucket(struct bs_hist *h, unsigned group, unsigned slot, uint64_t n);
 /* 0 or -ENOMEM; then nothing was added. */
-int bs_hist_add(struct bs_hist *h, uint64_t value);
+static inline int bs_hist_add(struct bs_hist *h, uint64_t value)
+{
+	unsigned group = bs_hist_group_of(value), slot = bs_hist_slot_of(value, group);
+	uint32_t *count = h->group[group] ? &h->groups[h->group[group] - 1][slot] : NULL;
+
+	/* Mostly one that was hit before and does not run over. */
+	if (count && *count != UINT32_MAX)
+		++*count;
+	else if (bs_hist_add_bucket(h, group, slot, 1))
+		return -ENOMEM;
+	h->count++;
+	if (value > h->max)
+		h->max = value;
+	return 0;
+}
 /* Adds all of src to dst.  0 or -ENOMEM; dst then holds a part. */
 int bs_hist_merge(struct bs_hist *dst, const struct bs_hist *src);
 void bs_hist_fini(struct bs_hist *h);

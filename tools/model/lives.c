@@ -14,22 +14,6 @@ void bs_mark_unknown(struct bs_model *m, uint32_t klass)
 	m->classes[klass].unknown++;
 }
 
-int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns)
-{
-	struct bs_origin *g = &m->origins.v[obj->origin];
-	int64_t bytes = sign * (int64_t)obj->bytes;
-	int err = bs_series_add(&g->series, &m->clock, ts_ns, sign * bs_series_bytes(m, obj),
-				sign * bs_series_count(m, obj));
-
-	if (err)
-		return err;
-	g->live += (uint64_t)(int64_t)sign;
-	g->live_bytes += (uint64_t)bytes;
-	m->totals.live += (uint64_t)(int64_t)sign;
-	m->totals.live_bytes += (uint64_t)bytes;
-	return 0;
-}
-
 uint64_t bs_clamp_bytes(uint64_t bytes)
 {
 	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;

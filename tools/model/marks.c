@@ -10,7 +10,7 @@
 /* What the thread that made it says after that is said of it for certain. */
 static bool is_maker(const struct bs_model *m, const struct bs_obj *obj, const struct bs_event *ev)
 {
-	for (uint32_t i = m->fresh.n; i-- > 0;) {
+	for (uint32_t i = m->fresh.n; i-- > m->fresh.begin;) {
 		const struct bs_moment *at = &m->fresh.v[i];
 
 		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid)

@@ -20,8 +20,13 @@
 /* An owner's own are its orphans when tracing ends, if it was dropped so long ago. */
 #define ORPHAN_NS 1000000000ull
 
-/* So many events ahead memory is fetched: about as many misses as a core has under way. */
-#define AHEAD 8
+/*
+ * So many events ahead memory is fetched, about as many misses as a core has under way: first the
+ * tags, then the objects that these point at.
+ */
+#define AHEAD_TAGS 16u
+#define AHEAD	   8u
+#define HASHES	   32u /* of events on their way; a power of two */
 
 _Static_assert(BSCOPE_KIND_END <= 16, "struct bs_model_totals.marks");
 
@@ -90,9 +95,11 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	int err;
 
 	if (ev->kind < BSCOPE_KIND_NEW || ev->kind >= BSCOPE_KIND_END || !ev->klass_id ||
-	    ev->klass_id > BS_MODEL_MAX_DENSE || !ev->place || ev->place > BS_MODEL_MAX_DENSE)
+	    !ev->place)
 		return -EINVAL;
 	if (ev->place >= m->nhits || ev->klass_id >= m->nclasses) {
+		if (ev->klass_id > BS_MODEL_MAX_DENSE || ev->place > BS_MODEL_MAX_DENSE)
+			return -EINVAL;
 		err = dense_reserve((void **)&m->hits, &m->nhits, ev->place, sizeof(*m->hits));
 		if (!err)
 			err = dense_reserve((void **)&m->classes, &m->nclasses, ev->klass_id,
@@ -121,11 +128,12 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		if (err)
 			return err;
 	}
-	switch (ev->kind) {
-	case BSCOPE_KIND_NEW:
+	/* The two that most marks are, before a jump that nobody can guess. */
+	if (ev->kind == BSCOPE_KIND_NEW)
 		return bs_object_new(m, p, ev, hash);
-	case BSCOPE_KIND_DROP:
+	if (ev->kind == BSCOPE_KIND_DROP)
 		return bs_object_drop(m, p, ev, hash);
+	switch (ev->kind) {
 	case BSCOPE_KIND_RESIZE_BEGIN:
 		return bs_resize_begin(m, p, ev, hash);
 	case BSCOPE_KIND_RESIZE_END:
@@ -150,9 +158,9 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	if (ev->ts_ns + BS_MODEL_SKEW_NS < m->clock.start_ns + m->clock.elapsed_ns)
 		m->loss_ns = m->clock.start_ns + m->clock.elapsed_ns;
 	bs_clock_advance(&m->clock, ev->ts_ns);
-	switch (ev->type) {
-	case BS_EVENT_MARK:
+	if (ev->type == BS_EVENT_MARK)
 		return mark(m, ev, hash);
+	switch (ev->type) {
 	case BS_EVENT_FORK:
 		/*
 		 * The child starts empty: what it inherits was seen to be made by its parent.  A
@@ -191,47 +199,35 @@ int bs_model_event(struct bs_model *m, const struct bs_event *ev)
 	return event(m, ev, hash_of(m, ev));
 }
 
-/* Of so many events at once the hashes are kept. */
-#define BATCH 64u
-
-/* What event i will look at. */
-static const struct bs_objects *objects_of(struct bs_model *m, const struct bs_event *v, size_t n,
-					   size_t i)
+/* The table that an event will look into; NULL if there is none so far. */
+static const struct bs_objects *objects_of(struct bs_model *m, const struct bs_event *ev)
 {
-	const struct bs_proc *p =
-		i < n && v[i].type == BS_EVENT_MARK ? bs_proc_find(m, v[i].pid) : NULL;
+	const struct bs_proc *p = m->recent;
 
+	if (!p || p->pid != ev->pid)
+		p = bs_proc_find(m, ev->pid);
 	return p ? &p->objects : NULL;
-}
-
-static int batch(struct bs_model *m, const struct bs_event *v, size_t n)
-{
-	const struct bs_objects *o;
-	uint64_t hash[BATCH];
-	int err = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		hash[i] = hash_of(m, &v[i]);
-		if ((o = objects_of(m, v, n, i)))
-			bs_objects_fetch_tags(o, hash[i]);
-	}
-	for (size_t i = 0; i < n && i < AHEAD; i++)
-		if ((o = objects_of(m, v, n, i)))
-			bs_objects_fetch(o, hash[i]);
-	for (size_t i = 0; i < n && !err; i++) {
-		if ((o = objects_of(m, v, n, i + AHEAD)))
-			bs_objects_fetch(o, hash[i + AHEAD]);
-		err = event(m, &v[i], hash[i]);
-	}
-	return err;
 }
 
 int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n)
 {
+	const struct bs_objects *o;
+	uint64_t hash[HASHES];
 	int err = 0;
 
-	for (size_t i = 0; i < n && !err; i += BATCH)
-		err = batch(m, v + i, n - i < BATCH ? n - i : BATCH);
+	for (size_t i = 0; i < n + AHEAD_TAGS && !err; i++) {
+		size_t next = i - (AHEAD_TAGS - AHEAD), now = i - AHEAD_TAGS;
+
+		if (i < n) {
+			hash[i % HASHES] = hash_of(m, &v[i]);
+			if ((o = objects_of(m, &v[i])))
+				bs_objects_fetch_tags(o, hash[i % HASHES]);
+		}
+		if (next < n && (o = objects_of(m, &v[next])))
+			bs_objects_fetch(o, hash[next % HASHES]);
+		if (now < n)
+			err = event(m, &v[now], hash[now % HASHES]);
+	}
 	return err;
 }
 

@@ -11,10 +11,11 @@
  *
  * Memory: slots grow by a quarter when seven eighths are taken.  Objects that were dropped stay
  * where they are, so that what is said of them later is known to be wrong; when more than an eighth
- * of the slots is theirs, the older half is forgotten instead.  So a growing table is never less
- * than 60 % full of the living, and an object takes at most 33 / 0.6 = 55 bytes; a table that
- * empties shrinks below a fifth.  Small tables keep their dead.  Capacities are no powers of two;
- * a hash is mapped to a group by multiplication.
+ * of the slots is theirs, the older half is forgotten instead.  Next to the tags of a group is a
+ * bit for each that is dead, so that the living are not looked at for that.  So a growing table is
+ * never less than 60 % full of the living, and an object takes at most 33.2 / 0.6 = 56 bytes; a
+ * table that empties shrinks below a fifth.  Small tables keep their dead.  Capacities are no
+ * powers of two; a hash is mapped to a group by multiplication.
  *
  * Stalls: a table past SPLIT_AT objects is cut into 256 shards by the top bits of the hash, which
  * grow one by one.  With 10 million objects one growth copies 40,000, not all of them.
@@ -69,48 +70,75 @@ static uint8_t tag_of(uint64_t hash)
 	return hash >> 49 & 0x7f;
 }
 
-/* The first slot of the group. */
+/* The number of the group. */
 static uint32_t home_of(uint64_t hash, uint32_t cap)
 {
-	return (uint32_t)(((hash & UINT32_MAX) * (cap / GROUP)) >> 32) * GROUP;
+	return (uint32_t)(((hash & UINT32_MAX) * (cap / GROUP)) >> 32);
 }
 
 static uint32_t group_next(const struct bs_shard *s, uint32_t group)
 {
-	return group + GROUP == s->cap ? 0 : group + GROUP;
+	return group + 1 == s->cap / GROUP ? 0 : group + 1;
 }
 
-static uint8_t *tags_of(const struct bs_shard *s)
+struct group {
+	uint8_t tag[GROUP];
+	uint16_t dead; /* which of its objects are, a bit for each */
+};
+
+static struct group *groups_of(const struct bs_shard *s)
 {
-	return (uint8_t *)(s->slots + s->cap);
+	return (struct group *)(void *)(s->slots + s->cap);
+}
+
+static struct group *group_of(const struct bs_shard *s, uint32_t slot)
+{
+	return &groups_of(s)[slot / GROUP];
+}
+
+static size_t shard_bytes(uint32_t cap)
+{
+	return cap * sizeof(struct bs_obj) + cap / GROUP * sizeof(struct group);
+}
+
+static void dead_set(struct bs_shard *s, uint32_t i)
+{
+	group_of(s, i)->dead |= (uint16_t)(1u << i % GROUP);
+	s->dead++;
+}
+
+static void dead_clear(struct bs_shard *s, uint32_t i)
+{
+	group_of(s, i)->dead &= (uint16_t) ~(1u << i % GROUP);
+	s->dead--;
 }
 
 /* Which tags of a group are that one: a bit for each. */
-static unsigned match(const uint8_t *group, uint8_t tag)
+static unsigned match(const struct group *g, uint8_t tag)
 {
 #if defined(__SSE2__)
-	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)group);
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)g->tag);
 
 	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8((char)tag)));
 #else
 	unsigned bits = 0;
 
 	for (unsigned i = 0; i < GROUP; i++)
-		bits |= (unsigned)(group[i] == tag) << i;
+		bits |= (unsigned)(g->tag[i] == tag) << i;
 	return bits;
 #endif
 }
 
 /* Which slots of a group hold no object. */
-static unsigned vacant(const uint8_t *group)
+static unsigned vacant(const struct group *g)
 {
 #if defined(__SSE2__)
-	return (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)group));
+	return (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)g->tag));
 #else
 	unsigned bits = 0;
 
 	for (unsigned i = 0; i < GROUP; i++)
-		bits |= (unsigned)(group[i] >> 7) << i;
+		bits |= (unsigned)(g->tag[i] >> 7) << i;
 	return bits;
 #endif
 }
@@ -135,17 +163,18 @@ void bs_objects_clear(struct bs_objects *t)
 /* The slot of (klass, id), UINT32_MAX if it is not there.  There is always a free one. */
 static uint32_t slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t id)
 {
-	const uint8_t *tags = tags_of(s);
 	uint32_t group = home_of(hash, s->cap);
 
 	for (;; group = group_next(s, group)) {
-		for (unsigned m = match(&tags[group], tag_of(hash)); m; m &= m - 1) {
-			uint32_t i = group + (uint32_t)__builtin_ctz(m);
+		const struct group *g = &groups_of(s)[group];
+
+		for (unsigned m = match(g, tag_of(hash)); m; m &= m - 1) {
+			uint32_t i = group * GROUP + (uint32_t)__builtin_ctz(m);
 
 			if (s->slots[i].id == id && s->slots[i].klass == klass)
 				return i;
 		}
-		if (match(&tags[group], TAG_FREE))
+		if (match(g, TAG_FREE))
 			return UINT32_MAX;
 	}
 }
@@ -153,27 +182,32 @@ static uint32_t slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klas
 /* A slot for an object that is not there. */
 static struct bs_obj *slot_add(struct bs_shard *s, uint64_t hash)
 {
-	uint8_t *tags = tags_of(s);
-	uint32_t group = home_of(hash, s->cap), i;
-	unsigned m;
+	uint32_t group = home_of(hash, s->cap);
+	unsigned m, i;
 
-	while (!(m = vacant(&tags[group])))
+	while (!(m = vacant(&groups_of(s)[group])))
 		group = group_next(s, group);
-	i = group + (uint32_t)__builtin_ctz(m);
-	s->taken += tags[i] == TAG_FREE;
+	i = (unsigned)__builtin_ctz(m);
+	s->taken += groups_of(s)[group].tag[i] == TAG_FREE;
 	s->used++;
-	tags[i] = tag_of(hash);
-	return &s->slots[i];
+	groups_of(s)[group].tag[i] = tag_of(hash);
+	return &s->slots[group * GROUP + i];
 }
 
 static void slot_leave(struct bs_shard *s, uint32_t i)
 {
-	uint8_t *tags = tags_of(s);
-	bool ends = match(&tags[i / GROUP * GROUP], TAG_FREE);
+	struct group *g = group_of(s, i);
+	bool ends = match(g, TAG_FREE);
 
-	tags[i] = ends ? TAG_FREE : TAG_LEFT;
+	g->tag[i % GROUP] = ends ? TAG_FREE : TAG_LEFT;
 	s->taken -= ends;
 	s->used--;
+}
+
+/* Does it hold an object, alive or dead? */
+static bool slot_used(const struct bs_shard *s, uint32_t i)
+{
+	return group_of(s, i)->tag[i % GROUP] < TAG_FREE;
 }
 
 static int shard_init(struct bs_shard *s, uint32_t cap)
@@ -182,10 +216,13 @@ static int shard_init(struct bs_shard *s, uint32_t cap)
 		return -1;
 	cap = (cap + GROUP - 1) / GROUP * GROUP;
 	*s = (struct bs_shard){.cap = cap};
-	s->slots = malloc(cap * (sizeof(*s->slots) + 1));
+	s->slots = malloc(shard_bytes(cap));
 	if (!s->slots)
 		return -1;
-	memset(tags_of(s), TAG_FREE, cap);
+	for (uint32_t i = 0; i < cap; i += GROUP) {
+		memset(group_of(s, i)->tag, TAG_FREE, GROUP);
+		group_of(s, i)->dead = 0;
+	}
 	return 0;
 }
 
@@ -195,13 +232,17 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 
 	if (shard_init(&next, cap))
 		return -1;
-	next.dead = s->dead;
 	next.kept_ns = s->kept_ns;
 	for (uint32_t i = 0; i < s->cap; i++) {
 		const struct bs_obj *o = &s->slots[i];
+		struct bs_obj *to;
 
-		if (tags_of(s)[i] < TAG_FREE)
-			*slot_add(&next, bs_objects_hash(t->seed, o->klass, o->id)) = *o;
+		if (!slot_used(s, i))
+			continue;
+		to = slot_add(&next, bs_objects_hash(t->seed, o->klass, o->id));
+		*to = *o;
+		if (o->flags & BS_OBJ_DEAD)
+			dead_set(&next, (uint32_t)(to - next.slots));
 	}
 	free(s->slots);
 	*s = next;
@@ -211,14 +252,15 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 /* Forgets who was dropped before since_ns. */
 static void shard_forget(struct bs_shard *s, uint64_t since_ns)
 {
-	for (uint32_t i = 0; i < s->cap && s->dead; i++) {
-		const struct bs_obj *o = &s->slots[i];
+	for (uint32_t group = 0; group < s->cap; group += GROUP) {
+		for (unsigned m = group_of(s, group)->dead; m; m &= m - 1) {
+			uint32_t i = group + (uint32_t)__builtin_ctz(m);
 
-		if (tags_of(s)[i] >= TAG_FREE || !(o->flags & BS_OBJ_DEAD) ||
-		    o->birth_ns >= since_ns)
-			continue;
-		slot_leave(s, i);
-		s->dead--;
+			if (s->slots[i].birth_ns >= since_ns)
+				continue;
+			slot_leave(s, i);
+			dead_clear(s, i);
+		}
 	}
 	s->kept_ns = since_ns;
 }
@@ -328,8 +370,10 @@ struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klas
 
 void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj)
 {
+	struct bs_shard *s = shard_of(t, hash);
+
 	*obj = (struct bs_obj){.id = obj->id, .klass = obj->klass};
-	shard_of(t, hash)->dead--;
+	dead_clear(s, (uint32_t)(obj - s->slots));
 	t->live++;
 }
 
@@ -359,7 +403,7 @@ void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, ui
 		t->latest_ns = ts_ns;
 	if (!s->kept_ns)
 		s->kept_ns = ts_ns;
-	s->dead++;
+	dead_set(s, (uint32_t)(obj - s->slots));
 	t->live--;
 	shard_shrink(t, s);
 }
@@ -390,27 +434,26 @@ void bs_objects_fetch_tags(const struct bs_objects *t, uint64_t hash)
 	if (t->live < FETCH_FROM)
 		return;
 	s = shard_of(t, hash);
-	__builtin_prefetch(&tags_of(s)[home_of(hash, s->cap)]);
+	__builtin_prefetch(&groups_of(s)[home_of(hash, s->cap)], 1);
 }
 
 void bs_objects_fetch(const struct bs_objects *t, uint64_t hash)
 {
 	const struct bs_shard *s;
-	const uint8_t *group;
 	uint32_t home;
-	unsigned m;
+	unsigned m, v;
 
-	if (t->live < FETCH_FROM || !shard_of(t, hash)->used)
+	if (t->live < FETCH_FROM)
 		return;
 	s = shard_of(t, hash);
+	if (!s->cap)
+		return;
 	home = home_of(hash, s->cap);
-	group = &tags_of(s)[home];
-	/* The object itself, or where it would go. */
-	m = match(group, tag_of(hash));
-	if (!m)
-		m = vacant(group);
-	if (m)
-		__builtin_prefetch(&s->slots[home + (uint32_t)__builtin_ctz(m)], 1);
+	/* The object itself, or where it would go; which of them, no branch could guess. */
+	m = match(&groups_of(s)[home], tag_of(hash));
+	v = vacant(&groups_of(s)[home]);
+	m = m ? m : v | 1u << (GROUP - 1);
+	__builtin_prefetch(&s->slots[home * GROUP + (uint32_t)__builtin_ctz(m)], 1);
 }
 
 struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos)
@@ -421,7 +464,7 @@ struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos)
 		const struct bs_shard *s = &t->shards[shard];
 
 		for (; slot < s->cap; slot++) {
-			if (tags_of(s)[slot] >= TAG_FREE || s->slots[slot].flags & BS_OBJ_DEAD)
+			if (!slot_used(s, slot) || s->slots[slot].flags & BS_OBJ_DEAD)
 				continue;
 			*pos = (uint64_t)shard << 32 | (slot + 1);
 			return &s->slots[slot];
@@ -436,6 +479,6 @@ size_t bs_objects_memory(const struct bs_objects *t)
 	size_t sum = t->nshards * sizeof(struct bs_shard);
 
 	for (uint32_t i = 0; i < t->nshards; i++)
-		sum += t->shards[i].cap * (sizeof(struct bs_obj) + 1);
+		sum += shard_bytes(t->shards[i].cap);
 	return sum;
 }

@@ -38,7 +38,7 @@ struct bs_obj {
 _Static_assert(sizeof(struct bs_obj) == 32, "two objects to a cache line");
 
 struct bs_shard {
-	struct bs_obj *slots; /* cap of them; behind them a tag for each */
+	struct bs_obj *slots; /* cap of them; behind them 18 bytes for each 16: objects.c */
 	uint32_t cap;	      /* a multiple of 16 */
 	uint32_t used, dead;  /* objects; of these, dead */
 	uint32_t taken;	      /* slots that are not to be counted as free */

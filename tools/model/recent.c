@@ -8,15 +8,16 @@
 
 int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 {
-	uint32_t old = 0;
-
-	while (old < r->n && ev->ts_ns > r->v[old].ts_ns + BS_MODEL_SKEW_NS)
-		old++;
-	if (old) {
-		r->n -= old;
-		memmove(r->v, r->v + old, r->n * sizeof(*r->v));
-	}
-	if (r->n == r->cap) {
+	while (r->begin < r->n && ev->ts_ns > r->v[r->begin].ts_ns + BS_MODEL_SKEW_NS)
+		r->begin++;
+	if (r->begin == r->n)
+		r->begin = r->n = 0;
+	/* Moved only when at least half are old, so that each is moved about once. */
+	if (r->n == r->cap && r->begin > r->cap / 2) {
+		r->n -= r->begin;
+		memmove(r->v, r->v + r->begin, r->n * sizeof(*r->v));
+		r->begin = 0;
+	} else if (r->n == r->cap) {
 		uint32_t cap = r->cap ? r->cap * 2 : 16;
 		struct bs_moment *v = reallocarray(r->v, cap, sizeof(*v));
 
@@ -25,6 +26,8 @@ int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 		r->v = v;
 		r->cap = cap;
 	}
+	if (ev->ts_ns > r->latest_ns)
+		r->latest_ns = ev->ts_ns;
 	r->v[r->n++] = (struct bs_moment){
 		.key = {.id = ev->id, .klass = ev->klass_id},
 		.pid = ev->pid,
@@ -35,9 +38,9 @@ int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 	return 0;
 }
 
-struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_event *ev)
+struct bs_moment *bs_recent_search(const struct bs_recent *r, const struct bs_event *ev)
 {
-	for (uint32_t i = r->n; i-- > 0;) {
+	for (uint32_t i = r->n; i-- > r->begin;) {
 		struct bs_moment *at = &r->v[i];
 
 		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
@@ -47,9 +50,9 @@ struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_even
 	return NULL;
 }
 
-bool bs_recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns)
+bool bs_recent_search_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns)
 {
-	for (uint32_t i = r->n; i-- > 0;) {
+	for (uint32_t i = r->n; i-- > r->begin;) {
 		const struct bs_moment *at = &r->v[i];
 
 		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bs_pending *bs_pending_of(const struct bs_proc *p, const struct bs_event *ev)
+struct bs_pending *bs_pending_search(const struct bs_proc *p, const struct bs_event *ev)
 {
 	for (uint32_t i = p->npending; i-- > 0;) {
 		struct bs_pending *e = &p->pending[i];
@@ -28,15 +28,6 @@ void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_e
 		return;
 	e->replaced = true;
 	e->tie = bs_tie_detach(m, p, ev->klass_id, ev->id);
-}
-
-bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev)
-{
-	const struct bs_pending *e = bs_pending_of(p, ev);
-
-	if (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS)
-		return true;
-	return bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS);
 }
 
 void bs_pending_remove(struct bs_proc *p, uint32_t i)

@@ -174,9 +174,21 @@ struct bs_moment {
 };
 
 struct bs_recent {
-	struct bs_moment *v; /* oldest first */
-	uint32_t n, cap;
+	struct bs_moment *v;	/* oldest first */
+	uint32_t begin, n, cap; /* v[begin..n-1] */
+	uint64_t latest_ns;	/* of all that ever was in it */
 };
+static inline bool bs_recent_none(const struct bs_recent *r)
+{
+	return r->begin == r->n;
+}
+/* The longest that anybody looks back. */
+#define BS_RECENT_NS (2 * BS_MODEL_SKEW_NS)
+/* All that is in it is too long ago for this mark. */
+static inline bool bs_recent_over(const struct bs_recent *r, const struct bs_event *ev)
+{
+	return ev->ts_ns > r->latest_ns + BS_RECENT_NS;
+}
 
 struct bs_finding {
 	struct {
@@ -290,8 +302,12 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns);
  */
 
 /* NULL if there is none. */
-struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p, uint32_t klass,
-			   uint64_t id);
+struct bs_tie *bs_tie_search(struct bs_proc *p, uint32_t klass, uint64_t id);
+static inline struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p,
+					 uint32_t klass, uint64_t id)
+{
+	return m->classes[klass].nties ? bs_tie_search(p, klass, id) : NULL;
+}
 /* Its borrows and its owner are over. */
 void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 /* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
@@ -441,7 +457,7 @@ static inline int64_t bs_series_count(const struct bs_model *m, const struct bs_
 /* A mark on an object that is not known, and not in a resize: of one that is not followed? */
 static inline bool bs_unfollowed(const struct bs_model *m, const struct bs_proc *p)
 {
-	return m->nrates && !p->npending && !m->resized.n;
+	return m->nrates && !p->npending && bs_recent_none(&m->resized);
 }
 
 /* What is known of an origin with its live objects.  All 0 without sampling. */
@@ -458,8 +474,23 @@ struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_or
 /* An object is not followed any more: nothing is known of it from here on.  0 or -ENOMEM. */
 int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash);
 
-/* An object joins (sign 1) or leaves (-1) what is alive. */
-int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign, uint64_t ts_ns);
+/* An object joins (sign 1) or leaves (-1) what is alive.  0 or -ENOMEM. */
+static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign,
+				 uint64_t ts_ns)
+{
+	struct bs_origin *g = &m->origins.v[obj->origin];
+	int64_t bytes = sign * (int64_t)obj->bytes;
+	int err = bs_series_add(&g->series, &m->clock, ts_ns, sign * bs_series_bytes(m, obj),
+				sign * bs_series_count(m, obj));
+
+	if (err)
+		return err;
+	g->live += (uint64_t)(int64_t)sign;
+	g->live_bytes += (uint64_t)bytes;
+	m->totals.live += (uint64_t)(int64_t)sign;
+	m->totals.live_bytes += (uint64_t)bytes;
+	return 0;
+}
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -473,11 +504,13 @@ void bs_mark_unknown(struct bs_model *m, uint32_t klass);
 uint64_t bs_clamp_bytes(uint64_t bytes);
 
 /* The object whose resize has begun under that id, by whomever; NULL if there is none. */
-struct bs_pending *bs_pending_of(const struct bs_proc *p, const struct bs_event *ev);
+struct bs_pending *bs_pending_search(const struct bs_proc *p, const struct bs_event *ev);
+static inline struct bs_pending *bs_pending_of(const struct bs_proc *p, const struct bs_event *ev)
+{
+	return p->npending ? bs_pending_search(p, ev) : NULL;
+}
 /* The id of one in its resize is another object's from now on. */
 void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* Had another object that id a moment ago, before its resize? */
-bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev);
 void bs_pending_remove(struct bs_proc *p, uint32_t i);
 /*
  * The resize that this thread has begun in this class: the one of this id if there is one (the
@@ -487,12 +520,31 @@ uint32_t bs_pending_find(const struct bs_proc *p, const struct bs_event *ev, boo
 
 /* Forgets those too old to matter.  to: of a resize, the id that it led to. */
 int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to);
+/* For bs_recent_find and bs_recent_any. */
+struct bs_moment *bs_recent_search(const struct bs_recent *r, const struct bs_event *ev);
+bool bs_recent_search_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns);
 /* One on the same object that has no order with this mark; NULL if there is none. */
-struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_event *ev);
-/* One on the same object, of any thread, not longer ago. */
-bool bs_recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns);
+static inline struct bs_moment *bs_recent_find(const struct bs_recent *r, const struct bs_event *ev)
+{
+	return bs_recent_over(r, ev) ? NULL : bs_recent_search(r, ev);
+}
+/* One on the same object, of any thread, not longer ago; ns: at most BS_RECENT_NS. */
+static inline bool bs_recent_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns)
+{
+	return !bs_recent_over(r, ev) && bs_recent_search_any(r, ev, ns);
+}
 /* Takes out the one that bs_recent_find would find; false if there is none. */
 bool bs_recent_take(struct bs_recent *r, const struct bs_event *ev);
+
+/* Had another object that id a moment ago, before its resize? */
+static inline bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p,
+				   const struct bs_event *ev)
+{
+	const struct bs_pending *e = bs_pending_of(p, ev);
+
+	return (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS) ||
+	       bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS);
+}
 
 static inline struct bs_key bs_key_of(const struct bs_event *ev)
 {

@@ -27,13 +27,12 @@ static struct bs_key key_of(uint32_t klass, uint64_t id)
 	return (struct bs_key){.id = id, .klass = klass};
 }
 
-struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+struct bs_tie *bs_tie_search(struct bs_proc *p, uint32_t klass, uint64_t id)
 {
 	struct bs_key key = key_of(klass, id);
-	struct bs_tie *tie = NULL;
+	struct bs_tie *tie;
 
-	if (m->classes[klass].nties)
-		HASH_FIND(hh, p->ties, &key, sizeof(key), tie);
+	HASH_FIND(hh, p->ties, &key, sizeof(key), tie);
 	return tie;
 }
 
