@@ -482,21 +482,25 @@ static int fill_verdicts(struct fill *f, struct bs_report *r)
 
 /*
  * With sampling, what marks cost that nobody recorded, in ns: how many they were follows from those
- * that were, and how many objects each of these stands for.
+ * that were, and how many objects each of these stands for.  Of each object something has to be
+ * fetched: from how far depends on the program and on what else runs; it is taken for as far as can
+ * be.
  */
 static double skipped_ns(const struct fill *f, const struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
 	double marks = (double)(r->received - r->by_kind[BSCOPE_KIND_REGION_ENTER] -
 				r->by_kind[BSCOPE_KIND_REGION_EXIT]);
-	double others = s->skipped;
+	double others = s->skipped, objects = s->objects;
 
 	if (!r->sampled || !s->lighting.jumped)
 		return 0;
-	if (!s->steering)
+	if (!s->steering) {
 		others = r->created ? marks * (r->estimate.created.value / (double)r->created - 1)
 				    : 0;
-	return others * s->lighting.cost.skip +
+		objects = r->estimate.created.value;
+	}
+	return others * s->lighting.cost.skip + objects * s->lighting.cost.object +
 	       marks * (s->lighting.cost.follow - s->lighting.cost.one);
 }
 

@@ -23,11 +23,24 @@
 /* At first nobody knows what the program does. */
 #define PERIOD_FIRST_NS (NS_PER_S / 5)
 #define FIRST_PERIODS	5
+/*
+ * A load that comes suddenly is not waited for to the end of a period: what has been recorded says
+ * so much earlier.
+ */
+#define SUDDEN 2.0
 
 struct bs_steering {
 	struct bs_budget budget;
 	uint64_t next_ns, cpu_ns, full;
+	uint64_t period_cpu_ns; /* of the last one */
 	unsigned periods;
+	/*
+	 * After a change, what is measured begins when the model has come to it: what it gets until
+	 * then is of objects that were chosen as before.
+	 */
+	uint64_t settle_ns;
+	uint64_t marks; /* recorded when the period began */
+	uint64_t began_ns;
 	uint64_t *hits; /* by place, at the end of the last period */
 	uint32_t nhits;
 	uint32_t nsites; /* that groups were made for */
@@ -64,7 +77,10 @@ static int groups_add(struct bs_session *s, struct bs_steering *st)
 	return 0;
 }
 
-/* Marks of the period by group; and how many nobody followed, as far as the mean tells. */
+/*
+ * Marks of the period by group; and what was not followed, as far as the mean tells: marks, and
+ * objects (of these all).
+ */
 static int hits_read(struct bs_session *s, struct bs_steering *st)
 {
 	uint32_t n = bs_places_count(s->sites) + 1;
@@ -89,6 +105,8 @@ static int hits_read(struct bs_session *s, struct bs_steering *st)
 			g->hits += hits - st->hits[i];
 		if (bs_budget_tier(p->kind) != BS_TIER_REGION)
 			s->skipped += (double)(hits - st->hits[i]) * (st->budget.mean - 1);
+		if (p->kind == BSCOPE_KIND_NEW)
+			s->objects += (double)(hits - st->hits[i]) * st->budget.mean;
 		st->hits[i] = hits;
 	}
 	return 0;
@@ -155,40 +173,81 @@ static uint64_t cpu_now(struct bs_session *s)
 	return bs_followed_cpu_ns(&s->followed);
 }
 
+/* Does what was recorded so far take more than a whole period may? */
+static bool sudden(const struct bs_session *s, const struct bs_steering *st, uint64_t cpu_ns)
+{
+	const struct bs_budget *b = &st->budget;
+	double period = cpu_ns > PERIOD_NS ? (double)cpu_ns : PERIOD_NS;
+
+	return (double)(s->marks - st->marks) * b->cost.follow > SUDDEN * b->share * period;
+}
+
+/* The next period begins. */
+static void begin(struct bs_session *s, struct bs_steering *st, uint64_t now)
+{
+	bool soon = st->periods++ < FIRST_PERIODS || st->budget.probing;
+
+	st->began_ns = now;
+	st->next_ns = now + (soon ? PERIOD_FIRST_NS : PERIOD_NS);
+	st->marks = s->marks;
+}
+
+/* What the budget says is done. */
+static int decide(struct bs_session *s, struct bs_steering *st, uint64_t now, uint64_t cpu_ns)
+{
+	uint64_t full = bs_lighting_sample_full(&s->lighting, &s->followed);
+	bool *off = calloc(st->budget.n + 1, sizeof(*off));
+	int ret = 0;
+
+	if (!off)
+		return -ENOMEM;
+	for (size_t i = 0; i < st->budget.n; i++)
+		off[i] = st->budget.groups[i].off;
+	if (bs_budget_step(&st->budget, cpu_ns, full > st->full ? full - st->full : 0)) {
+		ret = mean_change(s, st, now);
+		for (size_t i = 0; i < st->budget.n && !ret; i++)
+			if (off[i] != st->budget.groups[i].off)
+				ret = group_switch(s, st, &st->budget.groups[i]);
+		st->settle_ns = bs_now_ns();
+	}
+	st->full = full;
+	free(off);
+	return ret;
+}
+
 int bs_session_steer(struct bs_session *s, uint64_t now)
 {
 	struct bs_steering *st = s->steering;
-	uint64_t cpu, full;
-	bool *off;
+	uint64_t cpu;
 	int ret;
 
-	if (!st || now < st->next_ns)
+	if (!st || (st->settle_ns && s->watermark_ns < st->settle_ns))
 		return 0;
-	st->next_ns = now + (st->periods++ < FIRST_PERIODS ? PERIOD_FIRST_NS : PERIOD_NS);
+	if (st->settle_ns) {
+		ret = hits_read(s, st);
+		st->settle_ns = 0;
+		st->cpu_ns = cpu_now(s);
+		begin(s, st, now);
+		return ret;
+	}
+	if (now < st->next_ns &&
+	    (now < st->began_ns + PERIOD_FIRST_NS / 2 || !sudden(s, st, st->period_cpu_ns)))
+		return 0;
+	cpu = cpu_now(s);
+	/* Of too little nothing can be said: it is part of the next period. */
+	if (cpu < st->cpu_ns + BS_BUDGET_LEAST_NS) {
+		st->next_ns = now + PERIOD_FIRST_NS;
+		return 0;
+	}
 	ret = groups_add(s, st);
 	if (!ret)
 		ret = hits_read(s, st);
 	if (ret)
 		return ret;
-	cpu = cpu_now(s);
-	full = bs_lighting_sample_full(&s->lighting, &s->followed);
-	off = calloc(st->budget.n + 1, sizeof(*off));
-	if (!off)
-		return -ENOMEM;
-	for (size_t i = 0; i < st->budget.n; i++)
-		off[i] = st->budget.groups[i].off;
-	if (cpu > st->cpu_ns &&
-	    bs_budget_step(&st->budget, cpu - st->cpu_ns, full > st->full ? full - st->full : 0)) {
-		ret = mean_change(s, st, now);
-		for (size_t i = 0; i < st->budget.n && !ret; i++)
-			if (off[i] != st->budget.groups[i].off)
-				ret = group_switch(s, st, &st->budget.groups[i]);
-	}
-	if (st->budget.probing)
-		st->next_ns = bs_now_ns() + PERIOD_FIRST_NS;
+	st->period_cpu_ns = cpu - st->cpu_ns;
+	ret = decide(s, st, now, st->period_cpu_ns);
 	st->cpu_ns = cpu;
-	st->full = full;
-	free(off);
+	begin(s, st, bs_now_ns());
 	return ret;
 }
 
@@ -203,14 +262,16 @@ int bs_session_steering_new(struct bs_session *s)
 		return -ENOMEM;
 	st->budget.share = s->options->max_overhead / 100;
 	st->budget.mean = s->lighting.sample.mean;
-	st->budget.cost = (struct bs_budget_cost){s->lighting.cost.skip, s->lighting.cost.follow};
-	st->next_ns = s->start_ns + PERIOD_FIRST_NS;
+	st->budget.cost = (struct bs_budget_cost){s->lighting.cost.skip, s->lighting.cost.follow,
+						  s->lighting.cost.object};
+	begin(s, st, s->start_ns);
 	st->cpu_ns = cpu_now(s);
 	s->steering = st;
 	if (s->options->verbose)
 		fprintf(stderr,
-			"bscope-trace: a mark costs %.1f ns, %.1f ns if its object is followed\n",
-			st->budget.cost.skip, st->budget.cost.follow);
+			"bscope-trace: a mark costs %.1f ns, %.1f ns if its object is followed, an "
+			"object that is not in the cache %.0f ns more\n",
+			st->budget.cost.skip, st->budget.cost.follow, st->budget.cost.object);
 	return 0;
 }
 
