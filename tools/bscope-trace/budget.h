@@ -41,6 +41,8 @@ struct bs_budget_group {
 	unsigned backoff;
 	unsigned before; /* backoff before this step */
 	bool going;	 /* in this step */
+	bool forget;	 /* the session's: what the model has still to be told: it went dark, */
+	bool lit;	 /* or it was lit again */
 };
 
 struct bs_budget_cost {

@@ -44,7 +44,7 @@ struct bs_steering {
 	uint64_t *hits; /* by place, at the end of the last period */
 	uint32_t nhits;
 	uint32_t nsites; /* that groups were made for */
-	unsigned means, darkened, lit;
+	unsigned means, darkened, relit;
 };
 
 static struct bs_budget_group *group_find(struct bs_budget *b, uint32_t klass, unsigned kind)
@@ -57,15 +57,34 @@ static struct bs_budget_group *group_find(struct bs_budget *b, uint32_t klass, u
 	return NULL;
 }
 
-/* Sites that came since the last time. */
+static void trouble(struct bs_session *s, const struct bs_error *err, int ret)
+{
+	if (ret && ret != -ESRCH)
+		bs_session_trouble(s, err);
+}
+
+static void lighting_follow(struct bs_session *s)
+{
+	struct bs_error err = {0};
+
+	trouble(s, &err, bs_lighting_follow_choice(&s->lighting, &s->followed, &err));
+}
+
+/* Sites that came since the last time.  Those of a group that is dark were lit all the same. */
 static int groups_add(struct bs_session *s, struct bs_steering *st)
 {
+	bool late = false;
+
 	for (; st->nsites < bs_sites_count(s->sites); st->nsites++) {
 		const struct bs_expansion *e = bs_sites_get(s->sites, st->nsites + 1);
 		struct bs_budget *b = &st->budget;
-		struct bs_budget_group *grown;
+		struct bs_budget_group *grown, *g = group_find(b, e->klass_id, e->kind);
 
-		if (!e->chosen || group_find(b, e->klass_id, e->kind))
+		if (g && g->off) {
+			bs_lighting_choose(&s->lighting, st->nsites + 1, false);
+			late = true;
+		}
+		if (!e->chosen || g)
 			continue;
 		grown = reallocarray(b->groups, b->n + 1, sizeof(*grown));
 		if (!grown)
@@ -74,6 +93,8 @@ static int groups_add(struct bs_session *s, struct bs_steering *st)
 		grown[b->n++] = (struct bs_budget_group){.klass = e->klass_id,
 							 .tier = bs_budget_tier(e->kind)};
 	}
+	if (late)
+		lighting_follow(s);
 	return 0;
 }
 
@@ -112,37 +133,54 @@ static int hits_read(struct bs_session *s, struct bs_steering *st)
 	return 0;
 }
 
-static void trouble(struct bs_session *s, const struct bs_error *err, int ret)
+static int group_switch(struct bs_session *s, struct bs_steering *st, struct bs_budget_group *g)
 {
-	if (ret && ret != -ESRCH)
-		bs_session_trouble(s, err);
-}
-
-static int group_switch(struct bs_session *s, struct bs_steering *st,
-			const struct bs_budget_group *g)
-{
-	bool lives = g->tier == BS_TIER_LIFE;
-	struct bs_error err = {0};
-	int ret;
+	int ret = 0;
 
 	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++) {
 		const struct bs_expansion *e = bs_sites_get(s->sites, i);
 
-		if (e->klass_id == g->klass && bs_budget_tier(e->kind) == g->tier)
-			bs_lighting_choose(&s->lighting, i, e->chosen && !g->off);
+		if (e->chosen && e->klass_id == g->klass && bs_budget_tier(e->kind) == g->tier)
+			bs_lighting_choose(&s->lighting, i, !g->off);
 	}
-	/* What is said meanwhile is incomplete, and what was followed is lost track of. */
-	if (g->off)
-		bs_model_class_dark(s->model, g->klass, bs_now_ns(), lives);
-	ret = bs_lighting_follow_choice(&s->lighting, &s->followed, &err);
-	trouble(s, &err, ret);
-	if (!g->off)
-		bs_model_class_lit(s->model, g->klass, bs_now_ns());
-	*(g->off ? &st->darkened : &st->lit) += 1;
+	/* What is said meanwhile is incomplete, until it is seen that everything is lit again. */
+	if (g->off && !g->lit)
+		ret = bs_model_class_dark(s->model, g->klass);
+	g->lit = !g->off;
+	g->forget = g->off && g->tier == BS_TIER_LIFE;
+	*(g->off ? &st->darkened : &st->relit) += 1;
 	if (s->options->verbose)
 		fprintf(stderr, "bscope-trace: %s sites of class %s %s\n",
 			bs_budget_tier_name(g->tier), bs_classes_get(s->sites, g->klass),
 			g->off ? "are dark: they cost too much" : "are lit again");
+	return ret;
+}
+
+/* What was changed has been done, as far as processes could be stopped: the model is told. */
+static int changes_tell(struct bs_session *s, struct bs_steering *st)
+{
+	bool due = false;
+	int ret = 0;
+
+	for (size_t i = 0; i < st->budget.n && !ret; i++) {
+		struct bs_budget_group *g = &st->budget.groups[i];
+
+		if (g->forget)
+			ret = bs_model_class_forget(s->model, g->klass, s->watermark_ns);
+		g->forget = false;
+		due |= g->lit;
+	}
+	if (!due || ret)
+		return ret;
+	if (!bs_lighting_as_chosen(&s->lighting, &s->followed)) {
+		lighting_follow(s);
+		return 0;
+	}
+	for (size_t i = 0; i < st->budget.n; i++) {
+		if (st->budget.groups[i].lit)
+			bs_model_class_lit(s->model, st->budget.groups[i].klass, bs_now_ns());
+		st->budget.groups[i].lit = false;
+	}
 	return 0;
 }
 
@@ -197,6 +235,7 @@ static int decide(struct bs_session *s, struct bs_steering *st, uint64_t now, ui
 {
 	uint64_t full = bs_lighting_sample_full(&s->lighting, &s->followed);
 	bool *off = calloc(st->budget.n + 1, sizeof(*off));
+	bool switched = false;
 	int ret = 0;
 
 	if (!off)
@@ -207,7 +246,10 @@ static int decide(struct bs_session *s, struct bs_steering *st, uint64_t now, ui
 		ret = mean_change(s, st, now);
 		for (size_t i = 0; i < st->budget.n && !ret; i++)
 			if (off[i] != st->budget.groups[i].off)
-				ret = group_switch(s, st, &st->budget.groups[i]);
+				switched = !(ret = group_switch(s, st, &st->budget.groups[i]));
+		/* All at once: each costs a stop. */
+		if (switched)
+			lighting_follow(s);
 		st->settle_ns = bs_now_ns();
 	}
 	st->full = full;
@@ -225,6 +267,8 @@ int bs_session_steer(struct bs_session *s, uint64_t now)
 		return 0;
 	if (st->settle_ns) {
 		ret = hits_read(s, st);
+		if (!ret)
+			ret = changes_tell(s, st);
 		st->settle_ns = 0;
 		st->cpu_ns = cpu_now(s);
 		begin(s, st, now);
@@ -242,6 +286,8 @@ int bs_session_steer(struct bs_session *s, uint64_t now)
 	ret = groups_add(s, st);
 	if (!ret)
 		ret = hits_read(s, st);
+	if (!ret)
+		ret = changes_tell(s, st);
 	if (ret)
 		return ret;
 	st->period_cpu_ns = cpu - st->cpu_ns;
@@ -275,6 +321,11 @@ int bs_session_steering_new(struct bs_session *s)
 	return 0;
 }
 
+int bs_session_steering_end(struct bs_session *s)
+{
+	return s->steering ? changes_tell(s, s->steering) : 0;
+}
+
 void bs_session_steering_free(struct bs_session *s)
 {
 	if (!s->steering)
@@ -301,7 +352,7 @@ void bs_session_steering_say(const struct bs_session *s, char *buf, size_t size)
 		return;
 	snprintf(buf + at, size - at,
 		 "; sites went dark %u time%s and were lit again %u time%s; dark at the end:%s",
-		 st->darkened, st->darkened == 1 ? "" : "s", st->lit, st->lit == 1 ? "" : "s",
+		 st->darkened, st->darkened == 1 ? "" : "s", st->relit, st->relit == 1 ? "" : "s",
 		 dark ? "" : " none");
 	for (size_t i = 0; i < st->budget.n; i++) {
 		const struct bs_budget_group *g = &st->budget.groups[i];
