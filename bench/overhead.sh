@@ -55,7 +55,7 @@ traced() {
 	i=0
 	until grep -q '^bscope-trace: attached' "$dir/tool.err"; do
 		i=$((i + 1))
-		[ $i -lt 1000 ] || die "not attached in ten seconds"
+		[ $i -lt 3000 ] || die "not attached in half a minute"
 		sleep 0.01
 	done
 	begins traced

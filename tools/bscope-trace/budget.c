@@ -27,6 +27,7 @@
 #define WAIT_FIRST 30u
 #define WAIT_MOST  1000u
 /* A mean is changed when it is too small, or too large, by more than this factor. */
+#define FEW	   30 /* marks that were seen */
 #define SLACK_UP   1.1
 #define SLACK_DOWN 1.25
 
@@ -67,6 +68,16 @@ static double marks(const struct bs_budget *b, const struct bs_budget_group *g)
 	return (double)g->hits * (g->tier == BS_TIER_REGION ? 1 : b->mean);
 }
 
+/* How much of its rate is certain, from so many marks of objects that were chosen by chance. */
+static double certain(const struct bs_budget *b, const struct bs_budget_group *g)
+{
+	double hits = (double)g->hits, least = hits - 3 * sqrt(hits);
+
+	if (b->mean <= 1 || g->tier == BS_TIER_REGION)
+		return 1;
+	return least > 0 ? least / hits : 0;
+}
+
 /* What all marks of a group cost per second of CPU time if nothing of it is followed: a share. */
 static double floor_of(const struct bs_budget *b, const struct bs_budget_group *g)
 {
@@ -87,6 +98,15 @@ static bool lives_off(const struct bs_budget *b, const struct bs_budget_group *g
 	return false;
 }
 
+/*
+ * The same, as far as it is certain: a few marks that were seen may stand for many, or for fewer.
+ * Nothing goes for that; it is looked at more closely, which is what mean_set does.
+ */
+static double sure_of(const struct bs_budget *b, const struct bs_budget_group *g)
+{
+	return floor_of(b, g) * g->sure;
+}
+
 /* The one to go next: what costs most, and of lives only when nothing else is left. */
 static struct bs_budget_group *dearest(const struct bs_budget *b)
 {
@@ -99,7 +119,7 @@ static struct bs_budget_group *dearest(const struct bs_budget *b)
 			continue;
 		if (!best || (g->tier == BS_TIER_LIFE) < (best->tier == BS_TIER_LIFE) ||
 		    ((g->tier == BS_TIER_LIFE) == (best->tier == BS_TIER_LIFE) &&
-		     floor_of(b, g) > floor_of(b, best)))
+		     sure_of(b, g) > sure_of(b, best)))
 			best = g;
 	}
 	return best;
@@ -147,6 +167,16 @@ static double floors(const struct bs_budget *b)
 	return sum;
 }
 
+static double sure(const struct bs_budget *b)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (!b->groups[i].off)
+			sum += sure_of(b, &b->groups[i]);
+	return sum;
+}
+
 /* What is to go and would have fitted after all, when what costs more has gone: the cheapest first.
  */
 static void take_back(struct bs_budget *b, double allowed)
@@ -159,10 +189,10 @@ static void take_back(struct bs_budget *b, double allowed)
 			struct bs_budget_group *g = &b->groups[i];
 
 			if (g->going && !lives_off(b, g) &&
-			    (!best || floor_of(b, g) < floor_of(b, best)))
+			    (!best || sure_of(b, g) < sure_of(b, best)))
 				best = g;
 		}
-		if (best && floors(b) + floor_of(b, best) > allowed * SKIPS)
+		if (best && sure(b) + sure_of(b, best) > allowed * SKIPS)
 			return;
 		if (best) {
 			best->off = best->going = false;
@@ -180,7 +210,7 @@ static bool darken(struct bs_budget *b, double allowed)
 		b->groups[i].going = false;
 		b->groups[i].before = b->groups[i].backoff;
 	}
-	while (floors(b) > allowed * SKIPS) {
+	while (sure(b) > allowed * SKIPS) {
 		struct bs_budget_group *g = dearest(b);
 
 		if (!g)
@@ -206,7 +236,6 @@ static void waits(struct bs_budget_group *g)
 static bool relight(struct bs_budget *b, double allowed)
 {
 	struct bs_budget_group *g;
-	double pause;
 
 	for (size_t i = 0; i < b->n; i++)
 		waits(&b->groups[i]);
@@ -220,8 +249,6 @@ static bool relight(struct bs_budget *b, double allowed)
 	b->calm = 0;
 	g->off = false;
 	g->wait = g->backoff;
-	pause = floor_of(b, g) * PERIOD / (allowed * TRIES);
-	b->pause = pause < WAIT_MOST ? (unsigned)pause : WAIT_MOST;
 	b->probing = true;
 	return true;
 }
@@ -238,11 +265,18 @@ static bool mean_set(struct bs_budget *b, double allowed, double seconds, uint64
 			any = true;
 			rate += b->groups[i].rate;
 		}
-	/* Few were seen, or none: there may be more.  Nothing is lit: nothing is known. */
+	/*
+	 * Few were seen, or none: there may be more.  Nothing is lit: nothing is known.  Where so
+	 * little is certain, more is followed by steps, and then more is known.
+	 */
 	hits = rate * seconds / b->mean;
-	rate += (2 * sqrt(hits) + 3) * b->mean / seconds;
-	if (any && left > 0)
-		mean = rate * (b->cost.follow - b->cost.skip) / 1e9 / left;
+	if (any && left > 0) {
+		double ns = (b->cost.follow - b->cost.skip) / left / 1e9;
+
+		mean = (rate + (2 * sqrt(hits) + 3) * b->mean / seconds) * ns;
+		if (hits < FEW)
+			mean = fmin(mean, fmax(rate * ns, b->mean / 2));
+	}
 	if (full && mean < 2 * b->mean)
 		mean = 2 * b->mean;
 	/* Down only by steps: a moment's rest is no reason to follow everything. */
@@ -264,6 +298,7 @@ static bool mean_set(struct bs_budget *b, double allowed, double seconds, uint64
 bool bs_budget_step(struct bs_budget *b, uint64_t cpu_ns, uint64_t full)
 {
 	double seconds = (double)cpu_ns / 1e9, allowed = b->share * PLANNED, spent = 0;
+	double pause;
 	bool changed;
 
 	/* Too little to tell anything: what does not run costs nothing. */
@@ -275,11 +310,17 @@ bool bs_budget_step(struct bs_budget *b, uint64_t cpu_ns, uint64_t full)
 		if (g->off)
 			continue;
 		g->rate = marks(b, g) / seconds;
+		g->sure = certain(b, g);
 		spent += floor_of(b, g);
 		if (g->tier != BS_TIER_REGION)
 			spent += (double)g->hits / seconds * (b->cost.follow - b->cost.skip) / 1e9;
 	}
 	b->spent = spent;
+	/* What was tried did cost too much. */
+	if (b->probing && spent > allowed) {
+		pause = spent * PERIOD / (allowed * TRIES);
+		b->pause = pause < WAIT_MOST ? (unsigned)pause : WAIT_MOST;
+	}
 	b->probing = false;
 	changed = darken(b, allowed);
 	changed |= relight(b, allowed);

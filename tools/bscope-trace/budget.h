@@ -37,6 +37,7 @@ struct bs_budget_group {
 	uint64_t hits; /* received in the period */
 	bool off;      /* dark now; bs_budget_step says what is to be */
 	double rate;   /* of its marks per second of CPU time when last seen, followed or not */
+	double sure;   /* part of it that is certain */
 	unsigned wait; /* periods to go before it may be lit again; lit: before that is forgiven */
 	unsigned backoff;
 	unsigned before; /* backoff before this step */

@@ -513,6 +513,15 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 	return ret;
 }
 
+/* With sampling each mark that is received is one of so many that were trapped. */
+static double marks_each(const struct bs_lighting *l)
+{
+	/* By bytes it depends on the sizes: 512 bytes or so. */
+	double mean = l->sample.by == BS_SAMPLE_BYTES ? l->sample.mean / 512 : l->sample.mean;
+
+	return l->sample.by != BS_SAMPLE_NOT && mean > 1 ? mean : 1;
+}
+
 int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err)
 {
@@ -522,7 +531,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		return 0;
 	if (!l->guard || p->no_jumps)
 		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : process_traps(l, p, err);
-	if (p->how == BS_LIT_TRAP && l->events < TRAP_EVENTS)
+	if (p->how == BS_LIT_TRAP && (double)l->events * marks_each(l) < TRAP_EVENTS)
 		return bs_lighting_traps(l, err);
 	if (!wait && bs_now_ns() < p->next_try_ns)
 		return 0;

@@ -348,6 +348,12 @@ void bs_session_steering_say(const struct bs_session *s, char *buf, size_t size)
 		"--max-overhead=%g: one object in %.0f was followed at the end (changed %u time%s)",
 		s->options->max_overhead, st->budget.mean, st->means, st->means == 1 ? "" : "s");
 	at = strlen(buf);
+	if (s->lighting.trapped) {
+		snprintf(
+			buf + at, size - at,
+			"; what is lit by traps costs more than is counted, and is not held to it");
+		at = strlen(buf);
+	}
 	if (!st->darkened)
 		return;
 	snprintf(buf + at, size - at,
