@@ -561,7 +561,7 @@ static void fill_lighting_notes(struct fill *f)
 static void fill_notes(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
-	size_t dark = 0;
+	size_t dark = 0, shared;
 
 	for (size_t i = 0; i < r->nsites; i++)
 		dark += !r->sites[i].lit;
@@ -606,6 +606,13 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "after the start: what their sites did before is not in these numbers",
 		     s->late_path, s->nlate - 1, s->nlate == 2 ? "" : "s",
 		     (double)(s->late_ns - s->start_ns) / 1e9);
+	shared = bs_model_shared(s->model);
+	if (shared)
+		note(f,
+		     "--clock=coarse: several threads have made marks of %zu class%s: no verdicts are "
+		     "given for %s, and the live counts may be off by objects that were passed "
+		     "between threads within the age of a stamp",
+		     shared, shared == 1 ? "" : "es", shared == 1 ? "it" : "them");
 	if (s->trouble)
 		note(f, "%s", s->trouble->text);
 	if (!r->written)

@@ -247,6 +247,10 @@ void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
  */
 int bs_model_class_forget(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
 
+/* With coarse stamps: classes of which several threads have made marks, and which so have no
+ * verdicts. */
+size_t bs_model_shared(const struct bs_model *m);
+
 /* All events have come: what was waiting for a mark that could explain it is decided. */
 int bs_model_end(struct bs_model *m);
 

@@ -10,6 +10,8 @@ int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 {
 	uint32_t old = 0;
 
+	if (ev->has & BS_EVENT_IN_ORDER)
+		return 0;
 	while (old < r->n && ev->ts_ns > r->v[old].ts_ns + BS_MODEL_SKEW_NS)
 		old++;
 	if (old) {

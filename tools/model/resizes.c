@@ -34,6 +34,8 @@ bool bs_resized_from(const struct bs_model *m, const struct bs_proc *p, const st
 {
 	const struct bs_pending *e = bs_pending_of(p, ev);
 
+	if (ev->has & BS_EVENT_IN_ORDER)
+		return false;
 	if (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS)
 		return true;
 	return bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS);

@@ -302,10 +302,17 @@ static inline void bs_undecided(struct bs_model *m)
 	m->undecided++;
 }
 
+/*
+ * In `has`, the model's own, with coarse stamps: no mark of another thread gives it another
+ * meaning. Its class is one thread's alone, whose marks are in order however close their stamps; or
+ * it has no verdicts, and each object is counted in the order that came (coarse.c).
+ */
+#define BS_EVENT_IN_ORDER 0x80u
+
 /* So close in time that nobody knows the order. */
 static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t ts_ns)
 {
-	return ev->tid != tid &&
+	return ev->tid != tid && !(ev->has & BS_EVENT_IN_ORDER) &&
 	       (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <= BS_MODEL_SKEW_NS;
 }
 
