@@ -519,6 +519,9 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
 	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r);
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
+	/* Of what was not followed nothing is known when nothing was. */
+	if (r->sampled && s->lighting.jumped && !s->steering && !r->created)
+		r->cpu_percent = -1;
 	/* Processes that came and went between two looks leave too little CPU time behind. */
 	if (r->cpu_percent > 100)
 		r->cpu_percent = -1;
