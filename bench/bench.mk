@@ -49,7 +49,10 @@ bench-pause: $B/bench/pause ## how long a process stands still while its sites a
 bench-redis: $B/bscope-trace $(PRELOAD_SO) ## redis-server's throughput plain, preloaded, traced
 	$(Q)BUILD=$B sh bench/redis.sh
 
+bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=1 really costs
+	$(Q)BUILD=$B sh bench/overhead.sh
+
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-throughput ## all of them but bench-redis
+	bench-throughput ## all of them but bench-redis and bench-overhead
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
-	bench-pause bench-redis
+	bench-pause bench-redis bench-overhead

@@ -141,7 +141,7 @@ traced() {
 		waits "$name" && break
 		sleep 0.01
 	done
-	timeout -s INT 60 "$TRACE" -m "$mode" -p "$PID" --format=json -o "$REPORT" 2>"$BATS_TEST_TMPDIR/said" 3>&- 4>&- &
+	timeout -s INT 60 "$TRACE" -m "$mode" --clock="${CLOCK:-precise}" -p "$PID" --format=json -o "$REPORT" 2>"$BATS_TEST_TMPDIR/said" 3>&- 4>&- &
 	tool=$!
 	STARTED="$PID $tool"
 	exec 5<"$BATS_TEST_TMPDIR/said"
@@ -215,6 +215,41 @@ all_agree() {
 @test "jump mode: nothing is found in what is right" {
 	need_bpf
 	all_agree jump $(names_ok)
+}
+
+# has_threads NAME: its marks may come from several threads or processes.
+has_threads() { grep -qE 'spawn\(|pthread_|std::thread|fork\(' "$(source_of "$1")"; }
+
+@test "coarse stamps: programs of one thread have all their verdicts" {
+	local name names=()
+	need_bpf
+	for name in $(names); do has_threads "$name" || names+=("$name"); done
+	[ ${#names[@]} -ge 30 ]
+	CLOCK=coarse all_agree jump "${names[@]}"
+}
+
+@test "coarse stamps: programs of several threads are accused of nothing that they did not do" {
+	local name names=() n=0 wrong=0
+	need_bpf
+	for name in $(names); do ! has_threads "$name" || names+=("$name"); done
+	[ ${#names[@]} -ge 14 ]
+	for name in "${names[@]}"; do
+		expected "$name" >"$BATS_TEST_TMPDIR/expected"
+		CLOCK=coarse traced "$name" jump
+		found "$PID" >"$BATS_TEST_TMPDIR/found"
+		if [ -n "$(comm -13 "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/found")" ]; then
+			echo "$(source_of "$name"): found, and not expected:"
+			comm -13 "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/found"
+			wrong=$((wrong + 1))
+		fi
+		# Where something was left out, the report says why.
+		if ! cmp -s "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/found"; then
+			json 'any(.notes[]; startswith("--clock=coarse: several threads"))' "$REPORT"
+			n=$((n + 1))
+		fi
+	done
+	echo "$wrong programs wrongly accused; $n with fewer verdicts"
+	[ "$wrong" -eq 0 ] && [ "$n" -gt 0 ]
 }
 
 @test "trap mode: all errors are found, and nothing else" {

@@ -591,9 +591,40 @@ static void test_refused(void **state)
 	expect_counts(BATCH + 10, BATCH + 10);
 }
 
+/* Whoever has a buffer has the stamp from then on; memory of nobody stays as it is. */
+static void test_stamp(void **state)
+{
+	uint64_t at = 0x123456789abcdefull;
+	uint32_t stamp = (uint32_t)(at >> 8);
+	struct bscope_buffer *v[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		v[i] = taken(i * 2);
+	add();
+	write_events(v[1], 1, 10);
+	must(!look());
+	bs_buffers_stamp(buffers, at);
+	for (unsigned i = 0; i < NBUFFERS; i++) {
+		bool has = i % 2 == 0 && i < 6;
+
+		must(made->buffers[i].coarse == (has ? stamp : 0));
+	}
+	/* Nothing else is written. */
+	write_events(v[1], 11, 20);
+	must(!look());
+	expect_ids(1, 20, 0);
+	bs_buffers_stamp(buffers, at + (1ull << 40) + 256);
+	must(v[1]->coarse == stamp + 1);
+	/* Nobody is there any more: nothing happens. */
+	bs_buffers_gone(buffers, getpid());
+	bs_buffers_stamp(buffers, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		BUFFERS_TEST(test_stamp),
 		BUFFERS_TEST(test_nothing),
 		BUFFERS_TEST(test_from_memory),
 		BUFFERS_TEST(test_from_ring),

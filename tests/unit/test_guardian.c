@@ -234,6 +234,99 @@ static void test_plan_grows(void **state)
 	bs_guard_free(g);
 }
 
+/* As a tool would, of some of what is lit. */
+static int darken(struct bs_guard *g, pid_t pid, struct bs_patch *v, size_t n)
+{
+	struct bs_patch_result r;
+	int ret = 1;
+
+	for (int i = 0; i < 300; i++) {
+		ret = bs_guard_darken(g, PLAN, pid, v, n, &r);
+		assert_int_equal(ret, r.code);
+		if (ret != -ETIMEDOUT && ret != -EAGAIN)
+			break;
+		nap(5);
+	}
+	if (ret)
+		print_message("# darken: %d %s\n", ret, r.why);
+	return ret;
+}
+
+/* Exactly those from first on, so many, are dark. */
+static bool dark_are(pid_t pid, size_t first, size_t n)
+{
+	for (size_t i = 0; i < SITES; i++)
+		if (is_lit(pid, &shared->v[i]) == (i >= first && i < first + n))
+			return false;
+	return true;
+}
+
+/* Some go dark and come back, the others stay. */
+static void test_darken(void **state)
+{
+	struct bs_guard *g = guard_new(&ops);
+	struct bs_patch_result r;
+
+	(void)state;
+	assert_int_equal(light(g, target), 0);
+	for (size_t i = 0; i < 20; i++) {
+		size_t first = i * 37 % SITES, n = 1 + i * 11 % (SITES - first);
+
+		assert_int_equal(darken(g, target, &shared->v[first], n), 0);
+		for (size_t k = first; k < first + n; k++)
+			assert_int_equal(shared->v[k].state, BS_PATCH_DARK);
+		assert_true(dark_are(target, first, n));
+		/* What is dark stays so. */
+		assert_int_equal(darken(g, target, &shared->v[first], n), 0);
+		assert_true(dark_are(target, first, n));
+		assert_true(runs_on());
+		assert_int_equal(light(g, target), 0);
+		assert_true(all_lit(target));
+	}
+	assert_int_equal(darken(g, target, shared->v, SITES), 0);
+	assert_true(text_intact(target));
+	assert_int_equal(light(g, target), 0);
+	assert_int_equal(darken(g, target, &shared->v[10], 50), 0);
+	/* The guardian knows the rest. */
+	assert_int_equal(dark(g).processes, 1);
+	assert_true(text_intact(target));
+	/* The plan has them still: its children are put right as well. */
+	assert_int_equal(light(g, target), 0);
+	assert_int_equal(darken(g, target, &shared->v[3], 1), 0);
+	bs_guard_free(g);
+	assert_true(text_intact(target));
+	assert_true(runs_on());
+	/* Nobody is there. */
+	g = guard_new(&ops);
+	assert_int_equal(light(g, target), 0);
+	end(target);
+	assert_int_equal(bs_guard_darken(g, PLAN, target, shared->v, SITES, &r), -ESRCH);
+	assert_true(r.why[0]);
+	bs_guard_free(g);
+}
+
+/* The guardian is killed in between, again and again: nothing is forgotten. */
+static void test_darken_guardian_killed(void **state)
+{
+	struct bs_guard *g = guard_new(&ops);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(light(g, target), 0);
+		kill(guardian_of(getpid()), SIGKILL);
+		assert_int_equal(darken(g, target, &shared->v[5], 60), 0);
+		assert_true(dark_are(target, 5, 60));
+		kill(guardian_of(getpid()), SIGKILL);
+		assert_int_equal(bs_guard_check(g), 0);
+		assert_true(dark_are(target, 5, 60));
+	}
+	kill(guardian_of(getpid()), SIGKILL);
+	assert_int_equal(dark(g).stuck, 0);
+	assert_true(text_intact(target));
+	bs_guard_free(g);
+	assert_true(runs_on());
+}
+
 static void test_errors(void **state)
 {
 	struct bs_guard *g = guard_new(&ops);
@@ -386,6 +479,42 @@ static void test_tool_killed_any_time(void **state)
 		shared->ready = 0;
 		pid = child_of(busy_tool);
 		assert_true(WAIT_FOR(shared->ready));
+		guardian = guardian_of(pid);
+		nap(i % 7);
+		end(pid);
+		assert_true(WAIT_FOR(is_gone(guardian)));
+		assert_true(text_intact(target));
+	}
+	assert_true(runs_on());
+}
+
+/* Some are dark and some lit, or it is just at it. */
+static void steering_tool(void)
+{
+	struct bs_patch_result r;
+	struct bs_guard *g;
+
+	if (bs_guard_new(&ops, &g, NULL))
+		_exit(1);
+	for (size_t i = 0;; i++) {
+		size_t first = i * 37 % SITES;
+
+		while (bs_guard_light(g, PLAN, target, shared->v, SITES, false, &shared->result))
+			nap(1);
+		bs_guard_darken(g, PLAN, target, &shared->v[first], SITES - first, &r);
+		shared->ready++;
+	}
+}
+
+static void test_darkening_tool_killed(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 15; i++) {
+		pid_t pid, guardian = 0;
+
+		shared->ready = 0;
+		pid = child_of(steering_tool);
+		assert_true(WAIT_FOR(shared->ready > i % 4));
 		guardian = guardian_of(pid);
 		nap(i % 7);
 		end(pid);
@@ -633,6 +762,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_plan_grows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_darken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_light_and_dark, setup, teardown),
@@ -640,6 +770,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_forked_child, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tool_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tool_killed_any_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_darkening_tool_killed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_darken_guardian_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guardian_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replacement_closes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_surgeon_stuck, setup, teardown),
@@ -654,6 +786,7 @@ int main(int argc, char **argv)
 	 */
 	const struct CMUnitTest few[] = {
 		cmocka_unit_test_setup_teardown(test_plan_grows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_darken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 	};

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include <bscope/follow.h>
+
 #include "record_check.h"
 
 /* --- before anybody listens --------------------------------------------------------------------
@@ -443,6 +445,134 @@ static void test_registers(void **state)
 	assert_int_equal(control()->unrecorded, unrecorded);
 }
 
+static void test_registers_coarse(void **state)
+{
+	control()->follow = BSCOPE_STAMP_COARSE;
+	test_registers(state);
+	/* And with the table, in which its object is followed or not. */
+	for (int all = 0; all < 2; all++) {
+		struct bscope_buffer *b = go_to(0);
+
+		control()->follow_gap = all ? 0 : 1ull << 62;
+		control()->follow_epoch++;
+		control()->follow = BSCOPE_FOLLOW_CHOSEN | BSCOPE_STAMP_COARSE;
+		for (unsigned nargs = 1; nargs <= 3; nargs++)
+			for (uint64_t i = 0; i < 100; i++)
+				call_checked(nargs, 8);
+		control()->follow = 0;
+		(void)b;
+	}
+}
+
+/* --- coarse stamps -----------------------------------------------------------------------------
+ */
+
+/* The time of an event, and of the stamp that it should have. */
+static uint64_t time_of(const struct bscope_buffer *b, uint64_t number)
+{
+	return slot(b, number)->head >> BSCOPE_SLOT_TIME_SHIFT;
+}
+
+static uint64_t stamp_of(const struct bscope_buffer *b)
+{
+	return (uint64_t)b->coarse << 8;
+}
+
+static bool between(uint64_t stamp, uint64_t from, uint64_t to)
+{
+	/* It is cut to 256 ticks. */
+	return ((stamp + 256 - from) & TIME40) <= ((to + 256 - from) & TIME40);
+}
+
+static void test_coarse(void **state)
+{
+	uint64_t from = tsc(), n, stamp, events = 0;
+	struct bscope_buffer *b;
+
+	(void)state;
+	control()->follow = BSCOPE_STAMP_COARSE;
+	/* The thread's first event, in a buffer that it takes for that. */
+	record(event_of(1, 1));
+	b = mine();
+	must(b->next == FIRST + 1);
+	must(between(time_of(b, FIRST), from, tsc()));
+	stamp = stamp_of(b);
+	must(time_of(b, FIRST) == stamp);
+	/* All up to the end of the half alike, by one slot or two; then a new one. */
+	for (uint64_t i = 2; i < 20 * SLOTS; i++) {
+		uint64_t pads, half = b->next / BATCH, now = tsc();
+
+		n = place(b->next, 1 + i % 3, &pads);
+		record(event_of(i, 1 + i % 3));
+		events++;
+		check_event(b, n, event_of(i, 1 + i % 3), time_of(b, n), time_of(b, n));
+		/* What does not fit begins the next half, and has its stamp. */
+		if (n / BATCH != half)
+			stamp = stamp_of(b);
+		must(time_of(b, n) == stamp);
+		if (b->next / BATCH != half) {
+			must(between(stamp_of(b), pads ? from : now, tsc()));
+			stamp = stamp_of(b);
+		}
+	}
+	/* A stamp from outside. */
+	for (uint64_t i = 0; i < 100; i++) {
+		b->coarse = (uint32_t)rng();
+		stamp = stamp_of(b);
+		n = place(b->next, 1, &(uint64_t){0});
+		record(event_of(i, 1));
+		must(time_of(b, n) == stamp);
+	}
+	/* As many as with precise ones, and those are precise again at once. */
+	n = b->next - b->extra;
+	for (uint64_t i = 0; i < 3 * SLOTS; i++)
+		record(event_of(i, 1 + i % 3));
+	must(b->next - b->extra - n == 3 * SLOTS);
+	control()->follow = 0;
+	n = b->next - b->extra;
+	for (uint64_t i = 0; i < 3 * SLOTS; i++)
+		record(event_of(i, 1 + i % 3));
+	must(b->next - b->extra - n == 3 * SLOTS);
+	go_to(0);
+	from = tsc();
+	n = b->next;
+	record(event_of(3, 1));
+	check_event(b, n, event_of(3, 1), from, tsc());
+	must(events);
+}
+
+/* The same lives, with sampling: all are followed, or none, and the stamps are coarse. */
+static void test_coarse_sampled(void **state)
+{
+	struct bscope_site born = {
+		.index = BSCOPE_INDEX(5, 1, BSCOPE_KIND_NEW), .kind = BSCOPE_KIND_NEW, .nargs = 1};
+	struct bscope_site dropped = {.index = BSCOPE_INDEX(6, 1, BSCOPE_KIND_DROP),
+				      .kind = BSCOPE_KIND_DROP,
+				      .nargs = 1};
+	struct bscope_buffer *b = go_to(0);
+
+	(void)state;
+	must(control()->table);
+	for (int all = 0; all < 2; all++) {
+		uint64_t before;
+
+		control()->follow_gap = all ? 0 : 1ull << 62;
+		control()->follow_epoch++;
+		control()->follow = BSCOPE_FOLLOW_CHOSEN | BSCOPE_STAMP_COARSE;
+		before = b->next - b->extra;
+		for (uint64_t i = 0; i < 5000; i++) {
+			uint64_t n = b->next, stamp = stamp_of(b);
+
+			bscope_record(&born, 16 * (i % 100));
+			if (all)
+				must(time_of(b, n) == stamp);
+			bscope_record(&dropped, 16 * (i % 100));
+		}
+		must(b->next - b->extra - before == (all ? 10000 : 0));
+		control()->follow = 0;
+	}
+}
+
 /* --- no system call ----------------------------------------------------------------------------
  */
 
@@ -483,6 +613,9 @@ int main(void)
 		cmocka_unit_test_setup(test_large_numbers, wipe),
 		cmocka_unit_test_setup(test_lit_sites, wipe),
 		cmocka_unit_test_setup(test_registers, wipe),
+		cmocka_unit_test_setup(test_registers_coarse, wipe),
+		cmocka_unit_test_setup(test_coarse, wipe),
+		cmocka_unit_test_setup(test_coarse_sampled, wipe),
 		cmocka_unit_test_setup(test_no_system_call, wipe),
 	};
 

@@ -37,13 +37,23 @@ struct bs_budget_group {
 	uint64_t hits; /* received in the period */
 	bool off;      /* dark now; bs_budget_step says what is to be */
 	double rate;   /* of its marks per second of CPU time when last seen, followed or not */
-	unsigned wait; /* periods to go before it may be lit again */
+	double sure;   /* part of it that is certain */
+	unsigned wait; /* periods to go before it may be lit again; lit: before that is forgiven */
 	unsigned backoff;
+	unsigned before; /* backoff before this step */
+	bool going;	 /* in this step */
+	bool forget;	 /* the session's: what the model has still to be told: it went dark, */
+	bool lit;	 /* or it was lit again */
 };
 
 struct bs_budget_cost {
 	double skip;   /* ns of a mark of an object that is not followed */
 	double follow; /* of one that is */
+	/*
+	 * Of an object, followed or not, what its first mark costs more where the table is not in
+	 * the cache: programs have other things there, other programs use it too.
+	 */
+	double object;
 };
 
 struct bs_budget {
@@ -52,14 +62,16 @@ struct bs_budget {
 	struct bs_budget_cost cost;
 	struct bs_budget_group *groups;
 	size_t n;
-	double spent; /* share of the last period, as computed */
-	unsigned calm;
-	bool probing; /* a group was lit again: what it costs should be looked at soon */
+	double spent;	      /* share of the last period, as computed */
+	unsigned calm, pause; /* periods: nothing cost too much; nothing is lit again */
+	bool probing;	      /* a group was lit again: what it costs should be looked at soon */
 };
 
 /* The first mean: dear enough for nobody to be hurt before it is known what things cost. */
 #define BS_BUDGET_FIRST 1000.0
 #define BS_BUDGET_MOST	1000000.0
+/* CPU time of which nothing can be said yet: it belongs to the next period. */
+#define BS_BUDGET_LEAST_NS 2000000u
 
 /*
  * A period has passed in which what is traced used cpu_ns of CPU time and the groups were hit as

@@ -15,6 +15,11 @@ struct bs_collect;
 struct bs_jump_cost {
 	double one, two;
 	double skip, follow;
+	/*
+	 * Of an object that is not followed, what its first mark costs more where what the table
+	 * says of it is in no cache.
+	 */
+	double object;
 };
 
 /*

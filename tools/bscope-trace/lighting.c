@@ -598,6 +598,30 @@ static int process_darken(struct bs_lighting *l, const struct bs_process *p, str
 	return ret;
 }
 
+static bool all_lit(const struct bs_lighting *l, const struct bs_process *p)
+{
+	struct bs_jump_module *modules = jump_modules(l, false);
+	struct bs_error err = {0};
+	struct bs_jumps j = {0};
+	bool all = modules && !bs_jumps_find(p->pid, modules, l->nmodules, &j, &err) &&
+		   (!j.n || bs_patch_look(p->pid, true, j.v, j.n) == 0);
+
+	bs_jumps_fini(&j);
+	free(modules);
+	return all;
+}
+
+bool bs_lighting_as_chosen(const struct bs_lighting *l, const struct bs_followed *processes)
+{
+	for (size_t i = 0; i < processes->n; i++) {
+		const struct bs_process *p = processes->v[i];
+
+		if (p->alive && p->how == BS_LIT_JUMP && !all_lit(l, p))
+			return false;
+	}
+	return true;
+}
+
 int bs_lighting_follow_choice(struct bs_lighting *l, const struct bs_followed *processes,
 			      struct bs_error *err)
 {

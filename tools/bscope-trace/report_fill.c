@@ -538,21 +538,25 @@ static int fill_lock_uses(struct fill *f, struct bs_report *r)
 
 /*
  * With sampling, what marks cost that nobody recorded, in ns: how many they were follows from those
- * that were, and how many objects each of these stands for.
+ * that were, and how many objects each of these stands for.  Of each object something has to be
+ * fetched: from how far depends on the program and on what else runs; it is taken for as far as can
+ * be.
  */
 static double skipped_ns(const struct fill *f, const struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
 	double marks = (double)(r->received - r->by_kind[BSCOPE_KIND_REGION_ENTER] -
 				r->by_kind[BSCOPE_KIND_REGION_EXIT]);
-	double others = s->skipped;
+	double others = s->skipped, objects = s->objects;
 
 	if (!r->sampled || !s->lighting.jumped)
 		return 0;
-	if (!s->steering)
+	if (!s->steering) {
 		others = r->created ? marks * (r->estimate.created.value / (double)r->created - 1)
 				    : 0;
-	return others * s->lighting.cost.skip +
+		objects = r->estimate.created.value;
+	}
+	return others * s->lighting.cost.skip + objects * s->lighting.cost.object +
 	       marks * (s->lighting.cost.follow - s->lighting.cost.one);
 }
 
@@ -571,6 +575,9 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
 	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r);
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
+	/* Of what was not followed nothing is known when nothing was. */
+	if (r->sampled && s->lighting.jumped && !s->steering && !r->created)
+		r->cpu_percent = -1;
 	/* Processes that came and went between two looks leave too little CPU time behind. */
 	if (r->cpu_percent > 100)
 		r->cpu_percent = -1;
@@ -613,7 +620,7 @@ static void fill_lighting_notes(struct fill *f)
 static void fill_notes(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
-	size_t dark = 0;
+	size_t dark = 0, shared;
 
 	for (size_t i = 0; i < r->nsites; i++)
 		dark += !r->sites[i].lit;
@@ -658,6 +665,13 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "after the start: what their sites did before is not in these numbers",
 		     s->late_path, s->nlate - 1, s->nlate == 2 ? "" : "s",
 		     (double)(s->late_ns - s->start_ns) / 1e9);
+	shared = bs_model_shared(s->model);
+	if (shared)
+		note(f,
+		     "--clock=coarse: several threads have made marks of %zu class%s: no verdicts are "
+		     "given for %s, and the live counts may be off by objects that were passed "
+		     "between threads within the age of a stamp",
+		     shared, shared == 1 ? "" : "es", shared == 1 ? "it" : "them");
 	if (s->trouble)
 		note(f, "%s", s->trouble->text);
 	if (!r->written)

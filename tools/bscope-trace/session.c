@@ -290,6 +290,8 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	if (!ret)
 		ret = bs_session_release(s, UINT64_MAX);
 	if (!ret)
+		ret = bs_session_steering_end(s);
+	if (!ret)
 		ret = bs_model_tick(s->model, s->end_ns);
 	if (!ret)
 		ret = bs_model_end(s->model);

@@ -74,6 +74,7 @@ struct bs_session {
 	size_t nlate;		/* files lit while a process already ran them */
 	const char *late_path;	/* the first of them, a module's */
 	uint64_t late_ns;	/* when it was lit */
+	double objects;		/* likewise: how many began, followed or not */
 	double skipped;		/* with --max-overhead: marks of objects that were not followed */
 	uint64_t sample_full;	/* objects that were to be followed and found no place */
 	size_t bystanders;	/* other processes that map a lit file */

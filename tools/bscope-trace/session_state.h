@@ -68,6 +68,8 @@ int bs_session_steering_new(struct bs_session *s);
 void bs_session_steering_free(struct bs_session *s);
 /* When a period is over: what is followed and lit may change.  0 or -ENOMEM. */
 int bs_session_steer(struct bs_session *s, uint64_t now);
+/* All events have been given.  0 or -ENOMEM. */
+int bs_session_steering_end(struct bs_session *s);
 
 /* --- session_events.c --- */
 

@@ -12,7 +12,11 @@
  *   A drop of an object that is not known: its new may be on its way.  When it comes, the object
  * has ended already; if it does not come in time, the object was there before the attach.
  *
- * Both are counted in refs, which says nothing else here.
+ * (Until a second thread's first mark has come, the class is taken for one thread's: where they
+ * share objects from the first moment on, as many as lived then may be counted wrongly.)
+ *
+ * Both are counted in refs, which says nothing else here; but for what was counted before a second
+ * thread came (BS_OBJ_COUNTED).
  */
 #include "model/state.h"
 
@@ -30,6 +34,15 @@ void bs_coarse_mark(struct bs_model *m, const struct bs_event *ev)
 	c->shared = m->shared = true;
 }
 
+size_t bs_model_shared(const struct bs_model *m)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < m->nclasses; i++)
+		n += m->classes[i].shared;
+	return n;
+}
+
 static bool in_time(const struct bs_model *m, uint64_t then_ns, const struct bs_event *ev)
 {
 	return ev->ts_ns < then_ns + m->coarse_ns;
@@ -37,7 +50,7 @@ static bool in_time(const struct bs_model *m, uint64_t then_ns, const struct bs_
 
 int bs_coarse_replace(struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev)
 {
-	int owed = in_time(m, obj->birth_ns, ev) ? obj->refs : 0;
+	int owed = !(obj->flags & BS_OBJ_COUNTED) && in_time(m, obj->birth_ns, ev) ? obj->refs : 0;
 	int err = bs_object_gone(m, obj, ev->ts_ns);
 
 	obj->refs = owed < BS_OBJ_MAX_REFS ? owed + 1 : owed;
@@ -47,7 +60,7 @@ int bs_coarse_replace(struct bs_model *m, struct bs_obj *obj, const struct bs_ev
 
 bool bs_coarse_replaced(const struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev)
 {
-	if (obj->refs <= 0 || !in_time(m, obj->birth_ns, ev))
+	if (obj->flags & BS_OBJ_COUNTED || obj->refs <= 0 || !in_time(m, obj->birth_ns, ev))
 		return false;
 	obj->refs--;
 	return true;

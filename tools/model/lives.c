@@ -34,7 +34,8 @@ struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs
 	if (!found)
 		return obj;
 	if (obj->flags & BS_OBJ_DEAD) {
-		bool fresh = ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
+		bool fresh = !(ev->has & BS_EVENT_IN_ORDER) &&
+			     ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
 		bool doubt = obj->flags & BS_OBJ_DOUBT ||
 			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
 
@@ -54,7 +55,7 @@ struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs
 		return NULL;
 	m->totals.vanished++;
 	bs_mark_unknown(m, ev->klass_id);
-	obj->flags = BS_OBJ_TWIN;
+	obj->flags = ev->has & BS_EVENT_IN_ORDER ? 0 : BS_OBJ_TWIN;
 	obj->refs = 0;
 	return obj;
 }

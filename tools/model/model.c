@@ -91,6 +91,7 @@ static int dense_reserve(void **v, uint32_t *n, uint32_t i, size_t size)
 
 static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
+	struct bs_event in_order;
 	struct bs_proc *p;
 	int err;
 
@@ -119,8 +120,12 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	} else {
 		m->explained = false;
 	}
-	if (m->coarse_ns)
+	if (m->coarse_ns) {
 		bs_coarse_mark(m, ev);
+		in_order = *ev;
+		in_order.has |= BS_EVENT_IN_ORDER;
+		ev = &in_order;
+	}
 	m->hits[ev->place]++;
 	m->totals.marks[ev->kind]++;
 	if (m->classes[ev->klass_id].locks) {

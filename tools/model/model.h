@@ -241,12 +241,21 @@ uint64_t bs_model_undecided(const struct bs_model *m);
 int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t gap_ns);
 
 /*
- * Sites of a class are not lit from ts_ns on (lives: those that say what begins and ends, so that
- * its objects are not followed any more), or all of them are again.  Its verdicts are undecided
- * meanwhile.  0 or -ENOMEM.
+ * Sites of a class are not lit from now on (called once for each group of them), or are again, all
+ * of that group.  Its verdicts are undecided until none is dark, and then for what began before
+ * ts_ns.  0, -ENOMEM or -EINVAL.
  */
-int bs_model_class_dark(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns, bool lives);
+int bs_model_class_dark(struct bs_model *m, uint32_t klass_id);
 void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+/*
+ * Nobody says any more when its objects end: all that are known have vanished.  Called when all
+ * events up to ts_ns, when that began, have been given.  0 or -ENOMEM.
+ */
+int bs_model_class_forget(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+
+/* With coarse stamps: classes of which several threads have made marks, and which so have no
+ * verdicts. */
+size_t bs_model_shared(const struct bs_model *m);
 
 /* --- the order of locks ----------------------------------------------------------------------- */
 

@@ -8,6 +8,8 @@
 
 int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to)
 {
+	if (ev->has & BS_EVENT_IN_ORDER)
+		return 0;
 	while (r->begin < r->n && ev->ts_ns > r->v[r->begin].ts_ns + BS_MODEL_SKEW_NS)
 		r->begin++;
 	if (r->begin == r->n)

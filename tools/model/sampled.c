@@ -170,7 +170,7 @@ static int class_forget(struct bs_model *m, struct bs_proc *p, uint32_t klass, u
 	return err;
 }
 
-int bs_model_class_dark(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns, bool lives)
+int bs_model_class_dark(struct bs_model *m, uint32_t klass_id)
 {
 	struct bs_class *c;
 	int err = bs_model_class(m, klass_id, false, 0);
@@ -181,8 +181,15 @@ int bs_model_class_dark(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns, b
 	if (!c->dark++)
 		c->lit_gap_ns = c->gap_ns;
 	c->gap_ns = UINT64_MAX;
+	return 0;
+}
+
+int bs_model_class_forget(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns)
+{
+	int err = 0;
+
 	bs_clock_advance(&m->clock, ts_ns);
-	for (uint32_t i = 0; i < m->nbuckets && lives && !err; i++)
+	for (uint32_t i = 0; i < m->nbuckets && !err; i++)
 		for (struct bs_proc *p = m->buckets[i]; p && !err; p = p->next)
 			err = class_forget(m, p, klass_id, ts_ns);
 	return err;

@@ -393,10 +393,17 @@ static inline void bs_undecided(struct bs_model *m)
 	m->undecided++;
 }
 
+/*
+ * In `has`, the model's own, with coarse stamps: no mark of another thread gives it another
+ * meaning. Its class is one thread's alone, whose marks are in order however close their stamps; or
+ * it has no verdicts, and each object is counted in the order that came (coarse.c).
+ */
+#define BS_EVENT_IN_ORDER 0x80u
+
 /* So close in time that nobody knows the order. */
 static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t ts_ns)
 {
-	return ev->tid != tid &&
+	return ev->tid != tid && !(ev->has & BS_EVENT_IN_ORDER) &&
 	       (ev->ts_ns > ts_ns ? ev->ts_ns - ts_ns : ts_ns - ev->ts_ns) <= BS_MODEL_SKEW_NS;
 }
 
@@ -542,8 +549,9 @@ static inline bool bs_resized_from(const struct bs_model *m, const struct bs_pro
 {
 	const struct bs_pending *e = bs_pending_of(p, ev);
 
-	return (e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS) ||
-	       bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS);
+	return !(ev->has & BS_EVENT_IN_ORDER) &&
+	       ((e && ev->ts_ns - e->begin_ns <= 2 * BS_MODEL_SKEW_NS) ||
+		bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS));
 }
 
 static inline struct bs_key bs_key_of(const struct bs_event *ev)

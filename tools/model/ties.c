@@ -367,7 +367,8 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 	/* Of moves that have no order nobody knows which was the last; nor of those between. */
 	if (tie->moved.place)
 		sure = sure && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) &&
-		       (tie->owned || ev->ts_ns - tie->moved.ts_ns > BS_MODEL_SKEW_NS);
+		       (tie->owned || ev->has & BS_EVENT_IN_ORDER ||
+			ev->ts_ns - tie->moved.ts_ns > BS_MODEL_SKEW_NS);
 	tie->owned = sure;
 	tie->owner = ev->arg;
 	tie->moved = bs_evidence_of(m, ev);

@@ -338,8 +338,9 @@ static int head_cost(struct bs_out *o, const struct bs_report *r)
 	else
 		bs_str_add(&s, "time per event not known");
 	if (r->cpu_percent >= 0)
-		bs_str_addf(&s, ", %s of the CPU time of what was traced",
-			    bs_fmt_percent(buf, r->cpu_percent));
+		/* What is not followed costs as much as caches let it. */
+		bs_str_addf(&s, ", %s%s of the CPU time of what was traced",
+			    r->sampled ? "up to " : "", bs_fmt_percent(buf, r->cpu_percent));
 	if (r->pause_us > 0)
 		bs_str_addf(&s, ", stopped for at most %s", bs_fmt_ns(buf, r->pause_us * 1000));
 	if (r->tool_cpu_percent >= 0)
