@@ -169,12 +169,17 @@ static inline int64_t follow_size(uint64_t bytes)
 	return (int64_t)(bytes << BSCOPE_FOLLOW_UNIT_BITS);
 }
 
-/* A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do. */
+/*
+ * A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do.
+ * With the epoch it holds, for handlers as well, so that is said last.
+ */
 static inline void follow_begin(struct bscope_buffer *owner)
 {
+	uint32_t epoch = bs_control.follow_epoch;
+
 	owner->random += __builtin_ia32_rdtsc() ^ (uint64_t)(uintptr_t)owner << 16;
-	owner->epoch = bs_control.follow_epoch;
 	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
+	*(volatile uint32_t *)&owner->epoch = epoch;
 }
 
 /* Was the object that has just been counted the last one of the gap?  Then the next gap begins. */
