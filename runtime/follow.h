@@ -179,7 +179,8 @@ static inline void follow_begin(struct bscope_buffer *owner)
 
 	owner->random += __builtin_ia32_rdtsc() ^ (uint64_t)(uintptr_t)owner << 16;
 	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
-	*(volatile uint32_t *)&owner->epoch = epoch;
+	__asm__ __volatile__("" : : : "memory");
+	owner->epoch = epoch;
 }
 
 /* Was the object that has just been counted the last one of the gap?  Then the next gap begins. */

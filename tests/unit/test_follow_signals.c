@@ -21,6 +21,9 @@
 /* --- between any two instructions --------------------------------------------------------------
  */
 
+/* The buffer of the thread. */
+static struct bscope_buffer *current;
+
 static volatile long step, step_at;
 static void (*step_do)(void);
 
@@ -69,11 +72,12 @@ static int trap_no_more(void **state)
  */
 
 /* The object that is, those of the handler, and those that fill up its bucket. */
-#define BUCKET	   (4711ull << 50)
-#define ID	   id_of_hash(BUCKET | 1 << 2)
-#define HANDLER_ID id_of_hash(BUCKET | 2 << 2)
-#define OTHER_ID   id_of_hash(99ull << 50)
-#define FILLER(i)  id_of_hash(BUCKET | (uint64_t)(16 + (i)) << 2)
+#define BUCKET		 (4711ull << 50)
+#define ID		 id_of_hash(BUCKET | 1 << 2)
+#define HANDLER_ID	 id_of_hash(BUCKET | 2 << 2)
+#define OTHER_ID	 id_of_hash(99ull << 50)
+#define HANDLER_OTHER_ID (OTHER_ID ^ 64)
+#define FILLER(i)	 id_of_hash(BUCKET | (uint64_t)(16 + (i)) << 2)
 
 static const struct situation {
 	unsigned kind, nargs;
@@ -127,9 +131,6 @@ static void make_quietly(unsigned kind, uint64_t id)
 	mark(&site, id, 64, 0);
 }
 
-/* The thread's. */
-static struct bscope_buffer *current;
-
 static void choose(bool chosen, bool bytes)
 {
 	follow(bytes ? BS_SAMPLE_BYTES : BS_SAMPLE_OBJECTS, chosen ? 1 : 1e12);
@@ -137,12 +138,23 @@ static void choose(bool chosen, bool bytes)
 		control()->follow_gap = 0;
 }
 
+/* All that is in its bucket. */
+static void forget(uint64_t id)
+{
+	uint64_t bucket = hash_of(0, id) >> 50;
+
+	memset(table()->keys[bucket], 0, sizeof(table()->keys[bucket]));
+	memset(&table()->filter[bucket << 3], 0, 8);
+}
+
 /* Brings the table and the thread into it, at this place of a half. */
 static struct bscope_buffer *go_into(const struct situation *s, uint64_t at)
 {
 	struct bscope_buffer *b;
 
-	memset(table(), 0, sizeof(*table()));
+	forget(ID);
+	forget(OTHER_ID);
+	forget(HANDLER_OTHER_ID);
 	choose(true, false);
 	if (!current)
 		current = own_buffer();
@@ -254,7 +266,6 @@ static struct walk walk(const struct bscope_buffer *b, uint64_t from, uint64_t t
 /* --- handlers ----------------------------------------------------------------------------------
  */
 
-static const struct situation *cur_s;
 static unsigned handler_left;
 static bool handler_chooses;
 
@@ -264,7 +275,6 @@ static void handler_make(unsigned kind, uint64_t id, bool marked)
 	uint64_t before = b->next - b->extra;
 
 	make_quietly(kind, id);
-	if (b->next - b->extra - before != marked) fprintf(stderr, "# sit %u/%u st %d ch %d by %d rs %d full %d anew %d: handler kind %u id %llx step %ld\n", cur_s->kind, cur_s->nargs, cur_s->state, cur_s->chosen, cur_s->bytes, cur_s->resizing, cur_s->full, cur_s->anew, kind, (unsigned long long)id, step_at);
 	must(b->next - b->extra - before == marked);
 	handler_left += marked;
 }
@@ -276,7 +286,7 @@ static void handler_make(unsigned kind, uint64_t id, bool marked)
 static void handler_lives(void)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t id = i ? HANDLER_ID : OTHER_ID ^ 64;
+		uint64_t id = i ? HANDLER_ID : HANDLER_OTHER_ID;
 		bool is = handler_chooses;
 
 		handler_make(BSCOPE_KIND_NEW, id, is);
@@ -294,6 +304,17 @@ static void handler_lives(void)
 
 static const uint64_t places[] = {5, BATCH - 1, BATCH - 2, BATCH - 3, BATCH - 4};
 
+/* Each step at the first place; at the others some, since each step takes all those before it. */
+static long first(size_t k)
+{
+	return 1 + (long)(k % ARRAY(places) ? k % 7 : 0);
+}
+
+static long stride(size_t k)
+{
+	return k % ARRAY(places) ? 7 : situations[k / ARRAY(places)].anew ? 3 : 1;
+}
+
 /* The handler returns: of the mark all is as if it had not been. */
 static void test_nested(void **state)
 {
@@ -305,8 +326,8 @@ static void test_nested(void **state)
 		const struct bscope_site site = site_of(s->kind, 0, s->nargs);
 		bool hit = true;
 
-		cur_s=(void*)s;handler_chooses = s->chosen;
-		for (long at = 1; hit; at++) {
+		handler_chooses = s->chosen;
+		for (long at = first(k); hit; at += stride(k)) {
 			struct bscope_buffer *b = go_into(s, places[k % ARRAY(places)]);
 			uint64_t from = b->next;
 			struct left want = expected(s);
@@ -324,9 +345,8 @@ static void test_nested(void **state)
 			     (s->kind == BSCOPE_KIND_RESIZE_BEGIN ? (uint64_t)(s->state == ALIVE)
 			      : s->kind == BSCOPE_KIND_RESIZE_END ? 0
 								  : (uint64_t)s->resizing));
-			if (at % 16 == 0)
+			if (++turns % 16 == 0)
 				check_filter(true);
-			turns += hit;
 		}
 	}
 	assert_true(turns > 5000);
@@ -355,8 +375,8 @@ static void test_jump_away(void **state)
 		volatile bool hit = true;
 
 		s = &situations[k / ARRAY(places)];
-		cur_s=(void*)s;handler_chooses = s->chosen;
-		for (volatile long at = 1; hit; at++) {
+		handler_chooses = s->chosen;
+		for (volatile long at = first(k); hit; at += stride(k)) {
 			const struct situation *now = (const struct situation *)s;
 			const struct bscope_site site = site_of(now->kind, 0, now->nargs);
 			struct bscope_buffer *volatile b = go_into(now, places[k % ARRAY(places)]);
@@ -376,7 +396,7 @@ static void test_jump_away(void **state)
 								now->state == ALIVE);
 			must(!alive || w.holes || state_of(0, ID) == ALIVE);
 			must(w.holes <= 6);
-			if (at % 16 == 0)
+			if (++turns % 16 == 0)
 				check_filter(false);
 			/* Another life, and this one. */
 			handler_left = 0;
@@ -388,7 +408,6 @@ static void test_jump_away(void **state)
 			control()->follow = 0;
 			for (uint64_t i = 0; w.holes && i < SLOTS; i++)
 				make_quietly(BSCOPE_KIND_RETAIN, 1);
-			turns += hit;
 		}
 	}
 	assert_true(turns > 5000);
