@@ -295,6 +295,12 @@ static void fill_sample(struct fill *f, struct bs_report *r)
 	r->sample = s->by == BS_SAMPLE_OBJECTS ? s->mean : 1;
 	r->sample_bytes = s->by == BS_SAMPLE_BYTES ? s->mean : 0;
 	r->sampled = s->by != BS_SAMPLE_NOT;
+	if (f->s->unfollowed)
+		note(f,
+		     "of %llu process%s the objects that lived when its sites came to be lit by jumps "
+		     "are not followed any more (vanished): live objects are of those since; use -m "
+		     "trap to follow all, for more time per event",
+		     (unsigned long long)f->s->unfollowed, f->s->unfollowed > 1 ? "es" : "");
 	if (f->s->sample_full)
 		note(f,
 		     "%llu objects that were to be followed found no place in the table: their "

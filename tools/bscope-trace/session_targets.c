@@ -17,6 +17,7 @@
 #include "bscope-trace/options.h"
 #include "bscope-trace/session_state.h"
 #include "model/model.h"
+#include "order/order.h"
 #include "symbol/symbol.h"
 #include "target/module.h"
 #include "target/process.h"
@@ -87,13 +88,27 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 	return ret;
 }
 
+/*
+ * Sampling: who is followed by traps stands in a table of the kernel's programs, and the runtime
+ * that decides by jumps begins with an empty one.
+ */
+static void jumps_begin_anew(struct bs_session *s, const struct bs_process *p)
+{
+	const struct bs_event ev = {
+		.ts_ns = p->lit_ns, .pid = (uint32_t)p->pid, .type = BS_EVENT_FORGOTTEN};
+
+	if (bs_order_push(s->order, &ev))
+		bs_model_loss(s->model, bs_now_ns(), 0);
+	s->unfollowed++;
+}
+
 /* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
 static void process_scan(struct bs_session *s, struct bs_process *p)
 {
 	uint32_t first = bs_sites_count(s->sites) + 1;
 	struct bs_module **added = NULL;
 	uint64_t stops = s->lighting.stops;
-	bool lit = p->how == BS_LIT_JUMP;
+	bool lit = p->how == BS_LIT_JUMP, trapped = p->how == BS_LIT_TRAP;
 	struct bs_error err = {0};
 	size_t n = 0;
 	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
@@ -119,6 +134,8 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	free(added);
 	memset(&err, 0, sizeof(err));
 	ret = bs_lighting_process(&s->lighting, p, false, &err);
+	if (trapped && p->how == BS_LIT_JUMP && s->lighting.sample.by != BS_SAMPLE_NOT)
+		jumps_begin_anew(s, p);
 	/* What it had loaded meanwhile may have been at work before it was lit. */
 	if (lit && s->lighting.stops != stops)
 		first = 1;

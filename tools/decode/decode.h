@@ -20,7 +20,8 @@ enum bs_event_type {
 	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
 	/* From here on the object is not followed (bscope/follow.h); id, place and klass_id as of a
-	 * mark.  Nothing that is counted. */
+	 * mark.  klass_id 0, which is never decoded: no object of the process that began so far.
+	 * Nothing that is counted. */
 	BS_EVENT_FORGOTTEN = 5,
 };
 

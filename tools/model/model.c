@@ -160,7 +160,7 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		bs_proc_forget(m, p);
 		return err;
 	case BS_EVENT_FORGOTTEN:
-		if (!ev->klass_id || ev->klass_id > BS_MODEL_MAX_DENSE)
+		if (ev->klass_id > BS_MODEL_MAX_DENSE)
 			return -EINVAL;
 		return bs_object_forgotten(m, ev, hash);
 	default:
