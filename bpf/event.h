@@ -119,6 +119,13 @@ _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
  */
 #define BS_TRACED_TRAP 0u
 
+/* Of the maps of objects that are followed by traps (bpf/follow.h). */
+struct bs_follow_key {
+	__u64 id;
+	__u32 pid;
+	__u32 klass; /* number of its class */
+};
+
 /* Threads that have a buffer, at once, in all traced processes. */
 #define BS_THREADS_MAX 65536
 

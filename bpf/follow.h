@@ -18,12 +18,6 @@ __u32 follow_bytes;
 __u64 follow_gap;
 __u32 follow_epoch;
 
-struct follow_key {
-	__u64 id;
-	__u32 pid;
-	__u32 klass;
-};
-
 #define FOLLOW_MAX	131072
 #define FOLLOW_DEAD_MAX 16384
 
@@ -32,7 +26,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FOLLOW_MAX);
-	__type(key, struct follow_key);
+	__type(key, struct bs_follow_key);
 	__type(value, __u32);
 } followed SEC(".maps");
 
@@ -43,7 +37,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, FOLLOW_DEAD_MAX);
-	__type(key, struct follow_key);
+	__type(key, struct bs_follow_key);
 	__type(value, __u32);
 } dropped SEC(".maps");
 
@@ -135,14 +129,14 @@ static __always_inline int chosen(__u64 bytes)
 /* What is known of an object when a mark on it comes. */
 enum follow_state { FOLLOW_NOT, FOLLOW_DEAD, FOLLOW_ALIVE };
 
-static __always_inline enum follow_state follow_find(const struct follow_key *key)
+static __always_inline enum follow_state follow_find(const struct bs_follow_key *key)
 {
 	if (bpf_map_lookup_elem(&followed, key))
 		return FOLLOW_ALIVE;
 	return bpf_map_lookup_elem(&dropped, key) ? FOLLOW_DEAD : FOLLOW_NOT;
 }
 
-static __always_inline void follow_drop(const struct follow_key *key)
+static __always_inline void follow_drop(const struct bs_follow_key *key)
 {
 	__u32 one = 1;
 
@@ -150,7 +144,7 @@ static __always_inline void follow_drop(const struct follow_key *key)
 	bpf_map_update_elem(&dropped, key, &one, BPF_ANY);
 }
 
-static __always_inline int follow_begin(const struct follow_key *key, enum follow_state was,
+static __always_inline int follow_begin(const struct bs_follow_key *key, enum follow_state was,
 					int yes)
 {
 	__u32 one = 1;
@@ -167,7 +161,7 @@ static __always_inline int follow_begin(const struct follow_key *key, enum follo
 	return FOLLOW_MARK | FOLLOW_FORGET;
 }
 
-static __always_inline int resize_begin(const struct follow_key *key, enum follow_state was)
+static __always_inline int resize_begin(const struct bs_follow_key *key, enum follow_state was)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	const __u64 *bits = bpf_map_lookup_elem(&resizing, &tid);
@@ -181,7 +175,7 @@ static __always_inline int resize_begin(const struct follow_key *key, enum follo
 	return was ? FOLLOW_MARK : 0;
 }
 
-static __always_inline int resize_end(const struct follow_key *key, enum follow_state state,
+static __always_inline int resize_end(const struct bs_follow_key *key, enum follow_state state,
 				      __u64 bytes)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -206,7 +200,7 @@ static __always_inline int resize_end(const struct follow_key *key, enum follow_
 static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pid, int jumps,
 				       __u64 id, __u64 bytes)
 {
-	struct follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
+	struct bs_follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
 	enum follow_state was;
 
 	if (!follow)

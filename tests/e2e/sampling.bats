@@ -241,6 +241,46 @@ live_now() {
 	holds .objects.estimated.created "$((base + $(jq .new "$OUT")))"
 }
 
+@test "trap mode: what processes have left behind makes room" {
+	start timeout 120 "$TRACE" -q -m trap -s 2 --preload --format=json -o "$REPORT" -- \
+		sh -c 'i=0; while [ $i -lt 400 ]; do /bin/ls / >/dev/null; i=$((i + 1)); done; echo over; exec sleep 3'
+	for _ in $(seq 600); do
+		grep -q over "$OUT" && break
+		sleep 0.1
+	done
+	sleep 1
+	map=$(bpftool map show | awk '$4 == "followed" { sub(":", "", $1); print $1 }' | tail -1)
+	left=$(bpftool map dump id "$map" | sed -n 's/^Found \([0-9]*\) element.*/\1/p')
+	[ -n "$left" ] || left=$(bpftool map dump id "$map" -j | jq length)
+	wait "$PID"
+	json '.processes | length > 300'
+	followed=$(jq .objects.exited "$REPORT")
+	echo "$left of $followed are left"
+	[ "$followed" -gt 1000 ] && [ "$((left * 3))" -lt "$followed" ]
+}
+
+@test "more classes than the table of a runtime can tell apart: by traps" {
+	{
+		echo '#include <bscope/bscope.h>'
+		echo '#include <unistd.h>'
+		echo 'int main(void) { for (int i = 0; i < 1000; i++) { usleep(20000);'
+		seq 2100 | sed 's/.*/BSCOPE_NEW(c&, 4096); BSCOPE_DROP(c&, 4096);/'
+		echo '} return 0; }'
+	} >"$BATS_TEST_TMPDIR/many.c"
+	cc -O0 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/many" "$BATS_TEST_TMPDIR/many.c" "$BUILD/libbscope.a" -lpthread
+	start "$BATS_TEST_TMPDIR/many"
+	run timeout 60 "$TRACE" -m jump -s 2 -p "$PID" -d 1
+	echo "$output"
+	[ "$status" -eq 1 ] && [[ $output = *"more than 2047 classes"* ]]
+	attached auto "$PID" -s 2 -d 1
+	adds_up
+	json '.mode == "trap" and .objects.created > 100 and .objects.vanished == 0 and .verdicts == []'
+	attached jump "$PID" -d 1
+	json '.objects.created > 100'
+	attached jump "$PID" -d 1 -s 2 -f class=c1
+	json '.objects.created > 1 and .verdicts == []'
+}
+
 # usage ARG...: refused, and in one line why.
 usage() {
 	run "$TRACE" "$@" -p 1

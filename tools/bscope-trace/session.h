@@ -71,6 +71,7 @@ struct bs_session {
 	size_t nlate;		/* files lit while a process already ran them */
 	const char *late_path;	/* the first of them, a module's */
 	uint64_t late_ns;	/* when it was lit */
+	uint64_t nended;	/* processes, since their followed objects were thrown away */
 	uint64_t unfollowed;	/* processes lit by jumps whose objects were followed by traps */
 	uint64_t sample_full;	/* objects that were to be followed and found no place */
 	size_t bystanders;	/* other processes that map a lit file */

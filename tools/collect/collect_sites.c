@@ -243,6 +243,22 @@ uint64_t bs_collect_sample_full(const struct bs_collect *c)
 	return __atomic_load_n(&c->skel->bss->follow_full, __ATOMIC_RELAXED);
 }
 
+void bs_collect_sample_tidy(const struct bs_collect *c)
+{
+	int map = bpf_map__fd(c->skel->maps.followed);
+	unsigned most = 2 * bpf_map__max_entries(c->skel->maps.followed);
+	struct bs_follow_key key, next;
+	int ret = bpf_map_get_next_key(map, NULL, &next);
+
+	/* A key that goes meanwhile makes the walk start anew. */
+	for (unsigned i = 0; !ret && i < most; i++) {
+		key = next;
+		ret = bpf_map_get_next_key(map, &key, &next);
+		if (!bs_collect_traces(c, (pid_t)key.pid))
+			bpf_map_delete_elem(map, &key);
+	}
+}
+
 uint64_t bs_collect_start(struct bs_collect *c)
 {
 	uint64_t now = bs_now_ns();
