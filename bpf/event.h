@@ -119,6 +119,13 @@ _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
  */
 #define BS_TRACED_TRAP 0u
 
+/* Of the maps of objects that are followed by traps (bpf/follow.h). */
+struct bs_follow_key {
+	__u64 id;
+	__u32 pid;
+	__u32 klass; /* number of its class */
+};
+
 /* Threads that have a buffer, at once, in all traced processes. */
 #define BS_THREADS_MAX 65536
 
@@ -134,13 +141,6 @@ struct bs_end_key {
 struct bs_end {
 	__u64 next, extra;
 	__u64 ts_ns; /* when it ended */
-};
-
-/* An object that is followed, where sites are lit by traps. */
-struct bs_follow_key {
-	__u64 id;
-	__u32 pid;
-	__u32 klass;
 };
 
 /* Processes traced at once; forked children count. */

@@ -19,9 +19,10 @@ __u64 follow_gap;
 __u64 follow_base;
 __u32 follow_epoch;
 
-#define FOLLOW_MAX 131072
+#define FOLLOW_MAX	131072
+#define FOLLOW_DEAD_MAX 16384
 
-/* Value: 1 alive, 0 dropped, until another object has the id. */
+/* Alive. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -29,6 +30,17 @@ struct {
 	__type(key, struct bs_follow_key);
 	__type(value, __u32);
 } followed SEC(".maps");
+
+/*
+ * Dropped, until another object has the id.  Where ids never come again the oldest make room: of
+ * these only their misuse is forgotten.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FOLLOW_DEAD_MAX);
+	__type(key, struct bs_follow_key);
+	__type(value, __u32);
+} dropped SEC(".maps");
 
 /* To the next object that is followed, of all threads on a CPU: gaps know nothing of the past. */
 struct follow_gap {
@@ -126,39 +138,56 @@ static __always_inline int chosen(__u64 bytes)
 #define FOLLOW_MARK   1
 #define FOLLOW_FORGET 2
 
-static __always_inline int follow_begin(const struct bs_follow_key *key, const __u32 *entry,
+/* What is known of an object when a mark on it comes. */
+enum follow_state { FOLLOW_NOT, FOLLOW_DEAD, FOLLOW_ALIVE };
+
+static __always_inline enum follow_state follow_find(const struct bs_follow_key *key)
+{
+	if (bpf_map_lookup_elem(&followed, key))
+		return FOLLOW_ALIVE;
+	return bpf_map_lookup_elem(&dropped, key) ? FOLLOW_DEAD : FOLLOW_NOT;
+}
+
+static __always_inline void follow_drop(const struct bs_follow_key *key)
+{
+	__u32 one = 1;
+
+	bpf_map_delete_elem(&followed, key);
+	bpf_map_update_elem(&dropped, key, &one, BPF_ANY);
+}
+
+static __always_inline int follow_begin(const struct bs_follow_key *key, enum follow_state was,
 					int yes)
 {
-	__u32 alive = 1;
+	__u32 one = 1;
 
-	if (!yes) {
-		int was = entry && *entry;
-
-		if (entry)
-			bpf_map_delete_elem(&followed, key);
-		return was ? FOLLOW_FORGET : 0;
-	}
-	if (!bpf_map_update_elem(&followed, key, &alive, BPF_ANY))
+	if (was == FOLLOW_DEAD)
+		bpf_map_delete_elem(&dropped, key);
+	if (!yes && was == FOLLOW_ALIVE)
+		bpf_map_delete_elem(&followed, key);
+	if (!yes)
+		return was == FOLLOW_ALIVE ? FOLLOW_FORGET : 0;
+	if (!bpf_map_update_elem(&followed, key, &one, BPF_ANY))
 		return FOLLOW_MARK;
 	__sync_fetch_and_add(&follow_full, 1);
 	return FOLLOW_MARK | FOLLOW_FORGET;
 }
 
-static __always_inline int resize_begin(__u32 *entry)
+static __always_inline int resize_begin(const struct bs_follow_key *key, enum follow_state was)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	const __u64 *bits = bpf_map_lookup_elem(&resizing, &tid);
-	__u64 now = (bits ? *bits << 1 : 0) | (entry && *entry);
+	__u64 now = (bits ? *bits << 1 : 0) | (was == FOLLOW_ALIVE);
 
-	if (entry)
-		*entry = 0;
+	if (was == FOLLOW_ALIVE)
+		follow_drop(key);
 	/* No entry: zeros all the way. */
 	if (bits || now)
 		bpf_map_update_elem(&resizing, &tid, &now, BPF_ANY);
-	return entry ? FOLLOW_MARK : 0;
+	return was ? FOLLOW_MARK : 0;
 }
 
-static __always_inline int resize_end(const struct bs_follow_key *key, const __u32 *entry,
+static __always_inline int resize_end(const struct bs_follow_key *key, enum follow_state state,
 				      __u64 bytes)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
@@ -174,8 +203,8 @@ static __always_inline int resize_end(const struct bs_follow_key *key, const __u
 			bpf_map_delete_elem(&resizing, &tid);
 	}
 	if (!was || yes)
-		return follow_begin(key, entry, yes);
-	follow_begin(key, entry, 0);
+		return follow_begin(key, state, yes);
+	follow_begin(key, state, 0);
 	return FOLLOW_MARK | FOLLOW_FORGET;
 }
 
@@ -184,7 +213,7 @@ static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pi
 				       __u64 id, __u64 bytes)
 {
 	struct bs_follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
-	__u32 *entry;
+	enum follow_state was;
 
 	if (!follow)
 		return FOLLOW_MARK;
@@ -193,25 +222,25 @@ static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pi
 				       spec->kind == BSCOPE_KIND_RESIZE_END
 			       ? FOLLOW_FORGET
 			       : FOLLOW_MARK;
-	entry = bpf_map_lookup_elem(&followed, &key);
+	was = follow_find(&key);
 	switch (spec->kind) {
 	case BSCOPE_KIND_NEW:
-		return follow_begin(&key, entry, chosen(bytes));
+		return follow_begin(&key, was, chosen(bytes));
 	case BSCOPE_KIND_RESIZE_BEGIN:
-		return resize_begin(entry);
+		return resize_begin(&key, was);
 	case BSCOPE_KIND_RESIZE_END:
-		return resize_end(&key, entry, bytes);
+		return resize_end(&key, was, bytes);
 	case BSCOPE_KIND_REGION_ENTER:
 	case BSCOPE_KIND_REGION_EXIT:
 		return FOLLOW_MARK;
 	case BSCOPE_KIND_DROP:
-		if (entry)
-			*entry = 0;
+		if (was == FOLLOW_ALIVE)
+			follow_drop(&key);
 		break;
 	default:
 		break;
 	}
-	return entry ? FOLLOW_MARK : 0;
+	return was ? FOLLOW_MARK : 0;
 }
 
 #endif

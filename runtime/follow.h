@@ -94,6 +94,11 @@ static inline int follow_add(struct bscope_follow *t, uint64_t hash)
 	return 0;
 }
 
+static inline int follow_alive(const uint64_t *entry, uint64_t hash)
+{
+	return entry_read(entry) == follow_key(hash);
+}
+
 /* It is alive and dies: 0: it did already, or is not there any more. */
 static inline int follow_drop(uint64_t *entry, uint64_t hash)
 {
@@ -106,19 +111,17 @@ static inline int follow_revive(uint64_t *entry, uint64_t hash)
 {
 	uint64_t key = follow_key(hash);
 
-	return entry_swap(entry, key | BSCOPE_FOLLOW_DEAD, key) || entry_read(entry) == key;
+	return entry_swap(entry, key | BSCOPE_FOLLOW_DEAD, key) || follow_alive(entry, hash);
 }
 
-/* Another object has its id, or nobody knows.  1 if it was alive. */
-static inline int follow_remove(struct bscope_follow *t, uint64_t *entry, uint64_t hash)
+/* Another object has its id, or nobody knows. */
+static inline void follow_remove(struct bscope_follow *t, uint64_t *entry, uint64_t hash)
 {
 	uint64_t was = entry_read(entry);
 
-	if ((was & ~BSCOPE_FOLLOW_DEAD) != follow_key(hash) ||
-	    !entry_swap(entry, was, BSCOPE_FOLLOW_FREE))
-		return 0;
-	follow_count(follow_filter(t, hash), -1);
-	return !(was & BSCOPE_FOLLOW_DEAD);
+	if ((was & ~BSCOPE_FOLLOW_DEAD) == follow_key(hash) &&
+	    entry_swap(entry, was, BSCOPE_FOLLOW_FREE))
+		follow_count(follow_filter(t, hash), -1);
 }
 
 /* --- gaps ------------------------------------------------------------------------------------- */
@@ -169,12 +172,18 @@ static inline int64_t follow_size(uint64_t bytes)
 	return (int64_t)(bs_control.follow_base + (bytes << BSCOPE_FOLLOW_UNIT_BITS));
 }
 
-/* A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do. */
+/*
+ * A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do.
+ * With the epoch it holds, for handlers as well, so that is said last.
+ */
 static inline void follow_begin(struct bscope_buffer *owner)
 {
+	uint32_t epoch = bs_control.follow_epoch;
+
 	owner->random += __builtin_ia32_rdtsc() ^ (uint64_t)(uintptr_t)owner << 16;
-	owner->epoch = bs_control.follow_epoch;
 	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
+	__asm__ __volatile__("" : : : "memory");
+	owner->epoch = epoch;
 }
 
 /* Was the object that has just been counted the last one of the gap?  Then the next gap begins. */

@@ -108,6 +108,11 @@ static inline uint64_t head_coarse(const struct bscope_buffer *b)
 	return (uint64_t) * (const volatile uint32_t *)&b->coarse << (8 + BSCOPE_SLOT_TIME_SHIFT);
 }
 
+static inline uint64_t head_time(const struct bscope_buffer *b, int coarse)
+{
+	return coarse ? head_coarse(b) : head_now();
+}
+
 /* All slots up to the end are reserved, and committed but for those of interrupted events. */
 BS_PROBE void batch(struct bscope_buffer *b, uint64_t end)
 {
@@ -241,20 +246,26 @@ static inline struct bscope_buffer *mine(void)
 	return likely(b->owner == tp) ? b : take(tp);
 }
 
+/* Do n slots from this one on lie in two halves? */
+static inline int is_split(uint64_t number, uint64_t n)
+{
+	return number / BSCOPE_BATCH_SLOTS != (number + n - 1) / BSCOPE_BATCH_SLOTS;
+}
+
 /*
- * The two slots of an event are neighbours: where the first is the last of a half, both are left
- * empty and others taken.  Handlers may use up the next half meanwhile, so once more may not do.
+ * The slots of an event are neighbours in one half: where they are not, all are left empty and
+ * others taken.  Handlers may use up the next half meanwhile, so once more may not do.
  */
-static BS_ANYWHERE __attribute__((noinline)) uint64_t reserve_pair(struct bscope_buffer *b,
-								   uint64_t number)
+static BS_ANYWHERE __attribute__((noinline)) uint64_t reserve_anew(struct bscope_buffer *b,
+								   uint64_t number, uint64_t n)
 {
 	do {
-		add(&b->extra, 2);
-		commit(b, number, EMPTY, 0);
-		commit(b, number + 1, EMPTY, 0);
-		batch(b, number + 1);
-		number = reserve(b, 2);
-	} while (ends_half(number + 1));
+		add(&b->extra, n);
+		for (uint64_t i = 0; i < n; i++)
+			commit(b, number + i, EMPTY, 0);
+		batch(b, (number + n) / BSCOPE_BATCH_SLOTS * BSCOPE_BATCH_SLOTS);
+		number = reserve(b, n);
+	} while (is_split(number, n));
 	return number;
 }
 
@@ -273,14 +284,21 @@ static ALWAYS_INLINE void record_single(const struct bscope_site *site, uint64_t
 	if (unlikely(!b))
 		return;
 	number = reserve(b, 1);
-	commit(b, number, (coarse ? head_coarse(b) : head_now()) | site_number(site), id);
+	commit(b, number, head_time(b, coarse) | site_number(site), id);
 	if (unlikely(ends_half(number + 1)))
 		batch(b, number + 1);
 }
 
-/* extra: how many of the two slots are no event's own. */
-static ALWAYS_INLINE void record_pair(uint32_t number_of_site, uint64_t id, uint64_t a1,
-				      uint64_t a2, uint64_t extra, int coarse)
+static inline void commit_second(struct bscope_buffer *b, uint64_t number, uint64_t a1, uint64_t a2)
+{
+	commit(b, number,
+	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
+		       (a2 >> BSCOPE_SLOT_TIME_BITS & BSCOPE_SLOT_INDEX_MASK),
+	       a1);
+}
+
+static ALWAYS_INLINE void record_pair(const struct bscope_site *site, uint64_t id, uint64_t a1,
+				      uint64_t a2, int coarse)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number, time;
@@ -289,15 +307,12 @@ static ALWAYS_INLINE void record_pair(uint32_t number_of_site, uint64_t id, uint
 		return;
 	number = reserve(b, 2);
 	if (unlikely(ends_half(number + 1)))
-		number = reserve_pair(b, number);
+		number = reserve_anew(b, number, 2);
 	/* At once: who dies in between has two events that are lost, instead of one. */
-	add(&b->extra, extra);
-	time = coarse ? head_coarse(b) : head_now();
-	commit(b, number + 1,
-	       a2 << BSCOPE_SLOT_TIME_SHIFT | BSCOPE_SLOT_EXTRA |
-		       (a2 >> BSCOPE_SLOT_TIME_BITS & BSCOPE_SLOT_INDEX_MASK),
-	       a1);
-	commit(b, number, time | number_of_site, id);
+	add(&b->extra, 1);
+	time = head_time(b, coarse);
+	commit_second(b, number + 1, a1, a2);
+	commit(b, number, time | site_number(site), id);
 	if (unlikely(ends_half(number + 2)))
 		batch(b, number + 2);
 }
@@ -315,12 +330,18 @@ static inline int counts(const struct bscope_site *site)
 						 bs_control.follow_flags & BSCOPE_FOLLOW_BYTES);
 }
 
+/* Of a site with one operand the others are the program's registers. */
+static inline uint64_t bytes_of(const struct bscope_site *site, uint64_t a1)
+{
+	return site->nargs > 1 ? a1 : 0;
+}
+
 /* An object begins, and is followed if chosen: what is to be recorded. */
 static inline int begin(struct bscope_follow *t, uint64_t *entry, uint64_t hash, int chosen)
 {
-	/* Another one was alive, as far as we know: its end went unmarked. */
+	/* Another one is alive, as far as we know: its end went unmarked. */
 	if (!chosen)
-		return entry && follow_remove(t, entry, hash) ? FORGET : 0;
+		return entry && follow_alive(entry, hash) ? FORGET : 0;
 	if (entry && follow_revive(entry, hash))
 		return MARK;
 	return follow_add(t, hash) ? MARK : MARK | FORGET;
@@ -336,19 +357,40 @@ static inline int resize_end(struct bscope_follow *t, uint64_t *entry, uint64_t 
 		chosen = follow_chosen(b);
 	if (!followed || chosen)
 		return begin(t, entry, hash, chosen);
-	begin(t, entry, hash, 0);
 	return MARK | FORGET;
 }
 
-/* What is to be recorded of this mark? */
-static inline int followed(const struct bscope_site *site, struct bscope_buffer *b, uint64_t id)
+/* What is to be recorded of this mark?  What begins by it is in the table then. */
+static inline int followed(struct bscope_follow *t, const struct bscope_site *site,
+			   struct bscope_buffer *b, uint64_t *entry, uint64_t hash)
 {
-	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
-	uint64_t hash = follow_hash(site->index, id), *entry = follow_find(t, hash);
-
 	switch (site->kind) {
 	case BSCOPE_KIND_NEW:
 		return begin(t, entry, hash, follow_chosen(b));
+	case BSCOPE_KIND_RESIZE_END:
+		return resize_end(t, entry, hash, b);
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		return MARK;
+	default:
+		return entry ? MARK : 0;
+	}
+}
+
+/*
+ * What ends by this mark, of which that has been recorded.  In this order: a handler that jumps
+ * away in between leaves an entry of an object that has ended, which does no harm.  The other way
+ * round nobody would ever be told of its end.
+ */
+static inline void ended(struct bscope_follow *t, const struct bscope_site *site,
+			 struct bscope_buffer *b, uint64_t *entry, uint64_t hash, int what)
+{
+	switch (site->kind) {
+	case BSCOPE_KIND_NEW:
+	case BSCOPE_KIND_RESIZE_END:
+		if (entry && what != MARK)
+			follow_remove(t, entry, hash);
+		break;
 	case BSCOPE_KIND_DROP:
 		if (entry)
 			follow_drop(entry, hash);
@@ -357,32 +399,55 @@ static inline int followed(const struct bscope_site *site, struct bscope_buffer 
 		/* Meanwhile the id may be given to another object. */
 		b->resizing = b->resizing << 1 | (entry && follow_drop(entry, hash));
 		break;
-	case BSCOPE_KIND_RESIZE_END:
-		return resize_end(t, entry, hash, b);
-	case BSCOPE_KIND_REGION_ENTER:
-	case BSCOPE_KIND_REGION_EXIT:
-		return MARK;
 	default:
 		break;
 	}
-	return entry ? MARK : 0;
+}
+
+/*
+ * That an object is not followed from here on: the slot that is left empty names it, the other one
+ * the site.  mark: after this mark, whose slots are reserved together with these: a handler that
+ * jumps away leaves all of it behind, or a hole, which readers see.
+ */
+static inline void record_forgotten(struct bscope_buffer *b, const struct bscope_site *site,
+				    uint64_t id, uint64_t a1, uint64_t a2, int mark, int coarse)
+{
+	uint64_t two = site->nargs > 1, own = mark ? 1 + two : 0, number = reserve(b, own + 2);
+	uint64_t time;
+
+	if (unlikely(is_split(number, own + 2)))
+		number = reserve_anew(b, number, own + 2);
+	add(&b->extra, mark ? two + 2 : 2);
+	time = head_time(b, coarse);
+	commit_second(b, number + own + 1, site_number(site), 0);
+	commit(b, number + own, time, id);
+	if (mark && two)
+		commit_second(b, number + 1, a1, a2);
+	if (mark)
+		commit(b, number, time | site_number(site), id);
+	if (unlikely(ends_half(number + own + 2)))
+		batch(b, number + own + 2);
 }
 
 /* Marks of objects that are followed, or may be from here on. */
 static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_site *site,
 							  uint64_t id, uint64_t a1, uint64_t a2)
 {
+	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
+	uint64_t hash = follow_hash(site->index, id), *entry = follow_find(t, hash);
 	struct bscope_buffer *b = mine();
-	int coarse = bs_control.follow & BSCOPE_STAMP_COARSE;
-	int what = b ? followed(site, b, id) : 0;
+	int what, coarse = bs_control.follow & BSCOPE_STAMP_COARSE;
 
-	if (what & MARK && site->nargs > 1)
-		record_pair(site_number(site), id, a1, a2, 1, coarse);
+	if (!b)
+		return;
+	what = followed(t, site, b, entry, hash);
+	if (what & FORGET)
+		record_forgotten(b, site, id, a1, a2, what & MARK, coarse);
+	else if (what & MARK && site->nargs > 1)
+		record_pair(site, id, a1, a2, coarse);
 	else if (what & MARK)
 		record_single(site, id, coarse);
-	/* The slot that is left empty names the object, the other one the site. */
-	if (what & FORGET)
-		record_pair(0, id, site_number(site), 0, 2, coarse);
+	ended(t, site, b, entry, hash, what);
 }
 
 /* The thread's first such mark since a tool has changed what it asks for. */
@@ -396,7 +461,7 @@ sampled_first(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t
 	if (b->epoch != bs_control.follow_epoch)
 		follow_begin(b);
 	if (counts(site))
-		b->gap -= follow_size(a1);
+		b->gap -= follow_size(bytes_of(site, a1));
 	sampled(site, id, a1, a2);
 }
 
@@ -415,7 +480,7 @@ void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64
 		return;
 	}
 	if (site->kind == BSCOPE_KIND_NEW) {
-		b->gap -= follow_size(a1);
+		b->gap -= follow_size(bytes_of(site, a1));
 		if (likely(unknown && b->gap > 0))
 			return;
 	} else if (site->kind == BSCOPE_KIND_RESIZE_BEGIN && likely(unknown)) {
@@ -423,7 +488,7 @@ void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64
 		return;
 	} else if (site->kind == BSCOPE_KIND_RESIZE_END) {
 		if (counts(site))
-			b->gap -= follow_size(a1);
+			b->gap -= follow_size(bytes_of(site, a1));
 		if (likely(unknown && b->gap > 0 && !(b->resizing & 1))) {
 			b->resizing >>= 1;
 			return;
@@ -441,12 +506,12 @@ void bs_record1(const struct bscope_site *site, uint64_t id)
 
 void bs_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
-	record_pair(site_number(site), id, a1, 0, 1, 0);
+	record_pair(site, id, a1, 0, 0);
 }
 
 void bs_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	record_pair(site_number(site), id, a1, a2, 1, 0);
+	record_pair(site, id, a1, a2, 0);
 }
 
 void bs_coarse1(const struct bscope_site *site, uint64_t id)
@@ -456,12 +521,12 @@ void bs_coarse1(const struct bscope_site *site, uint64_t id)
 
 void bs_coarse2(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
-	record_pair(site_number(site), id, a1, 0, 1, 1);
+	record_pair(site, id, a1, 0, 1);
 }
 
 void bs_coarse3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	record_pair(site_number(site), id, a1, a2, 1, 1);
+	record_pair(site, id, a1, a2, 1);
 }
 
 BS_PUBLIC void bscope_flush(void)

@@ -36,7 +36,7 @@ static struct bs_model_totals totals(void)
 
 static int setup(void **state)
 {
-	static const struct bs_sample all = {BS_SAMPLE_OBJECTS, 1};
+	static const struct bs_sample all = {BS_SAMPLE_OBJECTS, 1, 0};
 
 	(void)state;
 	model_new();

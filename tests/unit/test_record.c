@@ -20,6 +20,8 @@
 
 #include "record_check.h"
 
+#include <bscope/follow.h>
+
 /* --- before anybody listens --------------------------------------------------------------------
  */
 
@@ -368,10 +370,10 @@ static __attribute__((noinline, target("avx"))) void call_avx(void)
 	__asm__ __volatile__("vzeroupper");
 }
 
-/* Calls the entry for nargs operands with everything filled, and compares. */
-static void call_checked(unsigned nargs, uint64_t below)
+/* Calls the entry of a site with everything filled, and compares; bytes: its second operand. */
+static void call_site(const struct bscope_site *site, uint64_t id, uint64_t bytes, uint64_t below)
 {
-	static struct bscope_site site = {.index = BSCOPE_INDEX(77, 0, 0)};
+	unsigned nargs = site->nargs;
 	bool avx = __builtin_cpu_supports("avx");
 	/* Only the registers of its own arguments may change: rdi, rsi, rdx, rcx. */
 	static const int args[4] = {5, 4, 3, 2};
@@ -379,7 +381,9 @@ static void call_checked(unsigned nargs, uint64_t below)
 	for (size_t i = 0; i < sizeof(before_call); i++)
 		((uint8_t *)&before_call)[i] = (uint8_t)(i * 41 + (i >> 8) + 3 + below);
 	memset(&after_call, 0, sizeof(after_call));
-	before_call.reg[5] = (uintptr_t)&site;
+	before_call.reg[5] = (uintptr_t)site;
+	before_call.reg[4] = id;
+	before_call.reg[3] = bytes;
 	entry_called = nargs == 1   ? (void (*)(void))bscope_record
 		       : nargs == 2 ? (void (*)(void))bscope_record2
 				    : (void (*)(void))bscope_record3;
@@ -393,6 +397,13 @@ static void call_checked(unsigned nargs, uint64_t below)
 	must(!memcmp(after_call.reg, before_call.reg, sizeof(before_call.reg)));
 	for (unsigned v = 0; v < 16; v++)
 		must(!memcmp(after_call.vector[v], before_call.vector[v], avx ? 32 : 16));
+}
+
+static void call_checked(unsigned nargs, uint64_t below)
+{
+	struct bscope_site site = {.index = BSCOPE_INDEX(77, 0, 0), .nargs = (uint8_t)nargs};
+
+	call_site(&site, 0x0123456789abcdefull * (nargs + 1), 0xfedcba9876543210ull, below);
 }
 
 static void test_registers(void **state)
@@ -573,6 +584,37 @@ static void test_coarse_sampled(void **state)
 	}
 }
 
+/* With sampling: every kind, of objects that are followed and that are not, by all ways. */
+static void test_registers_sampled(void **state)
+{
+	static const uint64_t gaps[] = {0, 1 << 16, 1ull << 60};
+	static const uint64_t ids[] = {0, 64, 1ull << 63, UINT64_MAX};
+	static const uint64_t sizes[] = {0, 1, 4096, 1ull << 46, UINT64_MAX};
+	struct bscope_buffer *b = go_to(0);
+	uint64_t next = b->next, marks = 0;
+
+	(void)state;
+	control()->follow = 1;
+	for (unsigned n = 0; n < 60000; n++) {
+		unsigned kind = 1 + n % (BSCOPE_KIND_END - 1), nargs = 1 + (unsigned)(rng() % 3);
+		struct bscope_site site = {.kind = (uint8_t)kind,
+					   .nargs = (uint8_t)nargs,
+					   .index = BSCOPE_INDEX(n + 1, rng() % 3, kind)};
+
+		if (n % 500 == 0) {
+			control()->follow_gap = gaps[rng() % ARRAY(gaps)];
+			control()->follow_flags = rng() % 2 ? BSCOPE_FOLLOW_BYTES : 0;
+			control()->follow_epoch++;
+		}
+		call_site(&site, ids[rng() % ARRAY(ids)], sizes[rng() % ARRAY(sizes)],
+			  n / 500 % 2 * 8);
+		marks++;
+	}
+	/* Some were recorded, some were not. */
+	must(b->next - next > marks / 4 && b->next - next - b->extra < marks);
+	control()->follow = 0;
+}
+
 /* --- no system call ----------------------------------------------------------------------------
  */
 
@@ -616,6 +658,7 @@ int main(void)
 		cmocka_unit_test_setup(test_registers_coarse, wipe),
 		cmocka_unit_test_setup(test_coarse, wipe),
 		cmocka_unit_test_setup(test_coarse_sampled, wipe),
+		cmocka_unit_test_setup(test_registers_sampled, wipe),
 		cmocka_unit_test_setup(test_no_system_call, wipe),
 	};
 

@@ -2,9 +2,11 @@
 /*
  * test_verdict_random.c - a correct program, seen through clocks that differ, is accused of
  * nothing; any history, of exactly what a plain reference says, and of no more when some of it is
- * lost.
+ * lost, or only some of its objects are followed.
  */
 #include "verdict_check.h"
+
+#include "base/sample.h"
 
 /* --- a correct program, seen through clocks that differ --------------------------------------- */
 
@@ -16,6 +18,95 @@ static uint32_t below(uint32_t n)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return (uint32_t)((seed * 0x2545f4914f6cdd1dull) >> 33) % n;
+}
+
+/* --- which objects are followed, as a runtime does it (include/bscope/follow.h) --------------- */
+
+enum { F_IDS = 16, F_THREADS = 8 };
+
+enum { ABSENT, FALLEN, FOLLOWED };
+static int followed[CLASSES + 1][F_IDS];
+static uint64_t follow_resizes[F_THREADS];
+static unsigned follow_mean;
+
+enum { MARK = 1, FORGET = 2 };
+
+static void follow_begin(unsigned mean)
+{
+	memset(followed, 0, sizeof(followed));
+	memset(follow_resizes, 0, sizeof(follow_resizes));
+	follow_mean = mean;
+}
+
+static int follow_birth(int *state, bool chosen)
+{
+	bool alive = *state == FOLLOWED;
+
+	*state = ABSENT;
+	if (!chosen)
+		return alive ? FORGET : 0;
+	/* Now and then there is no room in the table. */
+	if (!alive && !below(20))
+		return MARK | FORGET;
+	*state = FOLLOWED;
+	return MARK;
+}
+
+/* What is recorded of this mark. */
+static int follow(const struct bs_event *ev)
+{
+	int *state = &followed[ev->klass_id][ev->id / 0x10000];
+	uint64_t *resizes = &follow_resizes[ev->tid];
+	bool alive = *state == FOLLOWED, was;
+
+	switch (ev->kind) {
+	case BSCOPE_KIND_NEW:
+		return follow_birth(state, !below(follow_mean));
+	case BSCOPE_KIND_RESIZE_BEGIN:
+		*resizes = *resizes << 1 | alive;
+		break;
+	case BSCOPE_KIND_RESIZE_END:
+		was = *resizes & 1;
+		*resizes >>= 1;
+		return follow_birth(state, was);
+	case BSCOPE_KIND_REGION_ENTER:
+	case BSCOPE_KIND_REGION_EXIT:
+		return MARK;
+	}
+	/* One that is dead may have had to make room. */
+	if (*state == FALLEN && !below(10))
+		*state = ABSENT;
+	was = *state != ABSENT;
+	if (alive && (ev->kind == BSCOPE_KIND_DROP || ev->kind == BSCOPE_KIND_RESIZE_BEGIN))
+		*state = FALLEN;
+	return was ? MARK : 0;
+}
+
+static struct bs_event forgotten(const struct bs_event *ev)
+{
+	return (struct bs_event){.ts_ns = ev->ts_ns,
+				 .id = ev->id,
+				 .pid = ev->pid,
+				 .tid = ev->tid,
+				 .place = ev->place,
+				 .klass_id = ev->klass_id,
+				 .type = BS_EVENT_FORGOTTEN};
+}
+
+static void model_sample(unsigned mean)
+{
+	const struct bs_sample sample = {BS_SAMPLE_OBJECTS, mean, 0};
+
+	assert_int_equal(bs_model_sample(m, 1000, &sample), 0);
+}
+
+/* Every object is somewhere. */
+static void model_adds_up(void)
+{
+	struct bs_model_totals t;
+
+	bs_model_totals(m, &t);
+	assert_int_equal(t.created + t.adopted, t.dropped + t.vanished + t.live + t.exited);
 }
 
 enum { OBJECTS = 6, THREADS = 5, EVENTS = 4000, IDS = 8 };
@@ -145,12 +236,14 @@ static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
 	}
 }
 
-/* Marks 50 to 300 ns apart, stamped up to a quarter of a microsecond too early or too late. */
-static void a_correct_program_is_left_alone(void **state)
+/*
+ * Marks 50 to 300 ns apart, stamped up to a quarter of a microsecond too early or too late.
+ * sampled: of some objects only; each sampled round.
+ */
+static void correct_rounds(bool sampled)
 {
-	(void)state;
 	for (unsigned round = 0; round < 300; round++) {
-		struct stamped *v = calloc(EVENTS, sizeof(*v));
+		struct stamped *v = calloc(2 * EVENTS, sizeof(*v));
 		struct object objects[OBJECTS] = {0};
 		uint64_t last[THREADS] = {0}, t = 1000000;
 		unsigned busy[THREADS] = {0}; /* number of an object + 1 */
@@ -160,7 +253,12 @@ static void a_correct_program_is_left_alone(void **state)
 		assert_non_null(v);
 		seed = round * 0x9e3779b97f4a7c15ull + 1;
 		model_new();
+		follow_begin(sampled ? 2 + round % 3 : 1);
+		if (sampled)
+			model_sample(follow_mean);
 		while (n < EVENTS) {
+			struct bs_event ev;
+			int what = MARK;
 			unsigned thread = below(THREADS), o = below(OBJECTS), kind;
 			uint64_t arg, ts;
 
@@ -177,8 +275,7 @@ static void a_correct_program_is_left_alone(void **state)
 			if (ts < last[thread])
 				ts = last[thread];
 			last[thread] = ts;
-			v[n].n = n;
-			v[n++].ev = (struct bs_event){
+			ev = (struct bs_event){
 				.ts_ns = ts,
 				.id = 0x10000u *
 				      (1 + (kind == BSCOPE_KIND_RESIZE_BEGIN ? objects[o].from
@@ -192,14 +289,37 @@ static void a_correct_program_is_left_alone(void **state)
 				.kind = (uint8_t)kind,
 				.has = kind == BSCOPE_KIND_NEW ? 0 : BS_EVENT_HAS_OTHER,
 			};
+			if (sampled)
+				what = follow(&ev);
+			if (what & MARK) {
+				v[n].n = n;
+				v[n++].ev = ev;
+			}
+			if (what & FORGET) {
+				v[n].n = n;
+				v[n++].ev = forgotten(&ev);
+			}
 		}
 		qsort(v, n, sizeof(*v), stamped_cmp);
 		for (size_t i = 0; i < n; i++)
 			assert_int_equal(bs_model_event(m, &v[i].ev), 0);
 		NOTHING();
+		model_adds_up();
 		free(v);
 		bs_model_free(m);
 	}
+}
+
+static void a_correct_program_is_left_alone(void **state)
+{
+	(void)state;
+	correct_rounds(false);
+}
+
+static void a_correct_program_is_left_alone_sampled(void **state)
+{
+	(void)state;
+	correct_rounds(true);
 }
 
 /* --- random histories against a plain reference ------------------------------------------------
@@ -496,15 +616,72 @@ static bool ref_has(const struct bs_verdict_row *row)
 	return false;
 }
 
+/*
+ * Of a history only objects that are followed, and of these sites that are lit, and not what is
+ * lost (one event in so many; 0: none): nothing that is not among the rows of all of it.
+ */
+static size_t thinned(const struct bs_event *v, unsigned mean, unsigned lossy, bool filtered)
+{
+	bool dark[CLASSES + 1][BSCOPE_KIND_END] = {{false}};
+	uint64_t lost_ns = 0;
+	struct bs_verdict_row *rows;
+	size_t found;
+
+	model_new();
+	follow_begin(mean);
+	if (mean > 1)
+		model_sample(mean);
+	for (uint32_t k = 1; filtered && k <= CLASSES; k++)
+		/* An unseen region would only put a leak into the one around it. */
+		for (unsigned kind = 1; kind < BSCOPE_KIND_REGION_ENTER; kind++)
+			if (!below(12)) {
+				dark[k][kind] = true;
+				assert_int_equal(bs_model_class(m, k, false, UINT64_MAX), 0);
+			}
+	for (size_t i = 0; i < R_EVENTS; i++) {
+		struct bs_event ev[2] = {v[i], forgotten(&v[i])};
+		int what = MARK;
+
+		if (dark[v[i].klass_id][v[i].kind])
+			continue;
+		if (mean > 1)
+			what = follow(&v[i]);
+		for (int k = 0; k < 2; k++) {
+			if (!(what & (k ? FORGET : MARK)))
+				continue;
+			if (lossy && !below(lossy)) {
+				lost_ns = v[i].ts_ns;
+				continue;
+			}
+			if (lost_ns)
+				bs_model_loss(m, lost_ns, 1);
+			lost_ns = 0;
+			assert_int_equal(bs_model_event(m, &ev[k]), 0);
+		}
+	}
+	if (lost_ns)
+		bs_model_loss(m, lost_ns, 1);
+	now = v[R_EVENTS - 1].ts_ns;
+	exits();
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &found), 0);
+	for (size_t i = 0; i < found; i++)
+		assert_true(ref_has(&rows[i]));
+	model_adds_up();
+	free(rows);
+	bs_model_free(m);
+	return found;
+}
+
 static void random_histories(void **state)
 {
 	static struct bs_event v[R_EVENTS];
-	size_t found_all = 0, found_lossy = 0;
+	size_t found_all = 0, found_lossy = 0, found_sampled = 0;
 
 	(void)state;
 	for (unsigned round = 0; round < 10000; round++) {
 		struct bs_verdict_row *rows;
-		uint64_t ts = 1000000, lost_ns = 0;
+		uint64_t ts = 1000000;
 		struct want *got;
 		size_t n;
 
@@ -550,37 +727,22 @@ static void random_histories(void **state)
 		free(rows);
 		bs_model_free(m);
 
-		/* Some of it is lost: nothing that is not among those. */
-		model_new();
-		for (size_t i = 0; i < R_EVENTS; i++) {
-			if (!below(1 + round % 100)) {
-				lost_ns = v[i].ts_ns;
-				continue;
-			}
-			if (lost_ns)
-				bs_model_loss(m, lost_ns, 1);
-			lost_ns = 0;
-			assert_int_equal(bs_model_event(m, &v[i]), 0);
-		}
-		if (lost_ns)
-			bs_model_loss(m, lost_ns, 1);
-		now = ts;
-		exits();
-		assert_int_equal(bs_model_end(m), 0);
-		assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);
-		for (size_t i = 0; i < n; i++)
-			assert_true(ref_has(&rows[i]));
-		found_lossy += n;
-		free(rows);
-		bs_model_free(m);
+		/* Some of it is not seen: nothing that is not among those. */
+		found_lossy += thinned(v, 1, 1 + round % 100, false);
+		thinned(v, 1, 0, true);
+		found_sampled += thinned(v, 2 + round % 3, 0, false);
+		thinned(v, 2 + round % 3, 1 + round % 100, false);
+		thinned(v, 2, 0, true);
+		thinned(v, 2, 20 + round % 100, true);
 	}
-	assert_true(found_all > 100000 && found_lossy > 10000);
+	assert_true(found_all > 100000 && found_lossy > 10000 && found_sampled > 10000);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_correct_program_is_left_alone),
+		cmocka_unit_test(a_correct_program_is_left_alone_sampled),
 		cmocka_unit_test(random_histories),
 	};
 

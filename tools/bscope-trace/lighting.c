@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "bscope/abi.h"
 #include "bscope/follow.h"
 #include "bscope-trace/budget.h"
 #include "bscope-trace/followed.h"
@@ -380,9 +381,26 @@ static int pools_set(struct bs_process *p, const struct bs_jump_pool *pools, siz
 	return 0;
 }
 
+/* The table of a runtime knows classes by the low bits of their numbers alone. */
+static bool classes_fit(const struct bs_lighting *l)
+{
+	for (size_t i = 0; i < l->nmodules; i++)
+		for (uint32_t k = 0; k < l->modules[i].m->nsites; k++)
+			if (l->modules[i].chosen[k] &&
+			    l->modules[i].klass[k] >= BSCOPE_INDEX_KLASSES)
+				return false;
+	return true;
+}
+
 static int sampling_begin(const struct bs_lighting *l, struct bs_process *p,
 			  const struct bs_jumps *j, struct bs_error *err)
 {
+	if (l->sample.by != BS_SAMPLE_NOT && !classes_fit(l))
+		return bs_error_set(
+			err, -ENOTSUP,
+			"pid %d: it has more than %u classes: so many cannot be told apart "
+			"when sampling by jumps: use -f class=..., or -m trap",
+			(int)p->pid, BSCOPE_INDEX_KLASSES - 1);
 	if (pools_set(p, j->pools, j->npools))
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	if (l->sample.by != BS_SAMPLE_NOT &&

@@ -76,6 +76,7 @@ struct bs_session {
 	uint64_t late_ns;	/* when it was lit */
 	double objects;		/* likewise: how many began, followed or not */
 	double skipped;		/* with --max-overhead: marks of objects that were not followed */
+	uint64_t nended;	/* processes, since their followed objects were thrown away */
 	uint64_t sample_full;	/* objects that were to be followed and found no place */
 	size_t bystanders;	/* other processes that map a lit file */
 	struct bs_collect_counts counts; /* final, after end */

@@ -30,6 +30,8 @@
 #define SCAN_OFTEN_NS (NS_PER_S / 2)
 /* The record of an exit is waited for as many looks as this. */
 #define EXIT_SCANS 3
+/* So many processes have ended: their followed objects go. */
+#define TIDY_EXITS 64
 /* At most so many processes per look, so that a thousand followed children cost little. */
 #define SCAN_MAX 64
 
@@ -363,6 +365,7 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
 		break;
 	case BS_EVENT_EXIT:
+		s->nended++;
 		if (p) {
 			bs_lighting_exit(&s->lighting, p);
 			bs_followed_exit(&s->followed, p);
@@ -412,6 +415,10 @@ void bs_session_scan(struct bs_session *s, uint64_t now)
 	size_t looked = 0;
 
 	s->lighting.events = s->marks;
+	if (s->nended >= TIDY_EXITS && s->lighting.sample.by != BS_SAMPLE_NOT) {
+		bs_collect_sample_tidy(s->collect);
+		s->nended = 0;
+	}
 	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX; i++) {
 		struct bs_process *p;
 

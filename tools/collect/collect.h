@@ -126,6 +126,8 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample);
 /* Objects that were to be followed and found no place. */
 uint64_t bs_collect_sample_full(const struct bs_collect *c);
+/* Now and then: objects of processes that have ended make room. */
+void bs_collect_sample_tidy(const struct bs_collect *c);
 /* The process has a table of its own (bscope/follow.h) there, once it is lit by jumps. */
 int bs_collect_sample_table(struct bs_collect *c, pid_t pid, uint64_t table);
 /*

@@ -46,7 +46,7 @@ int bs_collect_sample_table(struct bs_collect *c, pid_t pid, uint64_t table)
 }
 
 /* Into the first way of its bucket that is free.  Nobody else writes there now. */
-static int table_add(pid_t pid, uint64_t table, uint64_t hash, uint32_t alive)
+static int table_add(pid_t pid, uint64_t table, uint64_t hash)
 {
 	uint64_t ways[BSCOPE_FOLLOW_WAYS], key = bscope_follow_key(hash), used = 1;
 	uint64_t bucket = table + offsetof(struct bscope_follow, keys) +
@@ -63,8 +63,6 @@ static int table_add(pid_t pid, uint64_t table, uint64_t hash, uint32_t alive)
 				      sizeof(used));
 	if (ret)
 		return ret;
-	if (!alive)
-		key |= BSCOPE_FOLLOW_DEAD;
 	for (size_t i = 0; i < BSCOPE_FOLLOW_WAYS; i++) {
 		if (ways[i] != BSCOPE_FOLLOW_FREE)
 			continue;
@@ -79,7 +77,7 @@ void bs_collect_sample_move(const struct bs_collect *c, pid_t pid)
 {
 	int map = bpf_map__fd(c->skel->maps.followed), ret;
 	struct bs_follow_key key, next;
-	__u32 pid_key = (__u32)pid, alive;
+	__u32 pid_key = (__u32)pid;
 	unsigned moved = 0;
 	__u64 table;
 
@@ -90,11 +88,27 @@ void bs_collect_sample_move(const struct bs_collect *c, pid_t pid)
 	while (!ret && moved < MOVE_MAX) {
 		key = next;
 		ret = bpf_map_get_next_key(map, &key, &next);
-		if (key.pid != pid_key || bpf_map_lookup_elem(map, &key, &alive))
+		if (key.pid != pid_key)
 			continue;
-		if (table_add(pid, table, bscope_follow_hash(key.klass, key.id), alive))
+		if (table_add(pid, table, bscope_follow_hash(key.klass, key.id)))
 			return;
 		bpf_map_delete_elem(map, &key);
 		moved++;
+	}
+}
+
+void bs_collect_sample_tidy(const struct bs_collect *c)
+{
+	int map = bpf_map__fd(c->skel->maps.followed);
+	unsigned most = 2 * bpf_map__max_entries(c->skel->maps.followed);
+	struct bs_follow_key key, next;
+	int ret = bpf_map_get_next_key(map, NULL, &next);
+
+	/* A key that goes meanwhile makes the walk start anew. */
+	for (unsigned i = 0; !ret && i < most; i++) {
+		key = next;
+		ret = bpf_map_get_next_key(map, &key, &next);
+		if (!bs_collect_traces(c, (pid_t)key.pid))
+			bpf_map_delete_elem(map, &key);
 	}
 }

@@ -184,6 +184,23 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 	return err;
 }
 
+/*
+ * With sampling it is not followed, and so is the next one of its id; or its new is still to come,
+ * by a thread whose clock is a little ahead.
+ */
+static int unfollowed_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			   uint64_t hash)
+{
+	bool found;
+	struct bs_obj *dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
+
+	if (!dead)
+		return -ENOMEM;
+	dead->flags |= BS_OBJ_DOUBT;
+	bs_objects_bury(&p->objects, hash, dead, bs_pin(m, ev), ev->tid, ev->ts_ns);
+	return 0;
+}
+
 /* What is not known dies, too: what is said of it afterwards is wrong all the same. */
 static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			uint64_t hash, struct bs_obj *dead)
@@ -197,14 +214,17 @@ static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_e
 		dead->birth_ns = ev->ts_ns;
 		dead->bytes = ev->tid;
 		dead->origin = bs_pin(m, ev);
-		dead->flags = BS_OBJ_DEAD;
+		dead->flags = BS_OBJ_DEAD | (bs_sampling(m) ? dead->flags & BS_OBJ_DOUBT : 0u);
+	} else if (bs_sampling(m)) {
+		if (unfollowed_drop(m, p, ev, hash))
+			return -ENOMEM;
 	} else {
 		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 		if (!dead)
 			return -ENOMEM;
 		bs_objects_bury(&p->objects, hash, dead, bs_pin(m, ev), ev->tid, ev->ts_ns);
-		dead = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	}
+	dead = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	/* With coarse stamps its new may still be to come. */
 	if (dead && bs_coarse_shared(m, ev->klass_id) && owed < BS_OBJ_MAX_REFS)
 		dead->refs = owed + 1;
@@ -235,7 +255,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	int err;
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
-		return 0;
+		return unfollowed_drop(m, p, ev, hash);
 	if (ev->has & BS_EVENT_TRIES) {
 		if (ev->arg)
 			return bs_tried_vain(m, ev, obj);

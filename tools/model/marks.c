@@ -145,10 +145,11 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	const struct bs_pending *e;
 	struct resized r;
 
-	if (!obj && bs_unfollowed(m, p))
-		return 0;
+	/* Its new may be still to come, by a thread whose clock is a little ahead. */
 	if ((counts || ev->kind == BSCOPE_KIND_MOVE) && bs_recent_add(&m->marks, ev, 0))
 		return -ENOMEM;
+	if (!obj && bs_unfollowed(m, p))
+		return 0;
 	r = resized_find(m, p, ev);
 	if (r.found)
 		return either_mark(m, p, ev, alive ? obj : NULL, &r);

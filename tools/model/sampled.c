@@ -101,13 +101,18 @@ int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj)
 	return s ? 0 : -ENOMEM;
 }
 
+static int vanish(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	m->totals.vanished++;
+	return bs_live_change(m, obj, -1, ts_ns);
+}
+
 static int resize_forgotten(struct bs_model *m, struct bs_pending *e, uint64_t ts_ns)
 {
 	if (!e->known)
 		return 0;
 	e->known = false;
-	m->totals.vanished++;
-	return bs_live_change(m, &e->obj, -1, ts_ns);
+	return vanish(m, &e->obj, ts_ns);
 }
 
 static int resizes_forgotten(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
@@ -124,6 +129,7 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 	struct bs_proc *p = bs_proc_find(m, ev->pid);
 	struct bs_obj *obj, gone;
 	struct bs_pending *e;
+	uint32_t i;
 	int err = 0;
 
 	if (!p)
@@ -134,12 +140,13 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	if (e && !obj)
 		return resize_forgotten(m, e, ev->ts_ns);
-	if (!obj)
-		return 0;
-	if (!(obj->flags & BS_OBJ_DEAD)) {
-		m->totals.vanished++;
-		err = bs_live_change(m, obj, -1, ev->ts_ns);
+	if (!obj) {
+		/* Of one that has moved the end says the new id, which nobody knows. */
+		i = bs_pending_find(p, ev, false);
+		return i == UINT32_MAX ? 0 : resize_forgotten(m, &p->pending[i], ev->ts_ns);
 	}
+	if (!(obj->flags & BS_OBJ_DEAD))
+		err = vanish(m, obj, ev->ts_ns);
 	if (ev->klass_id < m->nclasses && m->classes[ev->klass_id].nties)
 		bs_tie_remove(m, p, ev->klass_id, ev->id);
 	if (obj->flags & BS_OBJ_DEAD)

@@ -296,6 +296,8 @@ void bs_procs_fini(struct bs_model *m);
  * 0 or -ENOMEM; then the rows are short, the objects have gone all the same.
  */
 int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns);
+/* All that lived in its address space is not known any more; counts stay as they are. */
+void bs_proc_clear(struct bs_model *m, struct bs_proc *p);
 
 /*
  * All of the following: 0 or -ENOMEM.

@@ -101,18 +101,24 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 /* --- tracked objects that hold and own ----------------------------------------------------------
  */
 
-/* The class of the one object that is alive and has that id; 0: none, or more than one. */
+/*
+ * The class of the one object that is alive and has that id; 0: none, or more than one.  Of objects
+ * that are not followed, or of a class that is not lit in all its sites, nobody knows: there may be
+ * another one (a struct and its first member), so then there is none.
+ */
 static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint64_t id)
 {
 	uint32_t found = 0;
 
-	if (id < POINTER_MIN)
+	if (id < POINTER_MIN || bs_sampling(m))
 		return 0;
 	for (uint32_t k = 1; k < m->nclasses; k++) {
 		const struct bs_obj *obj;
 
 		if (!m->classes[k].has_new)
 			continue;
+		if (m->classes[k].gap_ns == UINT64_MAX)
+			return 0;
 		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
 		if (!obj || obj->flags & BS_OBJ_DEAD)
 			continue;

@@ -59,20 +59,42 @@ uint64_t bs_sampling_table(const struct bs_jump_pool *pools, size_t n)
 	return 0;
 }
 
+/*
+ * The table that all are to use: one that is in use already, which a runtime that was loaded since
+ * may stand in front of.  0: there is none.
+ */
+static int table_find(pid_t pid, const struct bs_jump_pool *pools, size_t n, bool anew,
+		      uint64_t *table)
+{
+	*table = 0;
+	for (size_t i = 0; i < n && !anew; i++) {
+		uint32_t follow;
+		int ret = bs_memory_read(pid, FIELD(pools[i], follow), &follow, sizeof(follow));
+
+		if (ret)
+			return ret;
+		if (follow && (*table = pools[i].table))
+			return 0;
+	}
+	for (size_t i = 0; i < n && !*table; i++)
+		*table = pools[i].table;
+	return 0;
+}
+
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err)
 {
 	uint32_t chosen = s->by != BS_SAMPLE_NOT ? BSCOPE_FOLLOW_CHOSEN : 0;
 	uint32_t follow = chosen | (coarse ? BSCOPE_STAMP_COARSE : 0);
-	uint64_t table = bs_sampling_table(pools, n);
-	int ret = 0;
+	uint64_t table;
+	int ret = table_find(pid, pools, n, anew, &table);
 
-	if (chosen && n && !table)
+	if (!ret && chosen && n && !table)
 		return bs_error_set(err, -ENOTSUP,
 				    "pid %d: its libbscope got no memory for the table of followed "
 				    "objects: it cannot sample",
 				    (int)pid);
-	if (chosen && anew && n)
+	if (!ret && chosen && anew && n)
 		ret = empty(pid, table);
 	for (size_t i = 0; i < n && !ret; i++) {
 		if (chosen) {

@@ -1,0 +1,302 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# sampling.bats - -s and --sample-bytes on programs that know their own counts: of each object all
+# marks or none, and estimates of all that hold what the programs say.
+#
+# An estimate has its 95 % interval: what is checked is three times as wide, so that chance alone
+# fails a test less than once in 100,000 runs.
+
+load common
+setup() {
+	need_bpf
+	REPORT=$BATS_TEST_TMPDIR/report.json
+}
+
+# attached MODE PID ARG...: the report of some seconds (-d among the arguments).
+attached() { timeout 120 "$TRACE" -q -m "$1" -p "$2" --format=json -o "$REPORT" "${@:3}" 3>&-; }
+
+# ran ARG... -- COMMAND: the report of a whole run; what it printed is in $OUT.
+ran() {
+	OUT=$BATS_TEST_TMPDIR/out.ran
+	timeout 120 "$TRACE" -q --format=json -o "$REPORT" "$@" >"$OUT" 3>&-
+}
+
+# holds EXPR TRUTH: TRUTH lies within three times the interval of the estimate EXPR.
+holds() {
+	json "$1 | (if .high then [.high - .value, .value - .low] | max else 1e300 end) as \$half
+		| (.low <= .value) and ($2 - .value | fabs) <= 3 * \$half + 1"
+}
+
+# Nothing is lost, and every object is somewhere, and every event too.
+adds_up() {
+	json '.events | .lost == 0 and .written == .received and .received == ([.by_kind[]] | add)'
+	json '.objects | .created + .adopted == .dropped + .vanished + .live + .exited'
+	json '.events.by_kind.new == .objects.created'
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" "$REPORT"
+}
+
+# whole_lives THREADS: of the counted programs each life has every mark; at most one per thread is
+# under way at the end, and regions are all there.
+whole_lives() {
+	json "(.events.by_kind) as \$k | ([\"move\", \"borrow\", \"borrow_mut\", \"use\", \"retain\", \"release\",
+			\"resize_begin\", \"resize_end\", \"drop\"]
+		| all(.[]; \$k.new - \$k[.] | . >= 0 and . <= $1))
+		and (2 * \$k.new - \$k.unborrow | . >= 0 and . <= 2 * $1)
+		and \$k.new > 0 and .objects.unknown == 0 and .objects.vanished == 0"
+	counted_wrong
+}
+
+# Their lives are wrong in one thing, which each tool says of them: a reference is never given back.
+counted_wrong() { json '[.verdicts[].verdict] - ["unbalanced-count"] == []'; }
+
+# counted_holds THREADS [LOGS]: what the counted programs made in the interval.
+counted_holds() {
+	interval_counts "${2:-}"
+	holds .objects.estimated.created "$(jq .new "$BATS_TEST_TMPDIR/own.json")"
+	holds .objects.estimated.dropped "$(jq .drop "$BATS_TEST_TMPDIR/own.json")"
+	json ".events.by_kind | .region_enter - $(jq .region_enter "$BATS_TEST_TMPDIR/own.json") | fabs <= 2 * $1"
+}
+
+counted_in() {
+	for sample in -s3 -s50 --sample-bytes=200; do
+		counted 4 "$2" 60
+		sleep 0.4
+		attached "$1" "$PID" -d 1.2 "$sample"
+		enough "$PID"
+		json ".mode == \"$1\" and .objects.created > 20"
+		adds_up
+		# By bytes a resize decides anew: some are not followed to their end.
+		[[ $sample = --* ]] || whole_lives 4
+		counted_holds 4
+		unhurt
+	done
+}
+
+@test "jump mode: whole lives, and estimates hold what the program counts" { counted_in jump 100000; }
+
+@test "trap mode: whole lives, and estimates hold what the program counts" { counted_in trap 20000; }
+
+@test "one object in one is all of them" {
+	counted 4 20000 60
+	sleep 0.4
+	attached jump "$PID" -d 0.8 -s 1
+	enough "$PID"
+	counts_agree
+	json '.sample == 1 and .objects.estimated == null'
+}
+
+contended() {
+	local go=$BATS_TEST_TMPDIR/go program
+	mkfifo "$go"
+	exec 4<>"$go"
+	start "$PROGRAMS/contended" 400000 8 "$go" 4>&-
+	program=$PID
+	start timeout 120 "$TRACE" -m "$1" -p "$program" -s 10 --format=json -o "$REPORT" 4>&-
+	for _ in $(seq 200); do
+		grep -q attached "$BATS_TEST_TMPDIR/err" && break
+		sleep 0.05
+	done
+	echo go >&4
+	exec 4>&-
+	wait "$program"
+	wait "$PID"
+	json ".mode == \"$1\" and .verdicts == [] and .events.written == .events.received + .events.lost"
+	json '.objects | .created + .adopted == .dropped + .vanished + .live + .exited'
+	json '.events.lost > 0 or (.events.by_kind.new > 100 and .objects.vanished == 0 and .objects.exited == 0)'
+}
+
+@test "jump mode: no verdict on a correct program" { contended jump; }
+
+@test "trap mode: no verdict on a correct program" { contended trap; }
+
+@test "a leak is found, and its growth is what the program says" {
+	for mode in jump trap; do
+		# 10,000 objects of 64 bytes a second are never freed.
+		start "$PROGRAMS/leaky" 60 640000
+		sleep 1
+		attached "$mode" "$PID" -d 10 -s 100
+		stop_all
+		adds_up
+		json '.growth[0] | .class == "peer" and .function == "peer_remember"
+			and (.bytes_per_s - 640000 | fabs) <= 3 * .error and .error < 300000
+			and .bytes_per_s - .error > 0'
+		# What is honest does not grow.
+		json 'all(.growth[1:][]; (.bytes_per_s | fabs) <= 3 * .error)'
+		json '.verdicts == [] and .objects.vanished == 0'
+	done
+}
+
+# What lives is what has been made and not freed since: a cache of 512, and 150 ms of requests.
+live_now() {
+	holds '.classes[] | select(.class == "cache") | .estimated.live' 512
+	json '.objects.vanished == 0 and .objects.unknown == 0 and .events.by_kind.drop == .objects.dropped'
+}
+
+@test "one tool after another: nothing of what the first followed is followed by the next" {
+	start "$PROGRAMS/leaky" 60 640 10000000
+	sleep 0.5
+	for mode in jump trap jump; do
+		attached "$mode" "$PID" -d 2 -s 2
+		adds_up
+		live_now
+		attached "$mode" "$PID" -d 1 -s 20
+		adds_up
+		json '.objects.unknown == 0 and .events.by_kind.drop == .objects.dropped'
+		attached "$mode" "$PID" -d 1 --sample-bytes=10K
+		adds_up
+	done
+}
+
+@test "without, with and again without sampling" {
+	counted 4 20000 60
+	sleep 0.4
+	for mode in jump trap; do
+		attached "$mode" "$PID" -d 0.5
+		json '.objects.estimated == null and (.events.by_kind | .new - .drop | fabs) <= 4'
+		attached "$mode" "$PID" -d 0.5 -s 10
+		adds_up
+		whole_lives 4
+		json '.events.by_kind | .new * 5 < .region_enter'
+	done
+	enough "$PID"
+	rm -f "$BATS_TEST_TMPDIR"/log.*
+	counted 4 20000 60
+	sleep 0.4
+	attached jump "$PID" -d 0.5 -s 10
+	attached jump "$PID" -d 0.8
+	enough "$PID"
+	counts_agree
+}
+
+@test "fork and exec while attached: the children's objects too" {
+	for mode in jump trap; do
+		for how in fork exec; do
+			counted 2 5000 2 "$how"
+			sleep 0.2
+			attached "$mode" "$PID" -s 4
+			wait "$PID" || true
+			adds_up
+			interval_counts
+			holds .objects.estimated.created "$(jq .new "$BATS_TEST_TMPDIR/own.json")"
+			counted_wrong
+			json '.objects.vanished == 0'
+			json 'if .mode == "trap" and ('"\"$how\""' == "fork") then .processes | length == 2 else true end'
+		done
+	done
+}
+
+@test "-- COMMAND: lit by traps, and then by jumps" {
+	ran -m trap -s 5 -- "$PROGRAMS/counted" 4 5000 1
+	adds_up
+	whole_lives 4
+	holds .objects.estimated.created "$(jq .total.new "$OUT")"
+	holds .objects.estimated.dropped "$(jq .total.drop "$OUT")"
+	json '.events.by_kind.region_enter == '"$(jq .total.region_enter "$OUT")"
+	# At a rate at which traps are not kept.
+	ran -s 5 -- "$PROGRAMS/counted" 4 50000 2
+	adds_up
+	json '.mode == "jump"'
+	counted_wrong
+	holds .objects.estimated.created "$(jq .total.new "$OUT")"
+	json '.events.by_kind.region_enter == '"$(jq .total.region_enter "$OUT")"
+	# What was followed by traps is forgotten, and nothing else, and it is said.
+	json '.objects.vanished + .objects.exited <= 8'
+	ran -s 2 -- "$PROGRAMS/leaky" 5 640 20000000
+	adds_up
+	json '.mode == "jump" and .verdicts == [] and any(.notes[]; test("not followed any more"))'
+	json '[.live_at_exit[] | select(.class == "cache") | .count] == [] or
+		([.live_at_exit[] | select(.class == "cache") | .count] | add) <= 330'
+}
+
+@test "threads by the thousand, short-lived and many at once" {
+	ran -m trap -s 7 -- "$PROGRAMS/threads" 1000 300 1 1
+	adds_up
+	holds .objects.estimated.created "$(jq .marks.new "$OUT")"
+	start "$PROGRAMS/threads" 2000 300
+	sleep 0.3
+	attached jump "$PID" -d 3 -s 7
+	kill -TERM "$PID"
+	wait "$PID"
+	json '.mode == "jump" and .events.written == .events.received + .events.lost and .events.received > 1000'
+	json '.objects | .created + .adopted == .dropped + .vanished + .live + .exited'
+}
+
+@test "trap mode: more objects one after another than the table has room for" {
+	# Each has an id of its own, which never comes again.
+	ran -m trap -s 2 -f kind=new,drop -- "$PROGRAMS/counted" 4 0 6
+	json '.events.lost == 0 and .events.written == .events.received and .objects.created > 150000'
+	json '.objects.vanished == 0 and .objects.created - .objects.dropped <= 4'
+	json '[.notes[] | select(test("found no place"))] == []'
+}
+
+@test "under --preload, by bytes: all that is allocated" {
+	ran --preload -- "$PROGRAMS/preload/family" 0
+	base=$(jq .objects.created "$REPORT")
+	ran --preload -m trap --sample-bytes=64K -- "$PROGRAMS/preload/family" 300
+	adds_up
+	json '.sample_bytes == 65536 and .objects.created > 0 and .verdicts == []'
+	holds .objects.estimated.created "$((base + $(jq .new "$OUT")))"
+	ran --preload --sample-bytes=64 -- "$PROGRAMS/preload/family" 300
+	adds_up
+	holds .objects.estimated.created "$((base + $(jq .new "$OUT")))"
+}
+
+@test "trap mode: what processes have left behind makes room" {
+	start timeout 120 "$TRACE" -q -m trap -s 2 --preload --format=json -o "$REPORT" -- \
+		sh -c 'i=0; while [ $i -lt 400 ]; do /bin/ls / >/dev/null; i=$((i + 1)); done; echo over; exec sleep 3'
+	for _ in $(seq 600); do
+		grep -q over "$OUT" && break
+		sleep 0.1
+	done
+	sleep 1
+	map=$(bpftool map show | awk '$4 == "followed" { sub(":", "", $1); print $1 }' | tail -1)
+	left=$(bpftool map dump id "$map" | sed -n 's/^Found \([0-9]*\) element.*/\1/p')
+	[ -n "$left" ] || left=$(bpftool map dump id "$map" -j | jq length)
+	wait "$PID"
+	json '.processes | length > 300'
+	followed=$(jq .objects.exited "$REPORT")
+	echo "$left of $followed are left"
+	[ "$followed" -gt 1000 ] && [ "$((left * 3))" -lt "$followed" ]
+}
+
+@test "more classes than the table of a runtime can tell apart: by traps" {
+	{
+		echo '#include <bscope/bscope.h>'
+		echo '#include <unistd.h>'
+		echo 'int main(void) { for (int i = 0; i < 1000; i++) { usleep(20000);'
+		seq 2100 | sed 's/.*/BSCOPE_NEW(c&, 4096); BSCOPE_DROP(c&, 4096);/'
+		echo '} return 0; }'
+	} >"$BATS_TEST_TMPDIR/many.c"
+	cc -O0 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/many" "$BATS_TEST_TMPDIR/many.c" "$BUILD/libbscope.a" -lpthread
+	start "$BATS_TEST_TMPDIR/many"
+	run timeout 60 "$TRACE" -m jump -s 2 -p "$PID" -d 1
+	echo "$output"
+	[ "$status" -eq 1 ] && [[ $output = *"more than 2047 classes"* ]]
+	attached auto "$PID" -s 2 -d 1
+	adds_up
+	json '.mode == "trap" and .objects.created > 100 and .objects.vanished == 0 and .verdicts == []'
+	attached jump "$PID" -d 1
+	json '.objects.created > 100'
+	attached jump "$PID" -d 1 -s 2 -f class=c1
+	json '.objects.created > 1 and .verdicts == []'
+}
+
+# usage ARG...: refused, and in one line why.
+usage() {
+	run "$TRACE" "$@" -p 1
+	echo "$*: $status: $output"
+	[ "$status" -eq 64 ] && [ "${#lines[@]}" -eq 1 ] && [[ $output = bscope-trace:* ]]
+}
+
+@test "what is no sample is refused" {
+	for n in 0 -1 x 1.5 1000000001 '' 10k 99999999999999999999; do
+		usage "-s$n" || [ -z "$n" ]
+		usage "--sample=$n"
+	done
+	for n in 0 -1 x '' 1025G 99999999999999999999; do
+		usage "--sample-bytes=$n"
+	done
+	usage -s 10 --sample-bytes=64K
+	run "$TRACE" -s 10 --list --binary "$PROGRAMS/counted"
+	[ "$status" -eq 64 ]
+}
