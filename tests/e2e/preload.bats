@@ -355,3 +355,16 @@ digest() {
 	SH
 	same bash work.bash
 }
+
+@test "what a vfork child does to memory it does to its parent's" {
+	local options
+	for options in "-m trap" "" "-m trap --sample=2"; do
+		# shellcheck disable=SC2086
+		timeout 120 "$TRACE" -q $options --preload --format=json -o vforks.json -- \
+			"$P/vforks" 40 >vforks.out 3>&-
+		# What its own output took is no more than a few.
+		json '.verdicts == [] and .objects.undecided == 0 and .objects.vanished == 0 and
+			.objects.created > 2000 and .objects.created - .objects.dropped < 5' vforks.json
+	done
+	[ "$(cat vforks.out)" = 5120 ]
+}

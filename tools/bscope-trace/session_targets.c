@@ -86,6 +86,8 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 				     e->chosen ? gap_ns : UINT64_MAX);
 		if (!ret && e->flags & BSCOPE_SITE_WAITS)
 			ret = bs_model_locks(s->model, e->klass_id);
+		if (!ret && e->flags & BSCOPE_SITE_TRIES)
+			ret = bs_model_numbers(s->model, e->klass_id);
 	}
 	return ret;
 }
