@@ -135,6 +135,24 @@ static __always_inline int chosen(__u64 bytes)
 	return 1;
 }
 
+/*
+ * Who owns the memory of this process: a vfork child has its parent's.  One whose parent is a vfork
+ * child in turn has its grandparent's.
+ */
+static __always_inline __u32 memory_owner(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf(), *owner = task;
+
+	for (int i = 0; i < 2; i++) {
+		struct task_struct *parent = owner->real_parent;
+
+		if (!parent || parent->mm != task->mm)
+			break;
+		owner = parent;
+	}
+	return owner->tgid;
+}
+
 #define FOLLOW_MARK   1
 #define FOLLOW_FORGET 2
 
@@ -209,10 +227,10 @@ static __always_inline int resize_end(const struct bs_follow_key *key, enum foll
 }
 
 /* What is to be recorded of a mark, in a process that is lit by jumps or not. */
-static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pid, int jumps,
-				       __u64 id, __u64 bytes)
+static __always_inline int follow_what(const struct bs_site_spec *spec, int jumps, __u64 id,
+				       __u64 bytes)
 {
-	struct bs_follow_key key = {.id = id, .pid = pid, .klass = spec->klass};
+	struct bs_follow_key key = {.id = id, .klass = spec->klass};
 	enum follow_state was;
 
 	if (!follow)
@@ -222,6 +240,7 @@ static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 pi
 				       spec->kind == BSCOPE_KIND_RESIZE_END
 			       ? FOLLOW_FORGET
 			       : FOLLOW_MARK;
+	key.pid = memory_owner();
 	was = follow_find(&key);
 	switch (spec->kind) {
 	case BSCOPE_KIND_NEW:

@@ -29,6 +29,7 @@ struct task_struct {
 	int tgid;
 	int exit_code;
 	struct mm_struct *mm; /* compared, never followed */
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 };

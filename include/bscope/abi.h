@@ -61,7 +61,8 @@ enum bscope_kind {
 #define BSCOPE_SITE_CALLER 0x02u /* operand 2 is a return address: the code that asked */
 /*
  * drop: whether there is anything to be dropped turns out when it is tried.  Operand 1 is 0 in the
- * mark before it, and 1 in a second one after it, made where nothing was there.
+ * mark before it, and 1 in a second one after it, made where nothing was there.  The ids of the
+ * class are then the kernel's: numbers that a vfork child has for itself.
  */
 #define BSCOPE_SITE_TRIES 0x04u
 /*

@@ -35,6 +35,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/syscall.h>
 
 #include "runtime/preload/fd.h"
 
@@ -202,6 +203,36 @@ EXPORT int closedir(DIR *d)
 	return CALL(-1, closedir, (d));
 }
 
+/* --- before this library is relocated -----------------------------------------------------------
+ */
+
+/* -1 on errors, and where it is not known how to call the kernel. */
+static long system_call(long number, long a, long b, long c, long d)
+{
+#if defined(__x86_64__)
+	register long fourth __asm__("r10") = d;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+			 : "rcx", "r11", "memory");
+	return ret < 0 ? -1 : ret;
+#else
+	return -1;
+#endif
+}
+
+int bs_early_openat(int dir, const char *path, int flags, unsigned mode)
+{
+	return (int)system_call(SYS_openat, dir, (long)path, flags, mode);
+}
+
+int bs_early_close(int fd)
+{
+	return (int)system_call(SYS_close, fd, 0, 0, 0);
+}
+
 /* --- close ------------------------------------------------------------------------------------ */
 
 BS_NEXT_DECLARE(close);
@@ -209,6 +240,8 @@ EXPORT int close(int fd)
 {
 	int ret;
 
+	if (unlikely(!BS_NEXT(close)) && bs_next_early())
+		return bs_early_close(fd);
 	if (given(fd))
 		MARK_DROP("close", fd, 0, CALLER());
 	ret = CALL(-1, close, (fd));

@@ -49,12 +49,26 @@ static inline void give(int fd)
 		}                                 \
 	} while (0)
 
+/* Where there is no function behind us.  errno is not there before it can be called, either. */
+static inline void missing(void)
+{
+	if (!bs_next_early())
+		errno = ENOSYS;
+}
+
 /* Calls the function behind us with args, in brackets; fails with ENOSYS where there is none. */
-#define CALL(failure, name, args)                                            \
-	({                                                                   \
-		__typeof__(&name) next_ = BS_NEXT(name);                     \
-		unlikely(!next_) ? (errno = ENOSYS, (failure)) : next_ args; \
+#define CALL(failure, name, args)                                       \
+	({                                                              \
+		__typeof__(&name) next_ = BS_NEXT(name);                \
+		unlikely(!next_) ? (missing(), (failure)) : next_ args; \
 	})
+
+/*
+ * What resolvers do that read a file (/proc/cpuinfo) before this library is relocated: the system
+ * calls themselves.  -1 if they fail, without errno.
+ */
+int bs_early_openat(int dir, const char *path, int flags, unsigned mode);
+int bs_early_close(int fd);
 
 /* The descriptor of a stream, -1 where it has none; errno is left alone. */
 static inline int stream_fd(FILE *f)

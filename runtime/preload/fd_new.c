@@ -64,17 +64,19 @@
 		va_end(ap_);                  \
 	} while (0)
 
-#define NEW_OPEN(name, parameters, args)   \
-	BS_NEXT_DECLARE(name);             \
-	EXPORT int name parameters         \
-	{                                  \
-		mode_t mode = 0;           \
-		int fd;                    \
-                                           \
-		TAKE_MODE(mode, flags);    \
-		fd = CALL(-1, name, args); \
-		GOT(#name, fd, CALLER());  \
-		return fd;                 \
+#define NEW_OPEN(name, dir, parameters, args)                           \
+	BS_NEXT_DECLARE(name);                                          \
+	EXPORT int name parameters                                      \
+	{                                                               \
+		mode_t mode = 0;                                        \
+		int fd;                                                 \
+                                                                        \
+		TAKE_MODE(mode, flags);                                 \
+		if (unlikely(!BS_NEXT(name)) && bs_next_early())        \
+			return bs_early_openat(dir, path, flags, mode); \
+		fd = CALL(-1, name, args);                              \
+		GOT(#name, fd, CALLER());                               \
+		return fd;                                              \
 	}
 
 /* What _FORTIFY_SOURCE makes of those without a mode. */
@@ -83,10 +85,10 @@ int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags);
 
-NEW_OPEN(open, (const char *path, int flags, ...), (path, flags, mode))
-NEW_OPEN(open64, (const char *path, int flags, ...), (path, flags, mode))
-NEW_OPEN(openat, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
-NEW_OPEN(openat64, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
+NEW_OPEN(open, AT_FDCWD, (const char *path, int flags, ...), (path, flags, mode))
+NEW_OPEN(open64, AT_FDCWD, (const char *path, int flags, ...), (path, flags, mode))
+NEW_OPEN(openat, dir, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
+NEW_OPEN(openat64, dir, (int dir, const char *path, int flags, ...), (dir, path, flags, mode))
 NEW_FD(__open_2, (const char *path, int flags), (path, flags))
 NEW_FD(__open64_2, (const char *path, int flags), (path, flags))
 NEW_FD(__openat_2, (int dir, const char *path, int flags), (dir, path, flags))

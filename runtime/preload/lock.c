@@ -82,6 +82,10 @@ static inline __attribute__((always_inline)) uintptr_t self(void)
 			MARK_BORROW_MUT("mutex", fn, flags, m, CALLER()); \
 	} while (0)
 
+/* Before this library is relocated there is nobody to be kept out: any lock is got, at once. */
+#define MISSING	    (bs_next_early() ? 0 : ENOSYS)
+#define MISSING_C11 (bs_next_early() ? thrd_success : thrd_error)
+
 /* Calls the function behind us; `missing` where there is none. */
 #define CALL(missing, name, ...)                                              \
 	({                                                                    \
@@ -101,7 +105,7 @@ BS_NEXT_DECLARE(pthread_mutex_clocklock);
 
 EXPORT int pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *attr)
 {
-	int err = CALL(ENOSYS, pthread_mutex_init, m, attr);
+	int err = CALL(MISSING, pthread_mutex_init, m, attr);
 
 	if (!err)
 		MARK_NEW("mutex", "pthread_mutex_init", m);
@@ -111,12 +115,12 @@ EXPORT int pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *att
 EXPORT int pthread_mutex_destroy(pthread_mutex_t *m)
 {
 	MARK_DROP("mutex", "pthread_mutex_destroy", m);
-	return CALL(ENOSYS, pthread_mutex_destroy, m);
+	return CALL(MISSING, pthread_mutex_destroy, m);
 }
 
 EXPORT int pthread_mutex_lock(pthread_mutex_t *m)
 {
-	int err = CALL(ENOSYS, pthread_mutex_lock, m);
+	int err = CALL(MISSING, pthread_mutex_lock, m);
 
 	GOT_MUTEX("pthread_mutex_lock", BSCOPE_SITE_WAITS, m, err);
 	return err;
@@ -124,7 +128,7 @@ EXPORT int pthread_mutex_lock(pthread_mutex_t *m)
 
 EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
 {
-	int err = CALL(ENOSYS, pthread_mutex_trylock, m);
+	int err = CALL(MISSING, pthread_mutex_trylock, m);
 
 	GOT_MUTEX("pthread_mutex_trylock", 0, m, err);
 	return err;
@@ -132,7 +136,7 @@ EXPORT int pthread_mutex_trylock(pthread_mutex_t *m)
 
 EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *until)
 {
-	int err = CALL(ENOSYS, pthread_mutex_timedlock, m, until);
+	int err = CALL(MISSING, pthread_mutex_timedlock, m, until);
 
 	GOT_MUTEX("pthread_mutex_timedlock", 0, m, err);
 	return err;
@@ -141,7 +145,7 @@ EXPORT int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *un
 EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
 				   const struct timespec *until)
 {
-	int err = CALL(ENOSYS, pthread_mutex_clocklock, m, clock, until);
+	int err = CALL(MISSING, pthread_mutex_clocklock, m, clock, until);
 
 	GOT_MUTEX("pthread_mutex_clocklock", 0, m, err);
 	return err;
@@ -150,7 +154,7 @@ EXPORT int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock,
 EXPORT int pthread_mutex_unlock(pthread_mutex_t *m)
 {
 	MARK_UNBORROW("mutex", "pthread_mutex_unlock", m);
-	return CALL(ENOSYS, pthread_mutex_unlock, m);
+	return CALL(MISSING, pthread_mutex_unlock, m);
 }
 
 /* --- rwlocks ---------------------------------------------------------------------------------- */
@@ -169,7 +173,7 @@ BS_NEXT_DECLARE(pthread_rwlock_unlock);
 
 EXPORT int pthread_rwlock_init(pthread_rwlock_t *l, const pthread_rwlockattr_t *attr)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_init, l, attr);
+	int err = CALL(MISSING, pthread_rwlock_init, l, attr);
 
 	if (!err)
 		MARK_NEW("rwlock", "pthread_rwlock_init", l);
@@ -179,12 +183,12 @@ EXPORT int pthread_rwlock_init(pthread_rwlock_t *l, const pthread_rwlockattr_t *
 EXPORT int pthread_rwlock_destroy(pthread_rwlock_t *l)
 {
 	MARK_DROP("rwlock", "pthread_rwlock_destroy", l);
-	return CALL(ENOSYS, pthread_rwlock_destroy, l);
+	return CALL(MISSING, pthread_rwlock_destroy, l);
 }
 
 EXPORT int pthread_rwlock_rdlock(pthread_rwlock_t *l)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_rdlock, l);
+	int err = CALL(MISSING, pthread_rwlock_rdlock, l);
 
 	if (!err)
 		MARK_BORROW("rwlock", "pthread_rwlock_rdlock", BSCOPE_SITE_WAITS, l);
@@ -193,7 +197,7 @@ EXPORT int pthread_rwlock_rdlock(pthread_rwlock_t *l)
 
 EXPORT int pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_tryrdlock, l);
+	int err = CALL(MISSING, pthread_rwlock_tryrdlock, l);
 
 	if (!err)
 		MARK_BORROW("rwlock", "pthread_rwlock_tryrdlock", 0, l);
@@ -202,7 +206,7 @@ EXPORT int pthread_rwlock_tryrdlock(pthread_rwlock_t *l)
 
 EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec *until)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_timedrdlock, l, until);
+	int err = CALL(MISSING, pthread_rwlock_timedrdlock, l, until);
 
 	if (!err)
 		MARK_BORROW("rwlock", "pthread_rwlock_timedrdlock", 0, l);
@@ -212,7 +216,7 @@ EXPORT int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, const struct timespec
 EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock,
 				      const struct timespec *until)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_clockrdlock, l, clock, until);
+	int err = CALL(MISSING, pthread_rwlock_clockrdlock, l, clock, until);
 
 	if (!err)
 		MARK_BORROW("rwlock", "pthread_rwlock_clockrdlock", 0, l);
@@ -221,7 +225,7 @@ EXPORT int pthread_rwlock_clockrdlock(pthread_rwlock_t *l, clockid_t clock,
 
 EXPORT int pthread_rwlock_wrlock(pthread_rwlock_t *l)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_wrlock, l);
+	int err = CALL(MISSING, pthread_rwlock_wrlock, l);
 
 	if (!err)
 		MARK_BORROW_MUT("rwlock", "pthread_rwlock_wrlock", BSCOPE_SITE_WAITS, l, CALLER());
@@ -230,7 +234,7 @@ EXPORT int pthread_rwlock_wrlock(pthread_rwlock_t *l)
 
 EXPORT int pthread_rwlock_trywrlock(pthread_rwlock_t *l)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_trywrlock, l);
+	int err = CALL(MISSING, pthread_rwlock_trywrlock, l);
 
 	if (!err)
 		MARK_BORROW_MUT("rwlock", "pthread_rwlock_trywrlock", 0, l, CALLER());
@@ -239,7 +243,7 @@ EXPORT int pthread_rwlock_trywrlock(pthread_rwlock_t *l)
 
 EXPORT int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec *until)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_timedwrlock, l, until);
+	int err = CALL(MISSING, pthread_rwlock_timedwrlock, l, until);
 
 	if (!err)
 		MARK_BORROW_MUT("rwlock", "pthread_rwlock_timedwrlock", 0, l, CALLER());
@@ -249,7 +253,7 @@ EXPORT int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, const struct timespec
 EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock,
 				      const struct timespec *until)
 {
-	int err = CALL(ENOSYS, pthread_rwlock_clockwrlock, l, clock, until);
+	int err = CALL(MISSING, pthread_rwlock_clockwrlock, l, clock, until);
 
 	if (!err)
 		MARK_BORROW_MUT("rwlock", "pthread_rwlock_clockwrlock", 0, l, CALLER());
@@ -259,7 +263,7 @@ EXPORT int pthread_rwlock_clockwrlock(pthread_rwlock_t *l, clockid_t clock,
 EXPORT int pthread_rwlock_unlock(pthread_rwlock_t *l)
 {
 	MARK_UNBORROW("rwlock", "pthread_rwlock_unlock", l);
-	return CALL(ENOSYS, pthread_rwlock_unlock, l);
+	return CALL(MISSING, pthread_rwlock_unlock, l);
 }
 
 /* --- conditions ------------------------------------------------------------------------------- */
@@ -276,7 +280,7 @@ BS_NEXT_DECLARE(pthread_cond_clockwait);
 		int err_;                                                                \
                                                                                          \
 		MARK_UNBORROW("mutex", #name, m);                                        \
-		err_ = CALL(ENOSYS, name, __VA_ARGS__);                                  \
+		err_ = CALL(MISSING, name, __VA_ARGS__);                                 \
 		if (__builtin_expect(err_ == EOWNERDEAD, 0))                             \
 			MARK_NEW("mutex", #name, m);                                     \
 		if (__builtin_expect(err_ != EPERM && err_ != ENOTRECOVERABLE, 1))       \
@@ -329,26 +333,47 @@ static void once_run(void)
 	o.routine();
 }
 
+/* As glibc has it, which cannot be called yet: 2 is done. */
+static void __attribute__((cold, noinline)) once_early(int *once, void (*routine)(void))
+{
+	if (*once != 2)
+		routine();
+	*once = 2;
+}
+
 EXPORT int pthread_once(pthread_once_t *once, void (*routine)(void))
 {
-	const struct once o = {once, routine, CALLER()}, *before = asked;
+	__typeof__(&pthread_once) next = BS_NEXT(pthread_once);
+	const struct once o = {once, routine, CALLER()}, *before;
 	int err;
 
+	if (__builtin_expect(!next, 0)) {
+		if (!bs_next_early())
+			return ENOSYS;
+		once_early(once, routine);
+		return 0;
+	}
+	before = asked;
 	/* A handler that comes in between puts it back.  What an exception leaves is not used. */
 	asked = &o;
-	err = CALL(ENOSYS, pthread_once, once, once_run);
+	err = next(once, once_run);
 	asked = before;
 	return err;
 }
 
 EXPORT void call_once(once_flag *once, void (*routine)(void))
 {
-	const struct once o = {once, routine, CALLER()}, *before = asked;
 	__typeof__(&call_once) next = BS_NEXT(call_once);
+	const struct once o = {once, routine, CALLER()}, *before;
 
+	if (__builtin_expect(!next, 0)) {
+		if (bs_next_early())
+			once_early((int *)once, routine);
+		return;
+	}
+	before = asked;
 	asked = &o;
-	if (next)
-		next(once, once_run);
+	next(once, once_run);
 	asked = before;
 }
 
@@ -365,7 +390,7 @@ BS_NEXT_DECLARE(cnd_timedwait);
 
 EXPORT int mtx_init(mtx_t *m, int type)
 {
-	int err = CALL(thrd_error, mtx_init, m, type);
+	int err = CALL(MISSING_C11, mtx_init, m, type);
 
 	if (err == thrd_success)
 		MARK_NEW("mutex", "mtx_init", m);
@@ -383,7 +408,7 @@ EXPORT void mtx_destroy(mtx_t *m)
 
 EXPORT int mtx_lock(mtx_t *m)
 {
-	int err = CALL(thrd_error, mtx_lock, m);
+	int err = CALL(MISSING_C11, mtx_lock, m);
 
 	if (err == thrd_success)
 		MARK_BORROW_MUT("mutex", "mtx_lock", BSCOPE_SITE_WAITS, m, CALLER());
@@ -392,7 +417,7 @@ EXPORT int mtx_lock(mtx_t *m)
 
 EXPORT int mtx_trylock(mtx_t *m)
 {
-	int err = CALL(thrd_error, mtx_trylock, m);
+	int err = CALL(MISSING_C11, mtx_trylock, m);
 
 	if (err == thrd_success)
 		MARK_BORROW_MUT("mutex", "mtx_trylock", 0, m, CALLER());
@@ -401,7 +426,7 @@ EXPORT int mtx_trylock(mtx_t *m)
 
 EXPORT int mtx_timedlock(mtx_t *m, const struct timespec *until)
 {
-	int err = CALL(thrd_error, mtx_timedlock, m, until);
+	int err = CALL(MISSING_C11, mtx_timedlock, m, until);
 
 	if (err == thrd_success)
 		MARK_BORROW_MUT("mutex", "mtx_timedlock", 0, m, CALLER());
@@ -411,7 +436,7 @@ EXPORT int mtx_timedlock(mtx_t *m, const struct timespec *until)
 EXPORT int mtx_unlock(mtx_t *m)
 {
 	MARK_UNBORROW("mutex", "mtx_unlock", m);
-	return CALL(thrd_error, mtx_unlock, m);
+	return CALL(MISSING_C11, mtx_unlock, m);
 }
 
 /* The mutexes of C11 are plain or recursive: that it was held all the time is the only failure. */
@@ -420,7 +445,7 @@ EXPORT int cnd_wait(cnd_t *c, mtx_t *m)
 	int err;
 
 	MARK_UNBORROW("mutex", "cnd_wait", m);
-	err = CALL(thrd_error, cnd_wait, c, m);
+	err = CALL(MISSING_C11, cnd_wait, c, m);
 	MARK_BORROW_MUT("mutex", "cnd_wait", BSCOPE_SITE_WAITS, m, CALLER());
 	return err;
 }
@@ -430,7 +455,7 @@ EXPORT int cnd_timedwait(cnd_t *c, mtx_t *m, const struct timespec *until)
 	int err;
 
 	MARK_UNBORROW("mutex", "cnd_timedwait", m);
-	err = CALL(thrd_error, cnd_timedwait, c, m, until);
+	err = CALL(MISSING_C11, cnd_timedwait, c, m, until);
 	MARK_BORROW_MUT("mutex", "cnd_timedwait", BSCOPE_SITE_WAITS, m, CALLER());
 	return err;
 }

@@ -20,12 +20,17 @@ extern struct bs_next __stop_bs_next[] __attribute__((visibility("hidden")));
 /* As in real.c: points to itself once this library has been relocated. */
 static void *const volatile relocated_self = (void *)&relocated_self;
 
+bool bs_next_early(void)
+{
+	return relocated_self != (const void *)&relocated_self;
+}
+
 void *bs_next_find(struct bs_next *n)
 {
 	void *p = NULL;
 	int saved;
 
-	if (relocated_self != (const void *)&relocated_self)
+	if (bs_next_early())
 		return NULL;
 	saved = errno;
 	if (n->version)

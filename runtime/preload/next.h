@@ -13,6 +13,7 @@
 #ifndef BS_PRELOAD_NEXT_H
 #define BS_PRELOAD_NEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct bs_next {
@@ -32,6 +33,13 @@ struct bs_next {
  * or when nobody behind us has it.
  */
 void *bs_next_find(struct bs_next *n) __attribute__((cold, noinline, visibility("hidden")));
+
+/*
+ * True before this library is relocated: an IFUNC resolver of a library that was relocated earlier
+ * is at work.  There is one thread then.  Nothing outside of this library can be called, and there
+ * is no errno and no thread-local variable.
+ */
+bool bs_next_early(void) __attribute__((cold, noinline, visibility("hidden")));
 
 static inline __attribute__((always_inline)) void *bs_next(struct bs_next *n)
 {

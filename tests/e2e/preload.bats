@@ -355,3 +355,34 @@ digest() {
 	SH
 	same bash work.bash
 }
+
+@test "what a vfork child does to memory it does to its parent's" {
+	local options
+	for options in "-m trap" "" "-m trap --sample=2"; do
+		# shellcheck disable=SC2086
+		timeout 120 "$TRACE" -q $options --preload --format=json -o vforks.json -- \
+			"$P/vforks" 40 >vforks.out 3>&-
+		# What its own output took is no more than a few.
+		json '.verdicts == [] and .objects.undecided == 0 and .objects.vanished == 0 and
+			.objects.created > 2000 and .objects.created - .objects.dropped < 5' vforks.json
+	done
+	[ "$(cat vforks.out)" = 5120 ]
+}
+
+@test "with sampling, what is lost sight of when jumps are lit is no leak" {
+	timeout 120 "$TRACE" -q --preload --sample=2 --format=json -o held.json -- "$P/held" 50000 3>&-
+	# Too many to be moved: all that are not seen to go are forgotten, and the report says so.
+	json '(.mode | tostring | test("jump")) and .objects.exited < 5 and .objects.vanished > 1000 and
+		.objects.created - .objects.dropped - .objects.vanished < 5 and
+		(.notes | map(select(test("too many to be followed by jumps"))) | length == 1)' held.json
+	# A few are all moved.
+	timeout 120 "$TRACE" -q --preload --sample=100 --format=json -o held.json -- "$P/held" 50000 3>&-
+	json '(.mode | tostring | test("jump")) and .objects.exited < 5 and .objects.vanished == 0' held.json
+}
+
+@test "with sampling, processes that have gone take no room from those that come" {
+	echo "for i in 1 2 3 4 5 6 7; do '$P/held' 50000; done" >script
+	timeout 120 "$TRACE" -q --preload --sample=2 -m trap --format=json -o gone.json -- sh script 3>&-
+	json '(.notes | map(select(test("found no place"))) | length == 0) and .objects.created > 100000 and
+		.objects.created - .objects.dropped < 2000' gone.json
+}

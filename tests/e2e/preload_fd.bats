@@ -37,6 +37,17 @@ in_empty() {
 	done
 }
 
+@test "files and locks before the library is relocated" {
+	for bind in '' 1; do
+		LD_BIND_NOW=$bind "$P/early" >plain
+		grep -qx 'opened 1 closed 0 missing -1 locked 0 once 1' plain
+		for set in lock fd malloc-lock-fd; do
+			LD_BIND_NOW=$bind LD_PRELOAD="$BUILD/libbscope-preload-$set.so" "$P/early" >loaded
+			diff plain loaded
+		done
+	done
+}
+
 @test "the same while it is lit; every descriptor that was made is accounted for" {
 	need_bpf
 	for program in fd_calls fd_calls-fortified; do

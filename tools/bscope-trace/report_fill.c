@@ -307,6 +307,12 @@ static void fill_sample(struct fill *f, struct bs_report *r)
 		     "%llu objects that were to be followed found no place in the table: their "
 		     "lives are unknown, and live objects are underestimated; follow fewer (-s)",
 		     (unsigned long long)f->s->sample_full);
+	if (f->s->sample_left)
+		note(f,
+		     "%llu objects that were followed by traps were too many to be followed by "
+		     "jumps: their lives are unknown, and dropped and live objects are "
+		     "underestimated; follow fewer (-s), or use -m trap",
+		     (unsigned long long)f->s->sample_left);
 }
 
 static int fill_estimate(struct fill *f, struct bs_report *r)

@@ -70,14 +70,16 @@ struct bs_session {
 	uint64_t marks;		/* received so far, for the live line */
 	uint64_t next_scan_ns;	/* when to look for new modules and for processes that have gone */
 	uint64_t scan_often_ns; /* until then a fresh program may be mapping its libraries */
+	uint64_t exits;		/* since what they followed was taken away last */
+	uint64_t next_gone_ns;	/* when that may be done again */
 	size_t scan_at;		/* where the last look stopped */
 	size_t nlate;		/* files lit while a process already ran them */
 	const char *late_path;	/* the first of them, a module's */
 	uint64_t late_ns;	/* when it was lit */
 	double objects;		/* likewise: how many began, followed or not */
 	double skipped;		/* with --max-overhead: marks of objects that were not followed */
-	uint64_t nended;	/* processes, since their followed objects were thrown away */
 	uint64_t sample_full;	/* objects that were to be followed and found no place */
+	uint64_t sample_left;	/* that were followed by traps, and not by jumps afterwards */
 	size_t bystanders;	/* other processes that map a lit file */
 	struct bs_collect_counts counts; /* final, after end */
 	struct bs_buffers_counts jumps;	 /* likewise */

@@ -30,8 +30,6 @@
 #define SCAN_OFTEN_NS (NS_PER_S / 2)
 /* The record of an exit is waited for as many looks as this. */
 #define EXIT_SCANS 3
-/* So many processes have ended: their followed objects go. */
-#define TIDY_EXITS 64
 /* At most so many processes per look, so that a thousand followed children cost little. */
 #define SCAN_MAX 64
 
@@ -88,20 +86,44 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 				     e->chosen ? gap_ns : UINT64_MAX);
 		if (!ret && e->flags & BSCOPE_SITE_WAITS)
 			ret = bs_model_locks(s->model, e->klass_id);
+		if (!ret && e->flags & BSCOPE_SITE_TRIES)
+			ret = bs_model_numbers(s->model, e->klass_id);
 	}
 	return ret;
 }
 
+struct forget {
+	struct bs_session *s;
+	const struct bs_process *p;
+};
+
+/* klass 0: all that are being resized. */
+static int forget(void *ctx, uint32_t klass, uint64_t id)
+{
+	struct forget *f = ctx;
+	const struct bs_event ev = {.type = BS_EVENT_FORGOTTEN,
+				    .ts_ns = f->p->lit_ns,
+				    .pid = (uint32_t)f->p->pid,
+				    .klass_id = klass,
+				    .id = id};
+
+	f->s->sample_left += klass != 0;
+	return bs_order_push(f->s->order, &ev);
+}
+
 /*
  * With sampling, what was followed by traps has come into the process's own table; but not the
- * objects whose threads were just resizing them.
+ * objects whose threads were just resizing them, and not more than there was time for.
  */
-static int resizes_forget(struct bs_session *s, const struct bs_process *p)
+static int unmoved_forget(struct bs_session *s, const struct bs_process *p)
 {
-	const struct bs_event ev = {
-		.type = BS_EVENT_FORGOTTEN, .ts_ns = p->lit_ns, .pid = (uint32_t)p->pid};
+	struct forget f = {s, p};
+	int ret;
 
-	return s->lighting.sample.by == BS_SAMPLE_NOT ? 0 : bs_order_push(s->order, &ev);
+	if (s->lighting.sample.by == BS_SAMPLE_NOT)
+		return 0;
+	ret = forget(&f, 0, 0);
+	return ret ? ret : bs_collect_sample_left(s->collect, p->pid, forget, &f);
 }
 
 /* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
@@ -137,7 +159,7 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	memset(&err, 0, sizeof(err));
 	ret = bs_lighting_process(&s->lighting, p, false, &err);
 	if (p->how == BS_LIT_JUMP && !lit)
-		ret = resizes_forget(s, p) ? -ENOMEM : ret;
+		ret = unmoved_forget(s, p) ? -ENOMEM : ret;
 	/* What it had loaded meanwhile may have been at work before it was lit. */
 	if (lit && s->lighting.stops != stops)
 		first = 1;
@@ -365,11 +387,11 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
 		break;
 	case BS_EVENT_EXIT:
-		s->nended++;
 		if (p) {
 			bs_lighting_exit(&s->lighting, p);
 			bs_followed_exit(&s->followed, p);
 		}
+		s->exits++;
 		break;
 	}
 }
@@ -410,15 +432,22 @@ int bs_session_lost_children(struct bs_session *s)
 	return ret;
 }
 
+/* What processes followed that have gone would fill the map. */
+static void gone_forget(struct bs_session *s, uint64_t now)
+{
+	if (s->lighting.sample.by == BS_SAMPLE_NOT || !s->exits || now < s->next_gone_ns)
+		return;
+	s->exits = 0;
+	s->next_gone_ns = now + SCAN_NS;
+	bs_collect_sample_gone(s->collect);
+}
+
 void bs_session_scan(struct bs_session *s, uint64_t now)
 {
 	size_t looked = 0;
 
 	s->lighting.events = s->marks;
-	if (s->nended >= TIDY_EXITS && s->lighting.sample.by != BS_SAMPLE_NOT) {
-		bs_collect_sample_tidy(s->collect);
-		s->nended = 0;
-	}
+	gone_forget(s, now);
 	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX; i++) {
 		struct bs_process *p;
 

@@ -126,15 +126,22 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
 void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample);
 /* Objects that were to be followed and found no place. */
 uint64_t bs_collect_sample_full(const struct bs_collect *c);
-/* Now and then: objects of processes that have ended make room. */
-void bs_collect_sample_tidy(const struct bs_collect *c);
 /* The process has a table of its own (bscope/follow.h) there, once it is lit by jumps. */
 int bs_collect_sample_table(struct bs_collect *c, pid_t pid, uint64_t table);
 /*
  * It is lit by jumps from now on: what was followed by traps comes into its table.  Called while it
- * stands still, by whoever patches it: works in a forked child, and takes no memory.
+ * stands still, by whoever patches it: works in a forked child, and takes no memory.  What would
+ * take too long stays where it is.
  */
 void bs_collect_sample_move(const struct bs_collect *c, pid_t pid);
+/*
+ * Takes that away, object by object: nobody looks for it there any more.  A negative value of fn
+ * ends it.  0 or a negative errno value.
+ */
+typedef int (*bs_sample_left_fn)(void *ctx, uint32_t klass, uint64_t id);
+int bs_collect_sample_left(const struct bs_collect *c, pid_t pid, bs_sample_left_fn fn, void *ctx);
+/* Takes away what was followed of processes that have gone: others need the room. */
+void bs_collect_sample_gone(const struct bs_collect *c);
 
 /*
  * Opens the traced interval: from now on hits count, at all lit sites at once.  Lighting and

@@ -60,6 +60,7 @@ void bs_model_free(struct bs_model *m)
 	bs_lockorder_free(m);
 	bs_pins_fini(m);
 	free(m->sweepers);
+	free(m->vforks);
 	bs_origins_fini(&m->origins);
 	for (uint32_t i = 0; i < m->nclasses; i++)
 		bs_series_fini(&m->classes[i].unknown_drops);
@@ -156,6 +157,7 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 /* hash: of the object, if there is one. */
 static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
+	struct bs_event of_memory;
 	struct bs_proc *p;
 	int err;
 
@@ -163,6 +165,8 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	if (ev->ts_ns + BS_MODEL_SKEW_NS < m->clock.start_ns + m->clock.elapsed_ns)
 		m->loss_ns = m->clock.start_ns + m->clock.elapsed_ns;
 	bs_clock_advance(&m->clock, ev->ts_ns);
+	if (m->nvforks && (ev->type == BS_EVENT_MARK || ev->type == BS_EVENT_FORGOTTEN))
+		ev = bs_vfork_mark(m, ev, &of_memory);
 	if (ev->type == BS_EVENT_MARK)
 		return mark(m, ev, hash);
 	switch (ev->type) {
@@ -173,12 +177,16 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		 */
 		if (ev->arg > UINT32_MAX)
 			return -EINVAL;
+		bs_vfork_end(m, (uint32_t)ev->arg);
 		p = bs_proc_find(m, (uint32_t)ev->arg);
-		return p ? bs_proc_end(m, p, ev->ts_ns) : 0;
+		err = p ? bs_proc_end(m, p, ev->ts_ns) : 0;
+		return !err && ev->id ? bs_vfork_begin(m, ev) : err;
 	case BS_EVENT_EXEC:
+		bs_vfork_end(m, ev->pid);
 		p = bs_proc_find(m, ev->pid);
 		return p ? bs_proc_end(m, p, ev->ts_ns) : 0;
 	case BS_EVENT_EXIT:
+		bs_vfork_end(m, ev->pid);
 		p = bs_proc_find(m, ev->pid);
 		if (!p)
 			return 0;
@@ -271,6 +279,15 @@ int bs_model_locks(struct bs_model *m, uint32_t klass_id)
 
 	if (!err)
 		m->classes[klass_id].locks = true;
+	return err;
+}
+
+int bs_model_numbers(struct bs_model *m, uint32_t klass_id)
+{
+	int err = bs_model_class(m, klass_id, false, 0);
+
+	if (!err)
+		m->classes[klass_id].numbers = true;
 	return err;
 }
 

@@ -17,6 +17,8 @@
  *     growth, and its lifetime is nobody's knowledge and not in the histograms.
  *   - region_enter and region_exit make no object and need none: they are never unknown.
  *   - fork: the child starts with nothing; what it inherited is unknown in it.
+ *   - vfork: until it executes or exits, what the child does to objects it does to its parent's,
+ * but for those of classes of numbers (bs_model_numbers), which are its own.
  *   - exec and exit: what the process owned leaves live and becomes rows of at_exit.
  *   - with sampling: of objects that are not followed there are no marks, and a mark on an object
  *     that is not known is of one of these.  What is followed stands for others, too: estimates.
@@ -256,6 +258,12 @@ int bs_model_class_forget(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns)
 /* With coarse stamps: classes of which several threads have made marks, and which so have no
  * verdicts. */
 size_t bs_model_shared(const struct bs_model *m);
+
+/*
+ * Ids of the class are numbers that each process has for itself, such as descriptors, and no
+ * places in memory.  0, -ENOMEM or -EINVAL.
+ */
+int bs_model_numbers(struct bs_model *m, uint32_t klass_id);
 
 /* --- the order of locks ----------------------------------------------------------------------- */
 

@@ -65,6 +65,7 @@ struct bs_class {
 	unsigned dark;			/* how often it went dark and was not lit again */
 	size_t nties;			/* in all processes */
 	bool locks;			/* some of its borrows wait until it is free */
+	bool numbers;			/* its ids are numbers that each process has for itself */
 };
 
 /* A mark as evidence. */
@@ -222,6 +223,13 @@ struct bs_vain {
 	uint64_t id;
 };
 
+/* --- vfork children (vfork.c) --- */
+
+struct bs_vfork {
+	uint32_t child;
+	uint32_t pid, tid; /* whose memory it has, and the thread that waits for it */
+};
+
 /* What was followed of objects that began from then on. */
 struct bs_rate {
 	uint64_t since_ns;
@@ -269,6 +277,8 @@ struct bs_model {
 	struct bs_tried tried[BS_TRIED_MAX];
 	uint32_t tried_at;
 	struct bs_vain vain;
+	struct bs_vfork *vforks; /* oldest first */
+	uint32_t nvforks;
 	struct bs_sweeper *sweepers;
 	uint32_t nsweepers;
 
@@ -353,6 +363,16 @@ void bs_tried_drop(struct bs_model *m, const struct bs_event *ev, const struct b
 int bs_tried_vain(struct bs_model *m, const struct bs_event *ev, bool known);
 /* Takes back what was found of those who sweep. */
 void bs_tried_end(struct bs_model *m);
+
+/* --- vfork.c --- */
+
+/* A fork whose child shares its parent's memory, until that ends or executes.  0 or -ENOMEM. */
+int bs_vfork_begin(struct bs_model *m, const struct bs_event *ev);
+/* The process has gone, or another program has come into it. */
+void bs_vfork_end(struct bs_model *m, uint32_t pid);
+/* The event with the pid and thread whose it is: ev itself, or in room. */
+const struct bs_event *bs_vfork_mark(const struct bs_model *m, const struct bs_event *ev,
+				     struct bs_event *room);
 /* How a dead object died. */
 struct bs_evidence bs_death_of(const struct bs_obj *dead);
 

@@ -11,6 +11,7 @@
 
 struct early {
 	char *resolver_malloc, *resolver_calloc, *constructor_malloc;
+	int locked, opened, closed, missing, once;
 };
 struct early *early_blocks(void);
 int early_answer(void);
@@ -40,6 +41,9 @@ int main(void)
 	if (!early_block || !early_second || !early_constructed || !preinit_block || !own_block)
 		return 1;
 	printf("answer %d\n", early_answer());
+	printf("opened %d closed %d missing %d locked %d once %d\n", early_blocks()->opened,
+	       early_blocks()->closed, early_blocks()->missing, early_blocks()->locked,
+	       early_blocks()->once);
 	printf("usable %d\n", malloc_usable_size(early_block) >= 100);
 	printf("aligned %d\n", !((size_t)early_block % 16) && !((size_t)early_second % 16));
 	early_block = realloc(early_block, 5000);

@@ -3,7 +3,7 @@
 
 PRELOAD_T := $B/tests/programs/preload
 PRELOAD_PROGS := $(addprefix $(PRELOAD_T)/,family family-nested jumps-nested family-jemalloc strings containers \
-	failures failures-jemalloc early forks forks-jemalloc plugins plugin.so own_malloc static \
+	failures failures-jemalloc early forks forks-jemalloc vforks held plugins plugin.so own_malloc static \
 	lock_calls lock_orders lock_once fd_calls fd_calls-fortified fd_wrong)
 PRELOAD_FLAGS := -fno-builtin -pthread
 
