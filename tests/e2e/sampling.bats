@@ -249,9 +249,11 @@ live_now() {
 		sleep 0.1
 	done
 	sleep 1
-	map=$(bpftool map show | awk '$4 == "followed" { sub(":", "", $1); print $1 }' | tail -1)
-	left=$(bpftool map dump id "$map" | sed -n 's/^Found \([0-9]*\) element.*/\1/p')
-	[ -n "$left" ] || left=$(bpftool map dump id "$map" -j | jq length)
+	# Other tools may have such a map, too.
+	for id in $(sed -n 's/^map_id:[^0-9]*//p' "/proc/$(pgrep -P "$PID" -x bscope-trace)"/fdinfo/*); do
+		[ "$(bpftool map show id "$id" -j | jq -r .name)" != followed ] || map=$id
+	done
+	left=$(bpftool map dump id "$map" -j | jq length)
 	wait "$PID"
 	json '.processes | length > 300'
 	followed=$(jq .objects.exited "$REPORT")
