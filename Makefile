@@ -225,7 +225,7 @@ lint: setup-lint bpf-skeletons ## clang-tidy, cppcheck, gcc -fanalyzer, shellche
 	$(Q)clang-tidy --quiet --checks='$(TIDY)' $(filter-out %.bpf.c,$(filter %.c,$(filter tools/% runtime/%,$(C_FILES)))) -- \
 		-std=gnu11 $(INC) -I$B/bpf -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""'
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
-		--suppress=missingIncludeSystem -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 \
+		--suppress=missingIncludeSystem --include=/usr/include/uthash.h -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 \
 		-D__ORDER_BIG_ENDIAN__=4321 -D__SIZEOF_POINTER__=8 -D__x86_64__ $(INC) -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""' tools runtime
 	$(Q)$(MAKE) --no-print-directory B=$B/analyzer CC=gcc WERROR= EXTRA=-fanalyzer $B/analyzer/libbscope-tools.a
 	$(Q)shellcheck $$(git ls-files '*.sh' .ci/run)

@@ -47,6 +47,7 @@ void *bs_next_find(struct bs_next *n)
 
 __attribute__((constructor(101))) static void next_init(void)
 {
+	/* cppcheck-suppress comparePointers; one section */
 	for (struct bs_next *n = __start_bs_next; n < __stop_bs_next; n++)
 		bs_next(n);
 }
