@@ -644,14 +644,6 @@ static size_t thinned(const struct bs_event *v, unsigned mean, unsigned lossy, b
 
 		if (dark[v[i].klass_id][v[i].kind])
 			continue;
-		/* Now and then from here on by another table, which is empty. */
-		if (mean > 1 && !below(500)) {
-			const struct bs_event all = {
-				.ts_ns = v[i].ts_ns - 1000, .pid = PID, .type = BS_EVENT_FORGOTTEN};
-
-			assert_int_equal(bs_model_event(m, &all), 0);
-			follow_begin(mean);
-		}
 		if (mean > 1)
 			what = follow(&v[i]);
 		for (int k = 0; k < 2; k++) {
