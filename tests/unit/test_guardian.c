@@ -309,6 +309,7 @@ static void test_darken(void **state)
 static void test_darken_guardian_killed(void **state)
 {
 	struct bs_guard *g = guard_new(&ops);
+	pid_t pid;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
@@ -316,7 +317,9 @@ static void test_darken_guardian_killed(void **state)
 		kill(guardian_of(getpid()), SIGKILL);
 		assert_int_equal(darken(g, target, &shared->v[5], 60), 0);
 		assert_true(dark_are(target, 5, 60));
-		kill(guardian_of(getpid()), SIGKILL);
+		pid = guardian_of(getpid());
+		kill(pid, SIGKILL);
+		assert_true(WAIT_FOR(is_gone(pid)));
 		assert_int_equal(bs_guard_check(g), 0);
 		assert_true(dark_are(target, 5, 60));
 	}

@@ -194,8 +194,8 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 }
 
 /* What is not known dies, too: what is said of it afterwards is wrong all the same. */
-static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			uint64_t hash, struct bs_obj *dead)
+int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
+		   struct bs_obj *dead)
 {
 	bool found;
 	int owed = 0;
@@ -288,7 +288,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		else
 			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, bs_key_of(ev), drop,
 					 drop.ts_ns, 0, 0);
-		return err ? err : unknown_drop(m, p, ev, hash, obj);
+		return err ? err : bs_unknown_end(m, p, ev, hash, obj);
 	}
 	if (obj && bs_coarse_shared(m, ev->klass_id) && bs_coarse_replaced(m, obj, ev))
 		return 0;
@@ -300,7 +300,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	if (err)
 		return err;
 	if (!obj)
-		return unknown_drop(m, p, ev, hash, NULL);
+		return bs_unknown_end(m, p, ev, hash, NULL);
 	gone = *obj;
 	obj->flags = dead_flags(m, ev, &gone);
 	bs_objects_bury(&p->objects, hash, obj, ev->place, ev->tid, ev->ts_ns);
