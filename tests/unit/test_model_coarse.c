@@ -217,6 +217,53 @@ static void ids_again(void **state)
 	}
 }
 
+/*
+ * Resizes, too, by which objects move to other ids, that another has had a moment before.  What was
+ * made known by a resize before its new came is counted twice, as created and adopted, and as gone
+ * twice.
+ */
+static void resizes(void **state)
+{
+	(void)state;
+	for (uint64_t round = 1; round <= 200; round++) {
+		/* By id: is somebody there? */
+		bool taken[OBJECTS] = {0};
+		struct bs_model_totals t;
+		uint64_t alive = 0;
+
+		begin(round);
+		all_come(SHARED);
+		for (uint32_t i = 0; i < LENGTH - 1; i++) {
+			uint32_t thread = 1 + below(THREADS), from = below(OBJECTS);
+			uint32_t to = below(OBJECTS);
+
+			if (!taken[from]) {
+				make(thread, BSCOPE_KIND_NEW, SHARED, 16 * from);
+				taken[from] = true;
+			} else if (below(2)) {
+				make(thread, BSCOPE_KIND_DROP, SHARED, 16 * from);
+				taken[from] = false;
+			} else if (!taken[to]) {
+				make(thread, BSCOPE_KIND_RESIZE_BEGIN, SHARED, 16 * from);
+				make(thread, BSCOPE_KIND_RESIZE_END, SHARED, 16 * to);
+				taken[from] = false;
+				taken[to] = true;
+			}
+			if (round % 3)
+				true_ns += below(100000);
+		}
+		for (uint32_t i = 0; i < OBJECTS; i++)
+			alive += taken[i];
+		give_all();
+		bs_model_totals(m, &t);
+		assert_int_equal(t.created + t.adopted, t.dropped + t.vanished + t.live + t.exited);
+		assert_int_equal(t.created, truth[SHARED].created);
+		assert_int_equal(t.live, alive);
+		NOTHING();
+		bs_model_free(m);
+	}
+}
+
 /* Objects of before the attach: their drops are nobody's, once it is too late for a new. */
 static void from_before(void **state)
 {
@@ -345,9 +392,10 @@ static void not_alone_after_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shared_lives),	   cmocka_unit_test(ids_again),
-		cmocka_unit_test(from_before),	   cmocka_unit_test(no_verdicts),
-		cmocka_unit_test(private_classes), cmocka_unit_test(not_alone_after_all),
+		cmocka_unit_test(shared_lives),	       cmocka_unit_test(resizes),
+		cmocka_unit_test(ids_again),	       cmocka_unit_test(from_before),
+		cmocka_unit_test(no_verdicts),	       cmocka_unit_test(private_classes),
+		cmocka_unit_test(not_alone_after_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

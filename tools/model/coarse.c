@@ -12,6 +12,8 @@
  *   A drop of an object that is not known: its new may be on its way.  When it comes, the object
  * has ended already; if it does not come in time, the object was there before the attach.
  *
+ *   A resize is the end of one id and the beginning of another: likewise.
+ *
  * (Until a second thread's first mark has come, the class is taken for one thread's: where they
  * share objects from the first moment on, as many as lived then may be counted wrongly.)
  *
@@ -66,20 +68,28 @@ bool bs_coarse_replaced(const struct bs_model *m, struct bs_obj *obj, const stru
 	return true;
 }
 
+int bs_coarse_end_came(struct bs_model *m, struct bs_obj *dead, const struct bs_event *ev)
+{
+	struct bs_class *c = &m->classes[ev->klass_id];
+
+	if (!dead || !(dead->flags & BS_OBJ_DEAD) || dead->refs <= 0 ||
+	    !in_time(m, dead->birth_ns, ev))
+		return 0;
+	dead->refs--;
+	/* It was no end of an unknown object. */
+	m->totals.unknown--;
+	c->unknown--;
+	return bs_series_add(&c->unknown_drops, &m->clock, ev->ts_ns, 0, -1) ? -ENOMEM : 1;
+}
+
 int bs_coarse_ended(struct bs_model *m, struct bs_obj *dead, const struct bs_event *ev,
 		    uint32_t origin)
 {
 	struct bs_obj obj = {.birth_ns = ev->ts_ns, .origin = origin};
-	struct bs_class *c = &m->classes[ev->klass_id];
+	int came = bs_coarse_end_came(m, dead, ev);
 
-	if (dead->refs <= 0 || !in_time(m, dead->birth_ns, ev))
-		return 0;
-	dead->refs--;
-	/* It was no drop of an unknown object. */
-	m->totals.unknown--;
-	c->unknown--;
-	if (bs_series_add(&c->unknown_drops, &m->clock, ev->ts_ns, 0, -1))
-		return -ENOMEM;
+	if (came <= 0)
+		return came;
 	if (ev->has & BS_EVENT_HAS_BYTES)
 		obj.bytes = bs_clamp_bytes(ev->arg);
 	m->origins.v[origin].created++;

@@ -202,8 +202,8 @@ static int unfollowed_drop(struct bs_model *m, struct bs_proc *p, const struct b
 }
 
 /* What is not known dies, too: what is said of it afterwards is wrong all the same. */
-static int unknown_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			uint64_t hash, struct bs_obj *dead)
+int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
+		   struct bs_obj *dead)
 {
 	bool found;
 	int owed = 0;
@@ -301,13 +301,13 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		err = 0;
 		/* It may have begun again unseen: a lock by its initialiser, or see tried.c. */
 		if (m->classes[ev->klass_id].locks || ev->has & BS_EVENT_TRIES)
-			return unknown_drop(m, p, ev, hash, obj);
+			return bs_unknown_end(m, p, ev, hash, obj);
 		if (obj->flags & BS_OBJ_DOUBT)
 			bs_undecided(m);
 		else
 			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, bs_key_of(ev), drop,
 					 drop.ts_ns, 0, 0);
-		return err ? err : unknown_drop(m, p, ev, hash, obj);
+		return err ? err : bs_unknown_end(m, p, ev, hash, obj);
 	}
 	if (obj && bs_coarse_shared(m, ev->klass_id) && bs_coarse_replaced(m, obj, ev))
 		return 0;
@@ -319,7 +319,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	if (err)
 		return err;
 	if (!obj)
-		return unknown_drop(m, p, ev, hash, NULL);
+		return bs_unknown_end(m, p, ev, hash, NULL);
 	gone = *obj;
 	obj->flags = dead_flags(m, ev, &gone);
 	bs_objects_bury(&p->objects, hash, obj, bs_pin(m, ev), ev->tid, ev->ts_ns);

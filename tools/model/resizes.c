@@ -110,6 +110,16 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		bs_undecided(m);
 		return err;
 	}
+	if (bs_coarse_shared(m, ev->klass_id)) {
+		struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+		bool alive = obj && !(obj->flags & BS_OBJ_DEAD);
+
+		if (!alive || bs_coarse_replaced(m, obj, ev)) {
+			e->obj.id = ev->id;
+			e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
+			return err || alive ? err : bs_unknown_end(m, p, ev, hash, obj);
+		}
+	}
 	/* What others said of it just now, they may have said of who gets its id. */
 	doubt = bs_recent_find(&m->marks, ev);
 	if (doubt && (tie = bs_tie_find(m, p, ev->klass_id, ev->id)))
@@ -180,6 +190,20 @@ static int resized(struct bs_model *m, const struct bs_event *ev, struct bs_pend
 	return e->obj.id == ev->id ? 0 : bs_recent_add(&m->resized, &begin, ev->id);
 }
 
+/* With coarse stamps: the object's end came before that of its resize. */
+static int resized_and_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			    uint32_t i)
+{
+	struct bs_pending e;
+
+	if (i == UINT32_MAX)
+		return 0;
+	e = p->pending[i];
+	bs_pending_remove(p, i);
+	bs_tie_free(e.tie);
+	return e.known ? bs_object_gone(m, &e.obj, ev->ts_ns) : 0;
+}
+
 int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t i = bs_pending_find(p, ev, false);
@@ -188,7 +212,16 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	struct bs_obj *obj;
 	uint64_t bytes, delta;
 	int64_t before, count;
+	bool shared = bs_coarse_shared(m, ev->klass_id);
+	int16_t owed = 0;
 
+	if (shared) {
+		int came = bs_coarse_end_came(
+			m, bs_objects_find(&p->objects, hash, ev->klass_id, ev->id), ev);
+
+		if (came)
+			return came < 0 ? came : resized_and_gone(m, p, ev, i);
+	}
 	if (i == UINT32_MAX) {
 		/* Its begin was before the attach, or not followed. */
 		if (!bs_sampling(m))
@@ -227,6 +260,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		bs_live_change(m, &e.obj, -1, ev->ts_ns);
 		return -ENOMEM;
 	}
+	/* What is on its way of the one that had the id is no count of this one's. */
+	owed = obj->refs;
 	if (e.tie && bs_tie_attach(m, p, e.tie, ev->id))
 		return -ENOMEM;
 	if (p->nregions)
@@ -237,6 +272,10 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	/* Another had that id: what is said of it now may be said of that. */
 	obj->flags = e.obj.flags | (obj->flags & BS_OBJ_TWIN ? BS_OBJ_UNSURE : 0u);
 	obj->origin = e.obj.origin;
+	if (shared) {
+		obj->refs = owed;
+		obj->flags &= ~(uint32_t)BS_OBJ_COUNTED & 0xff;
+	}
 	if (!(ev->has & BS_EVENT_HAS_BYTES))
 		return 0;
 	bytes = bs_clamp_bytes(ev->arg);

@@ -456,6 +456,8 @@ static inline bool bs_coarse_shared(const struct bs_model *m, uint32_t klass)
 int bs_coarse_replace(struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev);
 /* A drop: of one that was replaced?  Then that was all. */
 bool bs_coarse_replaced(const struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev);
+/* An object begins at an id: has its end been before it?  1: then that is made good; or -ENOMEM. */
+int bs_coarse_end_came(struct bs_model *m, struct bs_obj *dead, const struct bs_event *ev);
 /* A new on an id that is dead: has its end been before it?  1: then that was all; or -ENOMEM. */
 int bs_coarse_ended(struct bs_model *m, struct bs_obj *dead, const struct bs_event *ev,
 		    uint32_t origin);
@@ -527,6 +529,10 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
 struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			  uint64_t hash);
 int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns);
+/* The end of an object that is not known; dead: what was known of the one that had the id before.
+ */
+int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
+		   struct bs_obj *dead);
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead);
 /* A mark on an object that is not known. */
 void bs_mark_unknown(struct bs_model *m, uint32_t klass);
