@@ -55,7 +55,7 @@ adds_up() {
 	json 'any(.notes[]; startswith("--clock=coarse: several threads have made marks of 1 class: no verdicts"))'
 	# The program drops all that it makes: what is left over passed between threads at one moment.
 	json '.events.lost > 0 or (.events.by_kind.new > 1000 and .events.by_kind.new == .events.by_kind.drop
-		and .objects.exited <= .events.by_kind.new / 100)'
+		and .objects.exited <= .events.by_kind.new / 50)'
 	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" "$(report)"
 }
 

@@ -104,7 +104,8 @@ void bs_lighting_choose(struct bs_lighting *l, uint32_t site, bool on);
 int bs_lighting_follow_choice(struct bs_lighting *l, const struct bs_followed *processes,
 			      struct bs_error *err);
 
-/* Are all processes that are lit by jumps lit as far as is chosen?  One that cannot be read is not. */
+/* Are all processes that are lit by jumps lit as far as is chosen?  One that cannot be read is not.
+ */
 bool bs_lighting_as_chosen(const struct bs_lighting *l, const struct bs_followed *processes);
 
 /* Now and then: starts another guardian when somebody has killed it.  0, or -errno with err. */
