@@ -158,6 +158,7 @@ static uint32_t origin_pin(struct bs_model *m, const struct bs_obj *obj)
 static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev,
 		      const struct bs_obj *obj, const struct bs_tie *tie)
 {
+	uint32_t before;
 	int err = 0;
 
 	if (tie && tie->nholds) {
@@ -176,10 +177,11 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 		bs_undecided(m);
 		return 0;
 	}
+	before = m->nsuspects;
 	err = bs_suspect(m, BS_VERDICT_UNBALANCED_COUNT, ev, bs_key_of(ev),
 			 (struct bs_evidence){.place = origin_pin(m, obj), .ts_ns = obj->birth_ns},
 			 obj->birth_ns, 0, 0);
-	if (!err)
+	if (m->nsuspects > before)
 		m->suspects[m->nsuspects - 1].row.balance = 1 + obj->refs;
 	return err;
 }

@@ -117,7 +117,8 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		err = bs_suspects_decide(m, ev->ts_ns);
 		if (err)
 			return err;
-		m->explained = bs_suspects_explain(m, ev);
+		/* With coarse stamps each mark is in order, or its class has no suspects. */
+		m->explained = !m->coarse_ns && bs_suspects_explain(m, ev);
 	} else {
 		m->explained = false;
 	}

@@ -25,12 +25,21 @@
 /* Findings that differ by their places; what comes on top is counted as undecided. */
 #define FINDINGS_MAX 65536u
 
+/* With coarse stamps so many wait at a time. */
+#define COARSE_SUSPECTS_MAX 65536u
+
 int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_event *ev,
 	       struct bs_key object, struct bs_evidence since, uint64_t after_ns, uint64_t by,
 	       uint64_t other)
 {
 	struct bs_suspect *s;
 
+	/* They wait for a second, and there may be any number of them. */
+	if (m->coarse_ns &&
+	    (m->classes[object.klass].shared || m->nsuspects == COARSE_SUSPECTS_MAX)) {
+		bs_undecided(m);
+		return 0;
+	}
 	if (m->nsuspects == m->suspects_cap) {
 		uint32_t cap = m->suspects_cap ? m->suspects_cap * 2 : 64;
 
