@@ -199,11 +199,11 @@ live_now() {
 	counted_wrong
 	holds .objects.estimated.created "$(jq .total.new "$OUT")"
 	json '.events.by_kind.region_enter == '"$(jq .total.region_enter "$OUT")"
-	# What was followed by traps is forgotten, and nothing else, and it is said.
+	# What was followed by traps is followed by jumps, but for resizes that were under way.
 	json '.objects.vanished + .objects.exited <= 8'
 	ran -s 2 -- "$PROGRAMS/leaky" 5 640 20000000
 	adds_up
-	json '.mode == "jump" and .verdicts == [] and any(.notes[]; test("not followed any more"))'
+	json '.mode == "jump" and .verdicts == []'
 	json '[.live_at_exit[] | select(.class == "cache") | .count] == [] or
 		([.live_at_exit[] | select(.class == "cache") | .count] | add) <= 330'
 }
@@ -298,7 +298,6 @@ usage() {
 	for n in 0 -1 x '' 1025G 99999999999999999999; do
 		usage "--sample-bytes=$n"
 	done
-	usage -s 10 --sample-bytes=64K
 	run "$TRACE" -s 10 --list --binary "$PROGRAMS/counted"
 	[ "$status" -eq 64 ]
 }

@@ -389,7 +389,8 @@ static void test_choice(void **state)
 	assert_int_equal(j.n, 3);
 	assert_int_equal(j.foreign, 0);
 	for (size_t i = 0; i < j.n; i++)
-		assert_int_equal(own->sites[(j.index[i] >> 11 & 0xfffff) - 1].kind, BSCOPE_KIND_USE);
+		assert_int_equal(own->sites[(j.index[i] >> 11 & 0xfffff) - 1].kind,
+				 BSCOPE_KIND_USE);
 	check_jumps(getpid(), &j);
 	bs_jumps_fini(&j);
 	memset(own_chosen, 0, own->nsites);
