@@ -77,7 +77,7 @@ struct bs_proc *bs_proc_get(struct bs_model *m, uint32_t pid)
 	return p;
 }
 
-void bs_proc_clear(struct bs_model *m, struct bs_proc *p)
+static void process_clear(struct bs_model *m, struct bs_proc *p)
 {
 	bs_objects_clear(&p->objects);
 	bs_ties_fini(m, p);
@@ -90,7 +90,7 @@ void bs_proc_clear(struct bs_model *m, struct bs_proc *p)
 
 static void process_free(struct bs_model *m, struct bs_proc *p)
 {
-	bs_proc_clear(m, p);
+	process_clear(m, p);
 	free(p->pending);
 	free(p);
 }
@@ -176,7 +176,7 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	int err = bs_ties_end(m, p, ts_ns, 0);
 
 	if (!most) {
-		bs_proc_clear(m, p);
+		process_clear(m, p);
 		return err;
 	}
 	if (most > m->origins.n)
@@ -211,6 +211,6 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 		g->going_series_bytes = g->going_series_count = 0;
 	}
 	free(touched);
-	bs_proc_clear(m, p);
+	process_clear(m, p);
 	return err;
 }

@@ -54,14 +54,10 @@ static double sample_weight(const struct bs_sample *sample, uint64_t bytes)
 	}
 }
 
-double bs_object_weight(const struct bs_model *m, uint64_t birth_ns, uint64_t bytes)
-{
-	return m->nrates ? sample_weight(sample_at(m, birth_ns), bytes) : 1;
-}
-
+/* For how many objects one stands. */
 static double weight(const struct bs_model *m, const struct bs_obj *obj)
 {
-	return bs_object_weight(m, obj->birth_ns, obj->bytes);
+	return m->nrates ? sample_weight(sample_at(m, obj->birth_ns), obj->bytes) : 1;
 }
 
 int64_t bs_weighed_bytes(const struct bs_model *m, const struct bs_obj *obj)

@@ -306,8 +306,6 @@ void bs_procs_fini(struct bs_model *m);
  * 0 or -ENOMEM; then the rows are short, the objects have gone all the same.
  */
 int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns);
-/* All that lived in its address space is not known any more; counts stay as they are. */
-void bs_proc_clear(struct bs_model *m, struct bs_proc *p);
 
 /*
  * All of the following: 0 or -ENOMEM.
@@ -469,8 +467,6 @@ static inline bool bs_sampling(const struct bs_model *m)
 	return m->nrates;
 }
 
-/* For how many objects like it one stands that began then. */
-double bs_object_weight(const struct bs_model *m, uint64_t birth_ns, uint64_t bytes);
 /* One was made (or dropped).  0 or -ENOMEM. */
 int bs_sample_created(struct bs_model *m, const struct bs_obj *obj);
 int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj);
