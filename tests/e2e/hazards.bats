@@ -74,7 +74,7 @@ unharmed='.results == "right" and .text == "same"'
 	over
 	# A stop that is given up, on a machine that is too busy, may meet a thread too late.
 	given_up=$(jq .timeouts "$BATS_TEST_TMPDIR/cycle.json")
-	says "$unharmed and .calls == 46 and .bare <= $given_up and .errors == 0 and .lost == 0 and .hung == 0 and .wakes > 1000 and .signals > 500"
+	says "$unharmed and .calls == 46 and .bare <= $given_up and .errors == 0 and .again < 4 and .lost == 0 and .hung == 0 and .wakes > 1000 and .signals > 500"
 }
 
 @test "1,000 cycles: fork, vfork, posix_spawn, clone(CLONE_VM), with exec: all children end well" {
@@ -160,7 +160,7 @@ unharmed='.results == "right" and .text == "same"'
 	PATIENCE=3 program eintr
 	careless rewind 800
 	over
-	says '.lost > 0'
+	says '.again + .lost > 5'
 }
 
 @test "careless: text left changed, in the process or in its children, is noticed" {
@@ -193,8 +193,12 @@ unharmed='.results == "right" and .text == "same"'
 }
 
 @test "careless: the deadlock with exec is noticed" {
-	program execs self
-	LIMIT=10 careless onebyone 1000
-	over
-	says '.slowest_ms > 4000'
+	# Once in a while it is careless itself that waits for ever, for a thread that exec took.
+	for _ in 1 2 3 4 5; do
+		program execs self
+		LIMIT=10 careless onebyone 1000
+		over
+		says '.slowest_ms > 4000' && return 0
+	done
+	false
 }

@@ -18,6 +18,8 @@
  *   eintr      returns with EINTR after a signal
  *   bare       returns with EINTR and no signal
  *   errors     other returns that should not be
+ *   again      signals sent a second time: a call that a stop interrupted is started again, and a
+ *              signal that comes just before it is goes by, as before any call
  *   lost       wake-ups not seen, calls not interrupted
  *   slowest_ms the longest that a wake-up took
  */
@@ -25,12 +27,14 @@
 #include "eintr_calls.h"
 
 #define COMPUTING 2
+/* A signal whose handler has run, and whose call goes on, is sent again after so long. */
+#define AGAIN_NS 1000000000ull
 
 static struct seat seats[CALLS];
 static unsigned nseats;
 static __thread struct seat *mine;
 static atomic_bool quit, computing_quit;
-static _Atomic uint64_t lost, slowest_ns;
+static _Atomic uint64_t lost, again, slowest_ns;
 static atomic_uint prepared;
 
 static void on_signal(int sig)
@@ -145,6 +149,11 @@ static bool settled(struct seat *s)
 			s->signalled_ns = 0;
 		} else if (now - s->signalled_ns > late) {
 			s->stuck = true;
+		} else if (now - s->signalled_ns > AGAIN_NS && !s->signalled_again &&
+			   atomic_load(&s->handled) >= atomic_load(&s->signalled)) {
+			s->signalled_again = true;
+			atomic_fetch_add(&again, 1);
+			pthread_kill(s->thread, SIGUSR1);
 		}
 	}
 	if (s->stuck)
@@ -161,6 +170,7 @@ static void send_signal(struct seat *s)
 		return;
 	s->signalled_in = in;
 	s->signalled_ns = unhurt_now_ns();
+	s->signalled_again = false;
 	atomic_fetch_add(&s->signalled, 1);
 	pthread_kill(s->thread, SIGUSR1);
 }
@@ -240,10 +250,11 @@ static void print(unsigned hung)
 	const char *comma = "";
 
 	printf("{\"calls\": %u, \"wakes\": %llu, \"signals\": %llu, \"timeouts\": %llu, "
-	       "\"eintr\": %llu, \"bare\": %llu, \"errors\": %llu, \"lost\": %llu, "
+	       "\"eintr\": %llu, \"bare\": %llu, \"errors\": %llu, \"again\": %llu, \"lost\": %llu, "
 	       "\"hung\": %u, \"slowest_ms\": %.1f, \"wrong_calls\": [",
 	       nseats, SUM(sent), SUM(signalled), SUM(timeouts), SUM(interrupted), SUM(bare),
-	       SUM(errors), (unsigned long long)lost, hung, (double)slowest_ns / 1e6);
+	       SUM(errors), (unsigned long long)again, (unsigned long long)lost, hung,
+	       (double)slowest_ns / 1e6);
 	for (unsigned i = 0; i < nseats; i++) {
 		struct seat *s = &seats[i];
 

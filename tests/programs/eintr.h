@@ -51,7 +51,7 @@ struct seat {
 	_Atomic uint64_t signalled;
 	_Atomic uint64_t timeouts, interrupted, bare, errors;
 	_Atomic int error;
-	bool stuck;
+	bool signalled_again, stuck;
 	atomic_bool ended;
 };
 

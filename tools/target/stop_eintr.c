@@ -111,6 +111,26 @@ bool bs_stop_no_eintr(pid_t tid)
 	return !ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax),
 		       (void *)(long)-ERESTARTNOHAND);
 }
+
+bool bs_stop_has_child(pid_t tid)
+{
+	long orig_rax;
+
+	if (!PEEK_USER(tid, orig_rax, orig_rax))
+		return false;
+	switch (orig_rax) {
+	case SYS_wait4:
+	case SYS_waitid:
+	case SYS_fork:
+	case SYS_vfork:
+	case SYS_clone:
+#ifdef SYS_clone3
+	case SYS_clone3:
+#endif
+		return true;
+	}
+	return false;
+}
 #else
 bool bs_stop_restartable(long nr)
 {
@@ -119,6 +139,12 @@ bool bs_stop_restartable(long nr)
 }
 
 bool bs_stop_no_eintr(pid_t tid)
+{
+	(void)tid;
+	return false;
+}
+
+bool bs_stop_has_child(pid_t tid)
 {
 	(void)tid;
 	return false;

@@ -84,4 +84,7 @@ bool bs_stop_is_dead(pid_t tid);
  */
 bool bs_stop_no_eintr(pid_t tid);
 
+/* Whether a stopped thread is making a child or waiting for one. */
+bool bs_stop_has_child(pid_t tid);
+
 #endif
