@@ -409,8 +409,8 @@ static void test_tiny_ring_loses_exactly(void **state)
 	now = counts(&seen);
 	assert_int_equal(hits, 20000);
 	assert_int_equal(now.sum.written, hits);
-	/* An eighth is kept for who comes and goes. */
-	assert_in_range(now.received, 4096 / 8 * 7 / 56 - 1, 4096 / 8 * 7 / 56 + 1);
+	/* An eighth is kept for who comes and goes; each of 4 may ask before others take. */
+	assert_in_range(now.received, 4096 / 8 * 7 / 56 - 1, 4096 / 8 * 7 / 56 + 1 + 4);
 	assert_int_equal(now.sum.lost_ring, hits - now.received);
 	child_end(&child);
 	bs_collect_free(seen.c);
