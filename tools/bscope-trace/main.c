@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/output.h"
 #include "bscope-trace/command.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
-#include "bscope-trace/output.h"
 #include "bscope-trace/preload.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
@@ -49,21 +49,6 @@ static unsigned terminal_width(FILE *f)
 	struct winsize ws;
 
 	return isatty(fileno(f)) && !ioctl(fileno(f), TIOCGWINSZ, &ws) ? ws.ws_col : 0;
-}
-
-/*
- * A standard stream that the caller has closed would be the number of the next file that is opened,
- * and messages would go into the report.  A COMMAND still gets it closed.
- */
-static void streams_fill(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		/* Closed for output means that writing the report fails, and says so. */
-		if (fcntl(fd, F_GETFD) < 0 &&
-		    open("/dev/null", (fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC) !=
-			    fd)
-			_exit(BS_EXIT_FAILED);
-	}
 }
 
 struct live_line {
@@ -124,7 +109,7 @@ static int report_write(struct bs_output *out, const struct bs_options *o,
 {
 	struct bs_error err = {0};
 
-	if (!bs_output_commit(out, render(out->file, o, r), &err))
+	if (!bs_output_commit(out, "report", render(out->file, o, r), &err))
 		return 0;
 	fail(&err);
 	if (o->output) {
@@ -222,7 +207,7 @@ static int list(const struct bs_options *o)
 	} else if (!n) {
 		ret = bs_error_set(&err, -ENOENT, "-f: no site matches");
 	} else {
-		ret = bs_output_commit(&out, bs_render_list(out.file, rows, n, o->json), &err);
+		ret = bs_output_commit(&out, "list", bs_render_list(out.file, rows, n, o->json), &err);
 	}
 out:
 	bs_output_abort(&out);
@@ -297,7 +282,7 @@ int main(int argc, char **argv)
 	struct bs_options options;
 	int status;
 
-	streams_fill();
+	bs_streams_fill();
 	bs_preload_leave(argv);
 	bs_options_parse(&options, argc, argv);
 	status = options.list ? list(&options) : trace(&options);

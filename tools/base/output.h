@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* output.h - where the report goes: standard output, or a file that appears whole or not at all. */
-#ifndef BS_TRACE_OUTPUT_H
-#define BS_TRACE_OUTPUT_H
+/* output.h - where results go: standard output, or a file that appears whole or not at all. */
+#ifndef BS_BASE_OUTPUT_H
+#define BS_BASE_OUTPUT_H
 
 #include <limits.h>
 #include <stdio.h>
@@ -15,7 +15,13 @@ struct bs_output {
 };
 
 /*
- * Opens the output before anything is traced, so that a name that cannot be written fails at
+ * To be called first: a standard stream that the caller has closed would be the number of the next
+ * file that is opened, and messages would go into it.  Programs that are run still find it closed.
+ */
+void bs_streams_fill(void);
+
+/*
+ * Opens the output before the work begins, so that a name that cannot be written fails at
  * once.  A regular file is written under a temporary name beside it; anything else (a pipe, a
  * device) in place.  name NULL: standard output.
  */
@@ -24,9 +30,9 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err);
 /*
  * Flushes and gives the file its name, unless writing failed before (write_error, -errno or 0).  On
  * error (disk full, ...) the temporary file is gone, an older file of that name is as it was, and
- * err says what to do.
+ * err says what to do; what names what was written ("report").
  */
-int bs_output_commit(struct bs_output *o, int write_error, struct bs_error *err);
+int bs_output_commit(struct bs_output *o, const char *what, int write_error, struct bs_error *err);
 
 /* Forgets what was written, if it was not committed. */
 void bs_output_abort(struct bs_output *o);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* output.c - reports that appear whole or not at all. */
+/* output.c - files that appear whole or not at all. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,18 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "bscope-trace/output.h"
+#include "base/output.h"
+
+void bs_streams_fill(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* Closed for output means that writing fails, and says so. */
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", (fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC) !=
+			    fd)
+			_exit(EXIT_FAILURE);
+	}
+}
 
 static int open_failed(const char *name, struct bs_error *err)
 {
@@ -60,7 +71,7 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
 	return 0;
 }
 
-int bs_output_commit(struct bs_output *o, int write_error, struct bs_error *err)
+int bs_output_commit(struct bs_output *o, const char *what, int write_error, struct bs_error *err)
 {
 	const char *name = o->name ? o->name : "standard output";
 	int e = -write_error;
@@ -79,7 +90,7 @@ int bs_output_commit(struct bs_output *o, int write_error, struct bs_error *err)
 		return 0;
 	}
 	bs_output_abort(o);
-	return bs_error_set(err, -e, "cannot write the report to %s: %s%s", name, strerror(e),
+	return bs_error_set(err, -e, "cannot write the %s to %s: %s%s", what, name, strerror(e),
 			    e == ENOSPC ? " (make room or choose another place with -o)" : "");
 }
 
