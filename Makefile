@@ -45,7 +45,7 @@ endif
 .SUFFIXES:
 .SECONDARY:
 
-all: runtime tools ## the runtime, the preload library and bscope-trace
+all: runtime tools ## the runtime, the preload library, bscope-trace and bscope-flame
 
 # --- runtime: what runs inside the program; see runtime/record.c -------------------------------
 
@@ -133,11 +133,12 @@ $B/bpf/%.skel.h: $B/bpf/%.bpf.o
 
 # --- tools: every stage but the mains in one private archive --------------------------------
 
-TOOL_MAINS := tools/bscope-trace/main.c
+TOOL_MAINS := tools/bscope-trace/main.c tools/bscope-flame/main.c
 TOOLS_SRC  := $(filter-out $(TOOL_MAINS),$(wildcard tools/*/*.c))
 TOOLS_OBJ  := $(TOOLS_SRC:%.c=$B/%.o)
 TOOLS_A    := $B/libbscope-tools.a
-BINS       := $B/bscope-trace
+BINS       := $B/bscope-trace $B/bscope-flame
+STATIC     := $(BINS:%=%.static)
 TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libelf zlib) -lm
 TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libelf zlib) -lm
 
@@ -149,6 +150,16 @@ $(filter $B/tools/collect/%,$(TOOLS_OBJ)): $(BPF_SKEL)
 
 $(filter $B/tools/bscope-trace/%,$(TOOLS_OBJ)): $B/paths
 
+# What a flamegraph carries in itself, as string literals; no trigraphs.
+FLAME_TEXT := $B/tools/flame/flame.css.h $B/tools/flame/flame.js.h
+$(FLAME_TEXT): $B/tools/flame/%.h: tools/flame/%
+	$(call say,TEXT,$@)
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/\\/&&/g; s/"/\\"/g; s/?/\\?/g; s/.*/"&\\n"/' $< > $@
+
+$B/tools/flame/%.o: ALL_CFLAGS += -I$B
+$B/tools/flame/flame_svg.o: $(FLAME_TEXT)
+
 $B/tools/%.o: tools/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
@@ -159,12 +170,12 @@ $(TOOLS_A): $(TOOLS_OBJ) $(RUNTIME_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$B/bscope-trace: $B/tools/bscope-trace/main.o $(TOOLS_A)
+$(BINS): $B/bscope-%: $B/tools/bscope-%/main.o $(TOOLS_A)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(TOOLS_LIBS)
 
-static: $B/bscope-trace.static ## one static binary for hosts without compilers
-$B/bscope-trace.static: $B/tools/bscope-trace/main.o $(TOOLS_A)
+static: $(STATIC) ## static binaries for hosts without compilers
+$(STATIC): $B/bscope-%.static: $B/tools/bscope-%/main.o $(TOOLS_A)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(TOOLS_LIBS_STATIC)
 
@@ -221,12 +232,12 @@ C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^tests/proof/'
 # clang-tidy and -fanalyzer advise: much of what they say here is wrong.  The others must be silent.
 # Not what wants memcpy_s for memcpy, nor what takes every va_list for uninitialised.
 TIDY := -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-clang-analyzer-valist.Uninitialized
-lint: setup-lint bpf-skeletons ## clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
+lint: setup-lint bpf-skeletons $(FLAME_TEXT) ## clang-tidy, cppcheck, gcc -fanalyzer, shellcheck, mandoc
 	$(Q)clang-tidy --quiet --checks='$(TIDY)' $(filter-out %.bpf.c,$(filter %.c,$(filter tools/% runtime/%,$(C_FILES)))) -- \
-		-std=gnu11 $(INC) -I$B/bpf -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""'
+		-std=gnu11 $(INC) -I$B -I$B/bpf -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""'
 	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --enable=warning,portability \
 		--suppress=missingIncludeSystem --include=/usr/include/uthash.h -D__BYTE_ORDER__=1234 -D__ORDER_LITTLE_ENDIAN__=1234 \
-		-D__ORDER_BIG_ENDIAN__=4321 -D__SIZEOF_POINTER__=8 -D__x86_64__ $(INC) -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""' tools runtime
+		-D__ORDER_BIG_ENDIAN__=4321 -D__SIZEOF_POINTER__=8 -D__x86_64__ $(INC) -I$B -DBSCOPE_VERSION='""' -DBSCOPE_LIBDIR='""' tools runtime
 	$(Q)$(MAKE) --no-print-directory B=$B/analyzer CC=gcc WERROR= EXTRA=-fanalyzer $B/analyzer/libbscope-tools.a
 	$(Q)shellcheck $$(git ls-files '*.sh' .ci/run)
 	$(Q)mandoc -T lint -W warning $(MAN)
@@ -241,7 +252,7 @@ format-check: ## whether clang-format would change anything
 
 # --- manuals, installation -----------------------------------------------------------------------
 
-MAN := tools/bscope-trace/bscope-trace.1 include/bscope/bscope.3
+MAN := tools/bscope-trace/bscope-trace.1 tools/bscope-flame/bscope-flame.1 include/bscope/bscope.3
 
 man: $(MAN:%=$B/%.txt) ## the manuals as text, under build/
 $B/%.txt: %
@@ -251,6 +262,7 @@ $B/%.txt: %
 # mode:file:destination; install and uninstall both work from this list.
 INSTALL = \
 	755:$B/bscope-trace:$(bindir)/bscope-trace \
+	755:$B/bscope-flame:$(bindir)/bscope-flame \
 	755:$(LIBBSCOPE_SO):$(libdir)/libbscope.so.$(SOVERSION) \
 	link:libbscope.so.$(SOVERSION):$(libdir)/libbscope.so \
 	644:$(LIBBSCOPE_A):$(libdir)/libbscope.a \
@@ -264,6 +276,7 @@ INSTALL = \
 	644:tools/render/bscope-report-1.schema.json:$(datadir)/bscope-report-1.schema.json \
 	644:tools/render/bscope-sites-1.schema.json:$(datadir)/bscope-sites-1.schema.json \
 	644:tools/bscope-trace/bscope-trace.1:$(mandir)/man1/bscope-trace.1 \
+	644:tools/bscope-flame/bscope-flame.1:$(mandir)/man1/bscope-flame.1 \
 	644:include/bscope/bscope.3:$(mandir)/man3/bscope.3 \
 	644:LICENSE:$(docdir)/LICENSE \
 	644:LICENSES/MIT.txt:$(docdir)/LICENSES/MIT.txt \

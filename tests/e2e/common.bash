@@ -6,6 +6,7 @@ ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 BUILD=${BUILD:-build}
 [[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
 TRACE=$BUILD/bscope-trace
+FLAME=$BUILD/bscope-flame
 PROGRAMS=$BUILD/tests/programs
 
 # Skips where BPF is impossible, unless it is required.

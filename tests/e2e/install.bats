@@ -47,6 +47,14 @@ installation() { make -s "B=$B" "$1" "prefix=$PREFIX"; }
 	json '.events.received > 10'
 }
 
+@test "bscope-flame and its manual" {
+	installation install
+	printf 'main;work 3\n' | "$PREFIX/bin/bscope-flame" - | grep -q '>work<'
+	[ "$("$PREFIX/bin/bscope-flame" --version)" = "$("$PREFIX/bin/bscope-trace" --version | sed s/trace/flame/)" ]
+	[ "$(stat -c %a "$PREFIX/bin/bscope-flame")" = 755 ]
+	[ "$(stat -c %a "$PREFIX/share/man/man1/bscope-flame.1")" = 644 ]
+}
+
 @test "make uninstall leaves no file" {
 	installation install
 	[ -n "$(find "$PREFIX" ! -type d)" ]

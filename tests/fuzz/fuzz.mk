@@ -7,21 +7,21 @@
 FUZZ_SECONDS ?= 20
 FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC     := $(wildcard tools/base/*.c tools/target/*.c tools/decode/*.c tools/order/*.c \
-	tools/collect/buffers*.c)
+	tools/collect/buffers*.c tools/flame/*.c tools/render/utf8.c tools/render/text.c tools/render/human.c)
 FUZZ_DEPS    := $(FUZZ_SRC) $(wildcard tools/base/*.h tools/target/*.h tools/decode/*.h tools/order/*.h \
-	bpf/event.h include/bscope/*.h tools/collect/buffers*.h)
+	bpf/event.h include/bscope/*.h tools/collect/buffers*.h tools/flame/*.h tools/render/*.h) $(FLAME_TEXT)
 FUZZ_REPLAY  := $(FUZZ_NAMES:%=$B/tests/fuzz/replay_%)
 
 $B/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_DEPS)
 	$(call say,FUZZCC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -std=gnu11 $(WARN) $(INC) -g -O1 -fno-omit-frame-pointer \
+	$(Q)$(CLANG) -std=gnu11 $(WARN) $(INC) -I$B -g -O1 -fno-omit-frame-pointer \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(FUZZ_SRC) -lm
 
 $B/tests/fuzz/replay_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(FUZZ_DEPS)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) $(CFLAGS) $(EXTRA) -DCORPUS='"tests/fuzz/corpus/$*"' \
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -I$B $(CFLAGS) $(EXTRA) -DCORPUS='"tests/fuzz/corpus/$*"' \
 		-o $@ $< tests/fuzz/replay.c $(FUZZ_SRC) -lm
 
 fuzz-run-%: $B/tests/fuzz/fuzz_%

@@ -207,7 +207,8 @@ static int list(const struct bs_options *o)
 	} else if (!n) {
 		ret = bs_error_set(&err, -ENOENT, "-f: no site matches");
 	} else {
-		ret = bs_output_commit(&out, "list", bs_render_list(out.file, rows, n, o->json), &err);
+		ret = bs_output_commit(&out, "list", bs_render_list(out.file, rows, n, o->json),
+				       &err);
 	}
 out:
 	bs_output_abort(&out);

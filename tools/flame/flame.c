@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * flame.c - the tree of merged stacks.
+ *
+ * Nodes stand in one growing array in the order of their creation, and a hash table finds the child
+ * of a node by its name.  Names are stored once: equal names are equal pointers.  Nothing recurses,
+ * because the input chooses the depth.
+ */
+#define _GNU_SOURCE
+#include "flame/flame.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An open hash table of numbers of nodes or names; 0 is a free place, i is stored as i + 1. */
+struct table {
+	uint32_t *slot;
+	size_t cap, used; /* cap is a power of two, or 0 */
+};
+
+struct bs_flame {
+	struct bs_flame_node *nodes;
+	size_t nnodes, room;
+	char **names;
+	size_t nnames, names_room;
+	struct table by_child, by_name;
+	uint32_t *last; /* nodes of the stack added last: neighbours share most of theirs */
+	size_t nlast, last_room;
+	bool sorted;
+};
+
+static uint64_t mix(uint64_t h)
+{
+	h ^= h >> 32;
+	h *= 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
+
+static uint64_t name_hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+	return mix(h);
+}
+
+static uint64_t child_hash(uint32_t parent, const char *name)
+{
+	return mix((uintptr_t)name + parent * 0xd6e8feb86659fd93u);
+}
+
+/* Makes room for one more of what elements of size are; *room counts them. */
+static int grow(void *array, size_t *room, size_t used, size_t size)
+{
+	size_t want = *room ? *room * 2 : 64;
+	void *old, *p;
+
+	if (used < *room)
+		return 0;
+	memcpy(&old, array, sizeof(old));
+	p = reallocarray(old, want, size);
+	if (!p)
+		return -ENOMEM;
+	memcpy(array, &p, sizeof(p));
+	*room = want;
+	return 0;
+}
+
+static uint64_t hash_of(const struct bs_flame *f, const struct table *t, uint32_t i)
+{
+	return t == &f->by_name ? name_hash(f->names[i])
+				: child_hash(f->nodes[i].parent, f->nodes[i].name);
+}
+
+/* At most two thirds of the places are taken. */
+static int table_grow(const struct bs_flame *f, struct table *t)
+{
+	size_t cap = t->cap ? t->cap * 2 : 64;
+	uint32_t *slot;
+
+	if (t->used * 3 < t->cap * 2)
+		return 0;
+	slot = calloc(cap, sizeof(*slot));
+	if (!slot)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->cap; i++) {
+		size_t at;
+
+		if (!t->slot[i])
+			continue;
+		at = hash_of(f, t, t->slot[i] - 1) & (cap - 1);
+		while (slot[at])
+			at = (at + 1) & (cap - 1);
+		slot[at] = t->slot[i];
+	}
+	free(t->slot);
+	t->slot = slot;
+	t->cap = cap;
+	return 0;
+}
+
+struct bs_flame *bs_flame_new(void)
+{
+	struct bs_flame *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	if (grow(&f->nodes, &f->room, 0, sizeof(*f->nodes))) {
+		free(f);
+		return NULL;
+	}
+	f->nodes[0] = (struct bs_flame_node){
+		.parent = BS_FLAME_NONE, .first = BS_FLAME_NONE, .next = BS_FLAME_NONE};
+	f->nnodes = 1;
+	return f;
+}
+
+void bs_flame_free(struct bs_flame *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->nnames; i++)
+		free(f->names[i]);
+	free(f->names);
+	free(f->nodes);
+	free(f->by_child.slot);
+	free(f->by_name.slot);
+	free(f->last);
+	free(f);
+}
+
+/* The one copy of a name; NULL if memory is short. */
+static const char *name_get(struct bs_flame *f, const char *name)
+{
+	size_t at;
+
+	if (table_grow(f, &f->by_name) ||
+	    grow(&f->names, &f->names_room, f->nnames, sizeof(*f->names)))
+		return NULL;
+	at = name_hash(name) & (f->by_name.cap - 1);
+	for (; f->by_name.slot[at]; at = (at + 1) & (f->by_name.cap - 1))
+		if (!strcmp(f->names[f->by_name.slot[at] - 1], name))
+			return f->names[f->by_name.slot[at] - 1];
+	f->names[f->nnames] = strdup(name);
+	if (!f->names[f->nnames])
+		return NULL;
+	f->by_name.slot[at] = (uint32_t)++f->nnames;
+	f->by_name.used++;
+	return f->names[f->nnames - 1];
+}
+
+static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint32_t *child)
+{
+	struct table *t = &f->by_child;
+	size_t at;
+
+	name = name_get(f, name);
+	if (!name || table_grow(f, t) || grow(&f->nodes, &f->room, f->nnodes, sizeof(*f->nodes)) ||
+	    f->nnodes >= BS_FLAME_NONE - 1)
+		return -ENOMEM;
+	at = child_hash(parent, name) & (t->cap - 1);
+	for (; t->slot[at]; at = (at + 1) & (t->cap - 1)) {
+		*child = t->slot[at] - 1;
+		if (f->nodes[*child].parent == parent && f->nodes[*child].name == name)
+			return 0;
+	}
+	*child = (uint32_t)f->nnodes++;
+	f->nodes[*child] = (struct bs_flame_node){.name = name,
+						  .parent = parent,
+						  .first = BS_FLAME_NONE,
+						  .next = BS_FLAME_NONE,
+						  .depth = f->nodes[parent].depth + 1};
+	t->slot[at] = *child + 1;
+	t->used++;
+	return 0;
+}
+
+int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint64_t value)
+{
+	uint32_t node = 0;
+	bool same = true;
+	int ret;
+
+	if (!n || f->sorted)
+		return -EINVAL;
+	if (n > BS_FLAME_DEPTH)
+		return -E2BIG;
+	/* Until all is summed up, the root has the sum of all. */
+	if (f->nodes[0].total + value < value)
+		return -EOVERFLOW;
+	for (size_t i = 0; i < n; i++) {
+		const char *name = *stack[i].name ? stack[i].name : "[empty]";
+
+		same = same && i < f->nlast && !strcmp(f->nodes[f->last[i]].name, name);
+		if (same) {
+			node = f->last[i];
+		} else {
+			f->nlast = i;
+			ret = child_get(f, node, name, &node);
+			if (!ret)
+				ret = grow(&f->last, &f->last_room, i, sizeof(*f->last));
+			if (ret)
+				return ret;
+			f->last[i] = node;
+			f->nlast = i + 1;
+		}
+		f->nodes[node].marked |= stack[i].marked;
+	}
+	f->nodes[node].self += value;
+	f->nodes[0].total += value;
+	return 0;
+}
+
+void bs_flame_mark(struct bs_flame *f, bool (*is)(void *ctx, const char *name), void *ctx)
+{
+	for (size_t i = 1; i < f->nnodes; i++)
+		f->nodes[i].marked |= is(ctx, f->nodes[i].name);
+}
+
+/* By parent, then from the last name to the first: the order in which lists are built. */
+static int compare(const void *a, const void *b, void *nodes)
+{
+	const struct bs_flame_node *x = (const struct bs_flame_node *)nodes + *(const uint32_t *)a;
+	const struct bs_flame_node *y = (const struct bs_flame_node *)nodes + *(const uint32_t *)b;
+
+	if (x->parent != y->parent)
+		return x->parent < y->parent ? -1 : 1;
+	return strcmp(y->name, x->name);
+}
+
+const struct bs_flame_node *bs_flame_nodes(struct bs_flame *f, size_t *n)
+{
+	uint32_t *order;
+
+	*n = f->nnodes;
+	if (f->sorted)
+		return f->nodes;
+	order = malloc(f->nnodes * sizeof(*order));
+	if (!order)
+		return NULL;
+	for (size_t i = 0; i < f->nnodes; i++)
+		order[i] = (uint32_t)i;
+	qsort_r(order + 1, f->nnodes - 1, sizeof(*order), compare, f->nodes);
+	for (size_t i = 1; i < f->nnodes; i++) {
+		struct bs_flame_node *node = &f->nodes[order[i]];
+
+		node->next = f->nodes[node->parent].first;
+		f->nodes[node->parent].first = order[i];
+	}
+	free(order);
+	f->nodes[0].total = 0;
+	for (size_t i = f->nnodes; i-- > 0;) {
+		f->nodes[i].total += f->nodes[i].self;
+		if (i)
+			f->nodes[f->nodes[i].parent].total += f->nodes[i].total;
+	}
+	f->sorted = true;
+	return f->nodes;
+}
+
+uint32_t bs_flame_walk(const struct bs_flame_node *nodes, uint32_t i, bool skip)
+{
+	if (!skip && nodes[i].first != BS_FLAME_NONE)
+		return nodes[i].first;
+	while (i != BS_FLAME_NONE && nodes[i].next == BS_FLAME_NONE)
+		i = nodes[i].parent;
+	return i == BS_FLAME_NONE ? i : nodes[i].next;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* flame.h - stacks with a value, merged into one tree: what a flamegraph draws. */
+#ifndef BS_FLAME_FLAME_H
+#define BS_FLAME_FLAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct bs_error;
+struct bs_flame;
+
+/* The frames that a stack may have. */
+#define BS_FLAME_DEPTH 1000000u
+/* No node. */
+#define BS_FLAME_NONE UINT32_MAX
+
+/* One frame of a stack that is added; any bytes but NUL. */
+struct bs_flame_frame {
+	const char *name;
+	bool marked; /* drawn in the second palette: what tracking costs */
+};
+
+/* A node of the tree, which is an array: node 0 is the root, parents come before their children. */
+struct bs_flame_node {
+	const char *name; /* of the root NULL; equal names are the same pointer */
+	uint64_t self, total;
+	uint32_t parent, first, next; /* children by name in byte order; BS_FLAME_NONE: none */
+	uint32_t depth;		      /* of the root 0 */
+	bool marked;
+};
+
+/* An empty tree; NULL if memory is short. */
+struct bs_flame *bs_flame_new(void);
+void bs_flame_free(struct bs_flame *f);
+
+/*
+ * Adds value (samples, bytes, whatever all stacks count) to the stack of n frames, the root first.
+ * Names are copied, once each; an empty one becomes "[empty]".  A frame is marked if it is in one
+ * of the stacks that share it.  On error the tree is as it was, but for nodes without a value:
+ *   -EINVAL no frames, -E2BIG more than BS_FLAME_DEPTH, -EOVERFLOW the sum of all values is past
+ *   64 bits, -ENOMEM.
+ * Not to be called after bs_flame_nodes.
+ */
+int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint64_t value);
+
+/* Marks each frame whose name is(ctx, name) says yes to; it is asked once for each node. */
+void bs_flame_mark(struct bs_flame *f, bool (*is)(void *ctx, const char *name), void *ctx);
+
+/*
+ * Sorts, sums up, and returns the tree: *n nodes, at least 1.  Borrowed: valid until the tree is
+ * freed.  NULL if memory is short.
+ */
+const struct bs_flame_node *bs_flame_nodes(struct bs_flame *f, size_t *n);
+
+/* The node after i, children before siblings, without the children of i if skip. */
+uint32_t bs_flame_walk(const struct bs_flame_node *nodes, uint32_t i, bool skip);
+
+/*
+ * Writes one line for each stack with a value of its own: frames by `;`, a space, the value;
+ * sorted, so that equal trees make equal bytes.  What would break the format (`;`, control
+ * characters, what is not UTF-8, a `#` that begins the line) becomes \xNN.  Returns 0, -ENOMEM or
+ * -errno of the stream, which is not flushed.
+ */
+int bs_flame_write_folded(struct bs_flame *f, FILE *out);
+
+#endif
