@@ -33,8 +33,6 @@
 /* Not every test needs all of this. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 
-#include <unistd.h>
-
 #define SLOTS	 ((uint64_t)BSCOPE_BUFFER_SLOTS)
 #define BATCH	 ((uint64_t)BSCOPE_BATCH_SLOTS)
 #define FIRST	 BSCOPE_BUFFER_FIRST

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * stop_eintr.c - system calls to which a stop looks like a signal: which of them may be started
- * again, and how.
+ * stop_eintr.c - the system calls of those who are stopped: to which a stop looks like a signal,
+ * which of them may be started again, and how; which may bring signals to others.
  *
  * No EINTR.  Being told to stop looks like a signal to a sleeping system call.  Most are restarted
  * by the kernel; some return -EINTR at once and for good (signal(7), "Interruption of system calls
