@@ -131,35 +131,36 @@ void bs_flame_free(struct bs_flame *f)
 	free(f);
 }
 
-/* The one copy of a name; NULL if memory is short. */
-static const char *name_get(struct bs_flame *f, const char *name)
+/* The number of a name's one copy, from 1; 0 if memory is short. */
+static uint32_t name_get(struct bs_flame *f, const char *name)
 {
 	size_t at;
 
 	if (table_grow(f, &f->by_name) ||
 	    grow(&f->names, &f->names_room, f->nnames, sizeof(*f->names)))
-		return NULL;
+		return 0;
 	at = name_hash(name) & (f->by_name.cap - 1);
 	for (; f->by_name.slot[at]; at = (at + 1) & (f->by_name.cap - 1))
 		if (!strcmp(f->names[f->by_name.slot[at] - 1], name))
-			return f->names[f->by_name.slot[at] - 1];
+			return f->by_name.slot[at];
 	f->names[f->nnames] = strdup(name);
 	if (!f->names[f->nnames])
-		return NULL;
+		return 0;
 	f->by_name.slot[at] = (uint32_t)++f->nnames;
 	f->by_name.used++;
-	return f->names[f->nnames - 1];
+	return f->by_name.slot[at];
 }
 
 static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint32_t *child)
 {
 	struct table *t = &f->by_child;
+	uint32_t id = name_get(f, name);
 	size_t at;
 
-	name = name_get(f, name);
-	if (!name || table_grow(f, t) || grow(&f->nodes, &f->room, f->nnodes, sizeof(*f->nodes)) ||
+	if (!id || table_grow(f, t) || grow(&f->nodes, &f->room, f->nnodes, sizeof(*f->nodes)) ||
 	    f->nnodes >= BS_FLAME_NONE - 1)
 		return -ENOMEM;
+	name = f->names[id - 1];
 	at = child_hash(parent, name) & (t->cap - 1);
 	for (; t->slot[at]; at = (at + 1) & (t->cap - 1)) {
 		*child = t->slot[at] - 1;
@@ -171,7 +172,8 @@ static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint
 						  .parent = parent,
 						  .first = BS_FLAME_NONE,
 						  .next = BS_FLAME_NONE,
-						  .depth = f->nodes[parent].depth + 1};
+						  .depth = f->nodes[parent].depth + 1,
+						  .id = id};
 	t->slot[at] = *child + 1;
 	t->used++;
 	return 0;

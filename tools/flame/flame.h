@@ -28,6 +28,7 @@ struct bs_flame_node {
 	uint64_t self, total;
 	uint32_t parent, first, next; /* children by name in byte order; BS_FLAME_NONE: none */
 	uint32_t depth;		      /* of the root 0 */
+	uint32_t id;		      /* of the name: equal names, equal numbers; of the root 0 */
 	bool marked;
 };
 
