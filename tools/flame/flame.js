@@ -373,7 +373,8 @@
 	});
 	group.addEventListener("mouseover", function (e) { say(of_event(e)); });
 	group.addEventListener("mouseout", function () { say(null); });
-	group.addEventListener("focusin", function (e) {
+	/* Not of the group: an element of SVG that listens for the focus can have it. */
+	document.addEventListener("focusin", function (e) {
 		const f = of_event(e);
 		if (f && f !== focused)
 			focus(f);

@@ -1,0 +1,391 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# browser.bats - what a reader sees of a flamegraph in Chromium (tests/browser), who clicks, types and
+# hovers.  Expected widths are worked out by hand: 20 samples in a window of 1020 pixels, of which
+# 10 are margin at each side, take 50 pixels each.
+#
+# Screenshots are kept in BUILD/tests/screenshots.
+
+load common
+
+SHOTS=$BUILD/tests/screenshots
+
+setup() { cd "$BATS_TEST_TMPDIR"; }
+
+# browse FILE < SCRIPT: from one window size to all tests.
+browse() { { echo 'size 1020 400'; cat; } | timeout 120 "$ROOT/tests/browser" "$1" "$SHOTS"; }
+
+sample() {
+	cat <<-'END'
+		main;work;malloc 4
+		main;work 1
+		main;idle 10
+		main;work;operator<(A&) 1
+		init 4
+	END
+}
+
+# draw [OPTION...]: a.svg of the sample.
+draw() { sample | "$FLAME" "$@" -o a.svg -; }
+
+@test "what is shown: frames, their widths, labels, tooltips, colours" {
+	draw --mark='^malloc$' --title='A title' --subtitle='of a program'
+	browse a.svg <<-'END'
+		open
+		expect shown = all init main idle work malloc operator<(A&)
+		expect left all = 10
+		expect width all = 1000
+		expect left init = 10
+		expect width init = 200
+		expect left main = 210
+		expect width main = 800
+		expect left idle = 210
+		expect width idle = 500
+		expect left work = 710
+		expect width work = 300
+		expect left malloc = 710
+		expect width malloc = 200
+		expect left operator<(A&) = 910
+		expect width operator<(A&) = 50
+		expect label main = main
+		expect label operator<(A&) = opera…
+		expect tooltip operator<(A&) = operator<(A&) | 1 samples, 5.0 % of all
+		expect tooltip malloc = malloc | 4 samples, 20.0 % of all
+		expect texts = A title | Search | of a program | 20 samples | ^malloc$: 20.0 % of all
+		# The root at the bottom, each row 17 pixels above the other.
+		expect js document.querySelectorAll("#frames rect")[0].getBoundingClientRect().bottom > 100 = true
+		expect clash = none
+		expect focus = none
+		shot light
+	END
+}
+
+@test "a click zooms; frames below stay; a click on them, Reset and Escape go back" {
+	draw
+	browse a.svg <<-'END'
+		open
+		click frame work
+		expect shown = all main work malloc operator<(A&)
+		expect width work = 1000
+		expect width main = 1000
+		expect width malloc = 666.67
+		expect left operator<(A&) = 676.67
+		expect width operator<(A&) = 166.67
+		expect label operator<(A&) = operator<(A&)
+		expect texts = Flamegraph | Reset | Search | 20 samples | work: 6 samples, 30.0 % of all
+		expect js document.querySelectorAll(".up").length = 2
+		expect clash = none
+		shot zoomed
+		click frame main
+		expect shown = all main idle work malloc operator<(A&)
+		expect width idle = 625
+		click frame all
+		expect width main = 800
+		expect width malloc = 200
+		expect shown-count = 7
+		expect texts = Flamegraph | Search | 20 samples | all: 20 samples, 100.0 % of all
+		click frame idle
+		expect shown = all main idle
+		click button Reset
+		expect shown-count = 7
+		click frame malloc
+		expect width malloc = 1000
+		press Escape
+		expect width malloc = 200
+	END
+}
+
+@test "a search: typed, its percentage, its colour; a match within a match counts once" {
+	draw
+	browse a.svg <<-'END'
+		open
+		click button Search
+		expect focus = field
+		type ^mal
+		expect field = ^mal
+		expect texts = Flamegraph | Reset | Search | 20 samples | matched: 20.0 % of all
+		expect color malloc = #e58cf0
+		shot search
+		press Enter
+		expect texts = Flamegraph | Reset | Search | 20 samples | matched: 20.0 % of all
+		# It stays while the mouse goes elsewhere.
+		hover frame idle
+		expect texts = Flamegraph | Reset | Search | 20 samples | idle: 10 samples, 50.0 % of all | matched: 20.0 % of all
+		expect clash = none
+		# work 6, with an operator within; malloc is in work, too.
+		press /
+		expect field = ^mal
+		type work|o.er|malloc|init
+		expect texts = Flamegraph | Reset | Search | 20 samples | matched: 50.0 % of all
+		press Escape
+		expect texts = Flamegraph | Search | 20 samples | all: 20 samples, 100.0 % of all
+		press Ctrl+f
+		type nowhere
+		expect texts = Flamegraph | Reset | Search | 20 samples | matched: 0 % of all
+		press Escape
+		press /
+		type (
+		expect texts = Flamegraph | Search | 20 samples | not a regular expression: (
+		press Escape
+		# The root is no match.
+		press /
+		type ^all$
+		expect texts = Flamegraph | Reset | Search | 20 samples | matched: 0 % of all
+		press Enter
+		click frame work
+		expect width work = 1000
+		click button Reset
+		expect texts = Flamegraph | Search | 20 samples | all: 20 samples, 100.0 % of all
+	END
+}
+
+@test "the keyboard alone" {
+	draw
+	browse a.svg <<-'END'
+		open
+		press Tab
+		expect focus = all
+		expect texts = Flamegraph | Search | 20 samples | all: 20 samples, 100.0 % of all
+		press ArrowUp
+		expect focus = init
+		press ArrowLeft
+		expect focus = init
+		press ArrowRight
+		expect focus = main
+		press ArrowRight
+		expect focus = main
+		press ArrowUp
+		expect focus = idle
+		press ArrowRight
+		expect focus = work
+		expect texts = Flamegraph | Search | 20 samples | work: 6 samples, 30.0 % of all
+		shot focus
+		press Enter
+		expect width work = 1000
+		press ArrowUp
+		press ArrowUp
+		expect focus = malloc
+		press ArrowDown
+		press ArrowDown
+		press ArrowDown
+		press ArrowDown
+		expect focus = all
+		press ArrowUp
+		press Space
+		expect width main = 1000
+		press Tab
+		expect focus = Search
+		press Tab
+		expect focus = Reset
+		press Enter
+		expect width main = 800
+		expect focus = all
+		press Tab
+		press Space
+		expect focus = field
+		type main
+		press Enter
+		expect focus = all
+		press Escape
+		expect texts = Flamegraph | Search | 20 samples | all: 20 samples, 100.0 % of all
+	END
+}
+
+@test "the root at the top" {
+	draw --icicle
+	browse a.svg <<-'END'
+		open
+		expect js document.querySelectorAll("#frames rect")[3].getBoundingClientRect().top > document.querySelector("#frames rect").getBoundingClientRect().top = true
+		press Tab
+		press ArrowDown
+		expect focus = init
+		press ArrowUp
+		expect focus = all
+		hover frame work
+		expect texts = Flamegraph | Search | 20 samples | work: 6 samples, 30.0 % of all
+		expect clash = none
+		shot icicle
+	END
+}
+
+@test "hover: the line of details, and it goes away" {
+	draw --unit=bytes
+	browse a.svg <<-'END'
+		open
+		hover frame operator<(A&)
+		expect texts = Flamegraph | Search | 20 bytes | operator<(A&): 1 bytes, 5.0 % of all
+		hover button Search
+		expect texts = Flamegraph | Search | 20 bytes
+	END
+}
+
+@test "another window: frames and texts fit anew" {
+	draw --title="$(printf 'a long title, %.0s' 1 2 3 4 5 6 7 8)" --subtitle="$(seq -s ' ' 1 40)"
+	browse a.svg <<-'END'
+		size 520 400
+		open
+		expect width all = 500
+		expect left work = 360
+		expect width work = 150
+		expect label work = work
+		expect label malloc = malloc
+		expect label operator<(A&) = 
+		expect clash = none
+		expect js document.querySelectorAll("text.note")[0].firstChild.data.endsWith("…") = true
+		expect js document.querySelectorAll("text.note title")[0].textContent.endsWith(" 39 40") = true
+		shot narrow-window
+		size 1620 400
+		expect width all = 1600
+		expect width work = 480
+		expect js document.querySelectorAll("text.note")[0].firstChild.data.endsWith(" 39 40") = true
+		expect js document.querySelectorAll("text.title")[0].firstChild.data.endsWith("title, ") = true
+		expect clash = none
+		click frame work
+		size 820 400
+		expect width work = 800
+		expect width malloc = 533.33
+	END
+}
+
+@test "dark" {
+	draw --mark='^malloc$'
+	browse a.svg <<-'END'
+		scheme dark
+		open
+		expect pixel 5 5 = #16181c
+		expect clash = none
+		click button Search
+		type idle
+		shot dark
+	END
+}
+
+@test "without scripts: all but what needs them" {
+	draw --mark='^malloc$'
+	browse a.svg <<-'END'
+		scripts off
+		size 1200 400
+		open
+		expect shown = all init main idle work malloc operator<(A&)
+		# As it was drawn: 1180 pixels for 20.
+		expect width idle = 590
+		expect left idle = 246
+		expect label main = main
+		expect tooltip idle = idle | 10 samples, 50.0 % of all
+		expect texts = Flamegraph | 20 samples | ^malloc$: 20.0 % of all
+		expect clash = none
+		press Tab
+		expect focus = all
+		shot no-scripts
+	END
+}
+
+@test "as a picture in a page" {
+	draw --mark='^malloc$'
+	# idle: from 10 + 59 * 4 to the middle; two rows above the root, of which the lower end is
+	# 10 + 18 pixels above that of the picture.
+	browse a.svg <<-'END'
+		size 1200 400
+		open img
+		expect js document.images[0].naturalWidth = 1200
+		expect pixel 5 5 = #ffffff
+		shot img
+	END
+	local height y
+	height=$(sed -n 's/.* height="\([0-9]*\)" viewBox.*/\1/p' a.svg)
+	y=$((height - 10 - 18 - 17 * 2 - 8))
+	browse a.svg <<-END
+		size 1200 400
+		open
+		hover button Search
+		expect color idle = $(color_of idle)
+		open img
+		expect pixel 800 $y = $(color_of idle)
+	END
+}
+
+# color_of NAME: as the file has it.
+color_of() {
+	local class
+	class=$(grep -A1 "<title>$1\$" a.svg | sed -n 's/.*rect class="\([wm][0-9]*\)".*/\1/p')
+	sed -n "s/^\.$class { fill: \(#[0-9a-f]*\); }/\1/p" a.svg | head -1
+}
+
+@test "frames that are too narrow at first come with the zoom" {
+	# In 1000 pixels, 120 samples are one; main has 400, b 40.
+	printf '%s\n' 'other;x 119600' 'main;a 360' 'main;b;c;d;e;f 20' 'main;b;c;g 9' 'main;b 1' \
+		'main;b;z 10' | "$FLAME" --mark='^g$' --min-width=1 -o a.svg -
+	browse a.svg <<-'END'
+		open
+		expect shown = all main a other x
+		expect texts = Flamegraph | Search | 120,000 samples; zooming shows 7 frames narrower than 1 pixels | ^g$: under 0.01 % of all
+		expect js document.documentElement.getAttribute("height") = 152
+		click frame main
+		expect shown = all main a b c d e f g z
+		expect width main = 1000
+		expect width b = 100
+		expect left b = 910
+		expect width c = 72.5
+		expect left d = 910
+		expect width d = 50
+		expect left g = 960
+		expect width g = 22.5
+		expect left z = 982.5
+		expect width z = 25
+		expect tooltip d = d | 20 samples, 0.02 % of all
+		expect tooltip g = g | 9 samples, under 0.01 % of all
+		expect js [...document.querySelectorAll("#frames g")].find(g => g.textContent.startsWith("g\n")).querySelector("rect").getAttribute("class")[0] = m
+		# Four rows more than before, and the root is the lowest still.
+		expect js document.documentElement.getAttribute("height") = 220
+		expect clash = none
+		shot narrow-frames
+		click frame e
+		expect width e = 1000
+		expect width f = 1000
+		press /
+		type ^(d|g)$
+		expect texts = Flamegraph | Reset | Search | 120,000 samples; zooming shows 7 frames narrower than 1 pixels | ^g$: under 0.01 % of all | matched: 0.02 % of all
+		expect color d = #e58cf0
+		press Escape
+		press Escape
+		expect shown = all main a other x
+		expect js document.documentElement.getAttribute("height") = 152
+	END
+	# Without scripts the sum says what is missing.
+	browse a.svg <<-'END'
+		scripts off
+		open
+		expect shown = all main a other x
+		expect texts = Flamegraph | 120,000 samples; left out: 7 frames narrower than 1 pixels, 0.03 % of all | ^g$: under 0.01 % of all
+	END
+}
+
+@test "more narrow frames than the file carries: it says so, and a search is a lower bound" {
+	awk 'BEGIN { print "main;wide 100000000"; for (i = 0; i < 19999; i++) print "main;a" i " 2"
+		for (i = 0; i < 5000; i++) print "main;b" i " 1" }' | "$FLAME" -o a.svg -
+	[ "$(stat -c %s a.svg)" -lt 1000000 ]
+	browse a.svg <<-'END'
+		open
+		expect texts = Flamegraph | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames of at most under 0.01 % each
+		press /
+		type ^(wide|b1)$
+		expect texts = Flamegraph | Reset | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames of at most under 0.01 % each | matched: at least 100.0 % of all
+		expect clash = none
+	END
+}
+
+@test "values past 2^53: positions and numbers are exact" {
+	# 1000 pixels for 3 of 2^63: a double cannot tell where they begin.
+	printf 'big;x 9223372036854775000\nsmall;a 1\nsmall;b 2\nlarge;y 3\n' | "$FLAME" --icicle -o a.svg -
+	browse a.svg <<-'END'
+		open
+		expect texts = Flamegraph | Search | 9,223,372,036,854,775,006 samples; zooming shows 5 frames narrower than 0.1 pixels
+		press Tab
+		press ArrowDown
+		expect focus = big
+		hover frame big
+		expect tooltip big = big | 9,223,372,036,854,775,000 samples, 100.0 % of all
+		# Nobody can click what has no width: as a program would.
+		expect js frame_of("small") = small
+	END
+}
