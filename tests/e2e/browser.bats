@@ -10,6 +10,8 @@ load common
 
 SHOTS=$BUILD/tests/screenshots
 
+setup_file() { rm -f "$BUILD"/tests/screenshots/*.png; }
+
 setup() { cd "$BATS_TEST_TMPDIR"; }
 
 # browse FILE < SCRIPT: from one window size to all tests.
@@ -247,6 +249,41 @@ draw() { sample | "$FLAME" "$@" -o a.svg -; }
 	END
 }
 
+# The deepest frame is 60 rows of 17 pixels above the root.
+tall() { awk 'BEGIN { for (i = 1; i <= 60; i++) printf "f%d%s", i, i < 60 ? ";" : " 3\n"; print "f1 1" }'; }
+
+@test "taller than the window: one scroll bar; the line of details stays in sight" {
+	local o deeper
+	for o in bottom top; do
+		deeper=ArrowUp
+		tall | "$FLAME" $([ $o = bottom ] || echo --icicle) -o a.svg -
+		[ $o = bottom ] || deeper=ArrowDown
+		browse a.svg <<-END
+			open
+			# 15 pixels are the scroll bar.
+			expect js innerWidth - document.documentElement.clientWidth = 15
+			expect js innerHeight - document.documentElement.clientHeight = 0
+			expect left all = 10
+			expect width all = 985
+			expect width f2 = 738.75
+			press Tab
+			expect focus = all
+			$(for _ in $(seq 40); do echo "press $deeper"; done)
+			expect focus = f40
+			shot tall-$o
+			expect js document.activeElement.getBoundingClientRect().top >= 0 = true
+			expect js document.activeElement.getBoundingClientRect().bottom <= innerHeight = true
+			expect js document.getElementById("details").textContent.replace(/[^ -~]/g, "") = f40: 3 samples, 75.0 % of all
+			expect js document.getElementById("details").getBoundingClientRect().top >= 0 = true
+			expect js document.getElementById("details").getBoundingClientRect().bottom <= innerHeight = true
+			press /
+			type f1
+			expect js document.activeElement.getBoundingClientRect().top >= 0 = true
+			expect js document.activeElement.getBoundingClientRect().bottom <= innerHeight = true
+		END
+	done
+}
+
 @test "dark" {
 	draw --mark='^malloc$'
 	browse a.svg <<-'END'
@@ -318,7 +355,7 @@ color_of() {
 	browse a.svg <<-'END'
 		open
 		expect shown = all main a other x
-		expect texts = Flamegraph | Search | 120,000 samples; zooming shows 7 frames narrower than 1 pixels | ^g$: under 0.01 % of all
+		expect texts = Flamegraph | Search | 120,000 samples; zooming shows 7 frames narrower than 1 pixel | ^g$: under 0.01 % of all
 		expect js document.documentElement.getAttribute("height") = 152
 		click frame main
 		expect shown = all main a b c d e f g z
@@ -344,8 +381,7 @@ color_of() {
 		expect width f = 1000
 		press /
 		type ^(d|g)$
-		expect texts = Flamegraph | Reset | Search | 120,000 samples; zooming shows 7 frames narrower than 1 pixels | ^g$: under 0.01 % of all | matched: 0.02 % of all
-		expect color d = #e58cf0
+		expect texts = Flamegraph | Reset | Search | 120,000 samples; zooming shows 7 frames narrower than 1 pixel | ^g$: under 0.01 % of all | matched: 0.02 % of all
 		press Escape
 		press Escape
 		expect shown = all main a other x
@@ -356,7 +392,7 @@ color_of() {
 		scripts off
 		open
 		expect shown = all main a other x
-		expect texts = Flamegraph | 120,000 samples; left out: 7 frames narrower than 1 pixels, 0.03 % of all | ^g$: under 0.01 % of all
+		expect texts = Flamegraph | 120,000 samples; left out: 7 frames narrower than 1 pixel, 0.03 % of all | ^g$: under 0.01 % of all
 	END
 }
 
@@ -366,26 +402,48 @@ color_of() {
 	[ "$(stat -c %s a.svg)" -lt 1000000 ]
 	browse a.svg <<-'END'
 		open
-		expect texts = Flamegraph | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames of at most under 0.01 % each
+		expect texts = Flamegraph | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames, the largest under 0.01 % of all
 		press /
 		type ^(wide|b1)$
-		expect texts = Flamegraph | Reset | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames of at most under 0.01 % each | matched: at least 100.0 % of all
+		expect texts = Flamegraph | Reset | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames, the largest under 0.01 % of all | matched: at least 100.0 % of all
 		expect clash = none
 	END
 }
 
 @test "values past 2^53: positions and numbers are exact" {
-	# 1000 pixels for 3 of 2^63: a double cannot tell where they begin.
-	printf 'big;x 9223372036854775000\nsmall;a 1\nsmall;b 2\nlarge;y 3\n' | "$FLAME" --icicle -o a.svg -
+	# Nine times one percent of 9 * 10^18, at the right: where the last 9 begin, a double has steps
+	# of 1024.
+	local path=s0 rest=9000000000000000000 i
+	{
+		for i in 1 2 3 4 5 6 7 8 9; do
+			echo "$path;left$i $((rest - rest / 100))"
+			path="$path;s$i"
+			rest=$((rest / 100))
+		done
+		printf '%s 3\n' "$path;x" "$path;y" "$path;y"
+	} | "$FLAME" -o a.svg -
 	browse a.svg <<-'END'
 		open
-		expect texts = Flamegraph | Search | 9,223,372,036,854,775,006 samples; zooming shows 5 frames narrower than 0.1 pixels
-		press Tab
-		press ArrowDown
-		expect focus = big
-		hover frame big
-		expect tooltip big = big | 9,223,372,036,854,775,000 samples, 100.0 % of all
-		# Nobody can click what has no width: as a program would.
-		expect js frame_of("small") = small
+		expect tooltip s0 = s0 | 9,000,000,000,000,000,000 samples, 100.0 % of all
+		expect tooltip left1 = left1 | 8,910,000,000,000,000,000 samples, 99.0 % of all
+		expect width s1 = 10
+		expect left s1 = 1000
+		click frame s1
+		click frame s2
+		click frame s3
+		click frame s4
+		click frame s5
+		click frame s6
+		click frame s7
+		click frame s8
+		expect left left9 = 10
+		expect width left9 = 990
+		click frame s9
+		expect left x = 10
+		expect width x = 333.33
+		expect left y = 343.33
+		expect width y = 666.67
+		expect tooltip y = y | 6 samples, under 0.01 % of all
+		expect clash = none
 	END
 }

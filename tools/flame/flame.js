@@ -401,16 +401,17 @@
 		}
 	}
 
-	function resize() {
-		width = Math.max(200, window.innerWidth || width);
+	function fit(pixels) {
+		width = Math.max(200, pixels);
 		svg.setAttribute("width", width);
 		draw();
+	}
+
+	function resize() {
+		fit(window.innerWidth || width);
 		/* Not under a scroll bar. */
-		const inside = svg.clientWidth;
-		if (inside >= 200 && inside < width) {
-			width = inside;
-			draw();
-		}
+		if (svg.clientWidth < width)
+			fit(svg.clientWidth);
 		notes_cut();
 		field_close();
 		say(null);

@@ -157,16 +157,17 @@ static void put_sum(struct svg *v, unsigned y)
 		bs_str_add(&v->clean, ": nothing to draw");
 	else if (l->left_out)
 		bs_str_addf(&v->clean,
-			    "; left out: %s frame%s narrower than %g pixels%s, %s of all",
+			    "; left out: %s frame%s narrower than %g pixel%s%s, %s of all",
 			    bs_fmt_count(count, l->left_out), l->left_out == 1 ? "" : "s",
-			    v->how->min_width, l->too_deep ? " or too deep" : "",
+			    v->how->min_width, v->how->min_width == 1 ? "" : "s",
+			    l->too_deep ? " or too deep" : "",
 			    bs_fmt_percent(share, percent(v, l->left_out_value)));
 	if (l->narrow)
-		bs_str_addf(&live, "; zooming shows %s frame%s narrower than %g pixels",
+		bs_str_addf(&live, "; zooming shows %s frame%s narrower than %g pixel%s",
 			    bs_fmt_count(count, l->narrow), l->narrow == 1 ? "" : "s",
-			    v->how->min_width);
+			    v->how->min_width, v->how->min_width == 1 ? "" : "s");
 	if (l->missing)
-		bs_str_addf(&live, "; not in this file: %s frame%s of at most %s each",
+		bs_str_addf(&live, "; not in this file: %s frame%s, the largest %s of all",
 			    bs_fmt_count(count, l->missing), l->missing == 1 ? "" : "s",
 			    bs_fmt_percent(share, percent(v, l->missing_most)));
 	if (live.err)
