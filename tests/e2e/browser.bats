@@ -270,6 +270,7 @@ tall() { awk 'BEGIN { for (i = 1; i <= 60; i++) printf "f%d%s", i, i < 60 ? ";" 
 			expect focus = all
 			$(for _ in $(seq 40); do echo "press $deeper"; done)
 			expect focus = f40
+			settle
 			shot tall-$o
 			expect js document.activeElement.getBoundingClientRect().top >= 0 = true
 			expect js document.activeElement.getBoundingClientRect().bottom <= innerHeight = true
@@ -278,6 +279,7 @@ tall() { awk 'BEGIN { for (i = 1; i <= 60; i++) printf "f%d%s", i, i < 60 ? ";" 
 			expect js document.getElementById("details").getBoundingClientRect().bottom <= innerHeight = true
 			press /
 			type f1
+			settle
 			expect js document.activeElement.getBoundingClientRect().top >= 0 = true
 			expect js document.activeElement.getBoundingClientRect().bottom <= innerHeight = true
 		END

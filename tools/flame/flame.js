@@ -192,7 +192,12 @@
 		focused.g.setAttribute("tabindex", "-1");
 		focused = f;
 		f.g.setAttribute("tabindex", "0");
-		f.g.focus();
+		f.g.focus({ preventScroll: true });
+		/* Two rows from the edges, where the line of details may be; at once, or keys overtake it. */
+		const r = f.rect.getBoundingClientRect(), edge = 2 * row;
+		const by = Math.min(r.top - edge, 0) || Math.max(r.bottom + edge - window.innerHeight, 0);
+		if (by)
+			window.scrollBy({ top: by, behavior: "instant" });
 		say(f);
 	}
 
