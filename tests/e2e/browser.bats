@@ -449,3 +449,91 @@ color_of() {
 		expect clash = none
 	END
 }
+
+# browse_fails PATTERN FILE < SCRIPT
+browse_fails() {
+	local SHOTS=$BATS_TEST_TMPDIR
+	local status=0
+	browse "$2" 2>stderr || status=$?
+	cat stderr
+	[ "$status" = 1 ]
+	grep -Eq -- "$1" stderr
+	[ "$(wc -l <stderr)" = 1 ]
+}
+
+# with_script TEXT: bad.svg, the sample and a script more.
+with_script() {
+	draw
+	sed "s|^</svg>|<script>$1</script></svg>|" a.svg >bad.svg
+	! cmp -s a.svg bad.svg
+}
+
+@test "what tests/browser would find: errors, dialogs, requests, wrong numbers, covered frames" {
+	with_script 'nonsense()'
+	browse_fails 'not clean: threw: ReferenceError: nonsense' bad.svg <<<open
+	with_script 'console.error(\"oh\", 1)'
+	browse_fails 'not clean: console: oh 1$' bad.svg <<<open
+	with_script 'console.warn(\"hm\")'
+	browse_fails 'not clean: console: hm$' bad.svg <<<open
+	with_script 'Promise.reject(new Error(\"late\"))'
+	browse_fails 'not clean: threw: Error: late' bad.svg <<<open
+	with_script 'alert(1)'
+	browse_fails 'not clean: dialog: 1$' bad.svg <<<open
+	with_script 'new Image().src = \"none.png\"'
+	browse_fails 'not clean: asked for file:.*none.png' bad.svg <<-'END'
+		open
+		settle
+	END
+	browse_fails 'line 3: expect width idle = 499: it is: 500$' a.svg <<-'END'
+		open
+		expect width idle = 499
+	END
+	browse_fails 'line 3: expect shown = all: it is: all init main' a.svg <<-'END'
+		open
+		expect shown = all
+	END
+	browse_fails 'line 3: click frame none: .*0 frames are shown with the name none' a.svg <<-'END'
+		open
+		click frame none
+	END
+	sed 's|^</svg>|<rect width="100%" height="100%" fill="none" pointer-events="all"/></svg>|' a.svg >bad.svg
+	browse_fails 'line 3: click frame idle: .*something else is in the way.*rect' bad.svg <<-'END'
+		open
+		click frame idle
+	END
+	sed 's|>work</text>|>work work work work work work work work work work</text>|' a.svg >bad.svg
+	browse_fails 'it is: out of its frame: work work' bad.svg <<-'END'
+		scripts off
+		open
+		expect clash = none
+	END
+	echo '<svg' >bad.svg
+	browse_fails 'line 3: expect shown' bad.svg <<-'END'
+		open
+		expect shown = all
+	END
+	browse_fails 'none.svg.*ERR_FILE_NOT_FOUND' none.svg <<<open
+}
+
+# Those of this test alone: others may run one of their own.
+browsers() { pgrep -f -- "--user-data-dir=$BATS_TEST_TMPDIR" || true; }
+
+@test "no browser is left behind: after success, failure, TERM and KILL" {
+	local signal
+	draw
+	TMPDIR=$BATS_TEST_TMPDIR browse a.svg <<<open
+	[ -z "$(browsers)" ]
+	TMPDIR=$BATS_TEST_TMPDIR browse_fails 'no such command' a.svg <<<nonsense
+	[ -z "$(browsers)" ]
+	[ -z "$(ls -d bscope-browser-* 2>/dev/null)" ]
+	for signal in TERM KILL; do
+		TMPDIR=$BATS_TEST_TMPDIR "$ROOT/tests/browser" a.svg 3>&- >/dev/null 2>&1 <<<"$(
+			echo open; for _ in $(seq 100000); do echo settle; done)" &
+		for _ in $(seq 200); do [ -z "$(browsers)" ] || break; sleep 0.05; done
+		[ -n "$(browsers)" ]
+		kill -$signal $!
+		wait $! || true
+		for _ in $(seq 200); do [ -n "$(browsers)" ] || break; sleep 0.05; done
+		[ -z "$(browsers)" ]
+	done
+}
