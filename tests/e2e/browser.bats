@@ -450,6 +450,93 @@ color_of() {
 	END
 }
 
+# Names of which each is a trap for somebody: XML, the script, the folded format, a terminal, the
+# order of letters; the text that flame.bats has, and lines of the format of narrow frames.
+hostile() {
+	printf 'main;%b 10\n' '<script>alert(1)</script>' '"><img src=x onerror=alert(1)>' \
+		"' onload='alert(1)" ']]>' '<!--' '&lt;&#0;&bogus' '</metadata><g>' '@3' '=3 x' 'w0 0 1 1' \
+		'\033]0;title\007\033[2J' '\0377\0376' '\0302\0233m' '\0342\0200\0256gnp' \
+		'\0342\0201\0246x' '\0327\0220\0327\0221\0327\0222 5' '\0360\0237\0222\0251' 'a\0e\0314\0201' \
+		'__proto__' '  spaces  ' '%s%n%d' 'a\tb\rc' '\0357\0277\0276' '$(id)`id`' '\\x41\\n'
+}
+
+# names FILE: of all frames, as a foreign XML parser reads them.
+names() {
+	python3 -c '
+import sys, xml.etree.ElementTree as e
+s = "{http://www.w3.org/2000/svg}"
+for t in e.parse(sys.argv[1]).iter(s + "g"):
+    if t.get("class", "").split(" ")[0] == "f":
+        print(t.find(s + "title").text.split("\n")[0])' "$1"
+}
+
+# joined: lines, as the browser is asked for them.
+joined() { awk '{ printf "%s%s", NR > 1 ? " | " : "", $0 }'; }
+
+@test "hostile names: shown as text, wide or narrow, and nothing happens" {
+	local list='[...document.querySelectorAll("#frames title")].map(t => t.textContent.split("\n")[0]).join(" | ")'
+	hostile >h.folded
+	"$FLAME" --title="$(tr -d "\\0" <h.folded)" --subtitle=$'line\nline<b>' --unit='<u>&' --mark='[<&]' -o h.svg h.folded
+	names h.svg >want
+	[ "$(wc -l <want)" -gt 25 ]
+	grep -qxF '<script>alert(1)</script>' want
+	grep -qxF '\u{202e}gnp' want
+	LC_ALL=C no grep -q "$(printf '[\001-\010\013-\037\177]')" h.svg
+	browse h.svg <<-END
+		open
+		expect js $list = $(joined <want)
+		expect clash = none
+		press Tab
+		press ArrowUp
+		press /
+		type alert
+		press Enter
+		expect clash = none
+		shot hostile
+	END
+	# The same frames, too narrow at first: the script draws them from their text.
+	{ cat h.folded; echo 'other 7000'; } | "$FLAME" --mark='[<&]' --min-width=5 -o narrow.svg -
+	names narrow.svg >few
+	[ "$(paste -sd' ' few)" = "all main other" ]
+	browse narrow.svg <<-END
+		open
+		expect shown = all main other
+		click frame main
+		expect js $list = $({ printf 'all\nmain\nother\n'; tail -n +3 want; } | joined)
+		expect clash = none
+		shot hostile-narrow
+	END
+}
+
+@test "a name of 1 MB, a stack of 1,000,000 frames" {
+	awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "x"; print ";y 1" }' | "$FLAME" -o long.svg -
+	browse long.svg <<-'END'
+		open
+		expect clash = none
+		press Tab
+		press ArrowUp
+		expect js document.getElementById("details").textContent.replace(/x+/, "x") = ⁨x…⁩: 1 samples, 100.0 % of all
+		expect clash = none
+		press ArrowUp
+		expect focus = y
+	END
+	awk 'BEGIN { for (i = 0; i < 999999; i++) printf "f%d;", i; print "leaf 1" }' >deep.folded
+	"$FLAME" --folded deep.folded | cmp - deep.folded
+	"$FLAME" -o deep.svg deep.folded
+	browse deep.svg <<-'END'
+		open
+		# The root and 5000 rows.
+		expect js document.querySelectorAll("#frames > g").length = 5001
+		expect texts = Flamegraph | Search | 1 samples; not in this file: 995,000 frames, the largest 100.0 % of all
+		press Tab
+		press ArrowUp
+		expect focus = f0
+		press Enter
+		press Escape
+		expect focus = all
+	END
+}
+
 # browse_fails PATTERN FILE < SCRIPT
 browse_fails() {
 	local SHOTS=$BATS_TEST_TMPDIR

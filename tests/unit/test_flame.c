@@ -167,6 +167,24 @@ static void escapes(void **state)
 	bs_flame_free(f);
 }
 
+/* What is written sorts and merges as what is read of it: 0x16 < '<' < '\\'. */
+static void escapes_sort(void **state)
+{
+	static const struct bs_flame_frame control = {"a\x16", false}, same = {"a\\x16", false},
+					   less = {"a<", false}, number = {"#", false};
+	struct bs_flame *f = bs_flame_new();
+
+	(void)state;
+	assert_int_equal(bs_flame_add(f, &control, 1, 1), 0);
+	assert_int_equal(bs_flame_add(f, &less, 1, 2), 0);
+	assert_int_equal(bs_flame_add(f, &same, 1, 4), 0);
+	assert_int_equal(bs_flame_add(f, &number, 1, 8), 0);
+	assert_folded(f, "\\x23 8\na< 2\na\\x16 5\n");
+	/* The tree itself is as it was. */
+	assert_folded(f, "\\x23 8\na< 2\na\\x16 5\n");
+	bs_flame_free(f);
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -429,6 +447,7 @@ int main(void)
 		cmocka_unit_test(merges_and_sorts),
 		cmocka_unit_test(order_is_no_matter),
 		cmocka_unit_test(escapes),
+		cmocka_unit_test(escapes_sort),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(sums),
 		cmocka_unit_test(deep),

@@ -262,6 +262,33 @@ const struct bs_flame_node *bs_flame_nodes(struct bs_flame *f, size_t *n)
 	return f->nodes;
 }
 
+struct bs_flame *bs_flame_renamed(const struct bs_flame *f,
+				  const char *(*name)(void *ctx, const struct bs_flame_node *node),
+				  void *ctx)
+{
+	struct bs_flame *g = bs_flame_new();
+	uint32_t *same = calloc(f->nnodes, sizeof(*same)); /* by node of f: that of g */
+
+	for (size_t i = 1; g && same && i < f->nnodes; i++) {
+		const struct bs_flame_node *node = &f->nodes[i];
+		const char *s = name(ctx, node);
+
+		if (!s || child_get(g, same[node->parent], s, &same[i])) {
+			bs_flame_free(g);
+			g = NULL;
+			break;
+		}
+		g->nodes[same[i]].self += node->self;
+		g->nodes[same[i]].marked |= node->marked;
+	}
+	if (!same) {
+		bs_flame_free(g);
+		g = NULL;
+	}
+	free(same);
+	return g;
+}
+
 uint32_t bs_flame_walk(const struct bs_flame_node *nodes, uint32_t i, bool skip)
 {
 	if (!skip && nodes[i].first != BS_FLAME_NONE)

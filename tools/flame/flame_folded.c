@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "flame/flame.h"
+#include "render/text.h"
 #include "render/utf8.h"
 
 /* What would not be read as it was written. */
@@ -14,24 +15,27 @@ static bool breaks(uint32_t cp)
 	return cp == BS_UTF8_BAD || cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == ';';
 }
 
-/* The same line must come out of what this makes: `\` stays as it is. */
-static void put_name(FILE *out, const char *s, bool first)
+/* The same name must come out of what this makes: `\` stays as it is. */
+static const char *folded_name(void *ctx, const struct bs_flame_node *node)
 {
-	bool escape = first && *s == '#';
+	struct bs_str *b = ctx;
+	const char *s = node->name;
+	bool escape = node->depth == 1 && *s == '#';
 
+	b->len = 0;
 	while (*s) {
 		uint32_t cp;
 		size_t len = bs_utf8_next(s, &cp);
 
-		for (size_t i = 0; i < len; i++) {
-			if (escape || breaks(cp))
-				fprintf(out, "\\x%02x", (unsigned char)s[i]);
-			else
-				putc_unlocked(s[i], out);
-		}
+		escape = escape || breaks(cp);
+		if (!escape)
+			bs_str_addf(b, "%.*s", (int)len, s);
+		for (size_t i = 0; escape && i < len; i++)
+			bs_str_addf(b, "\\x%02x", (unsigned char)s[i]);
 		escape = false;
 		s += len;
 	}
+	return b->err ? NULL : b->s;
 }
 
 /* Returns 0 or -errno. */
@@ -42,7 +46,7 @@ static int put_stack(const struct bs_flame_node *nodes, const uint32_t *path, ui
 	for (uint32_t i = 1; i <= depth; i++) {
 		if (i > 1)
 			putc_unlocked(';', out);
-		put_name(out, nodes[path[i]].name, i == 1);
+		fputs(nodes[path[i]].name, out);
 	}
 	fprintf(out, " %" PRIu64 "\n", nodes[path[depth]].self);
 	if (ferror(out))
@@ -50,7 +54,7 @@ static int put_stack(const struct bs_flame_node *nodes, const uint32_t *path, ui
 	return 0;
 }
 
-int bs_flame_write_folded(struct bs_flame *f, FILE *out)
+static int put_stacks(struct bs_flame *f, FILE *out)
 {
 	size_t n;
 	const struct bs_flame_node *nodes = bs_flame_nodes(f, &n);
@@ -71,5 +75,18 @@ int bs_flame_write_folded(struct bs_flame *f, FILE *out)
 			ret = put_stack(nodes, path, nodes[i].depth, out);
 	}
 	free(path);
+	return ret;
+}
+
+/* Sorted by what is written, not by what it was: or what is read of it would be in another order.
+ */
+int bs_flame_write_folded(struct bs_flame *f, FILE *out)
+{
+	struct bs_str name = {0};
+	struct bs_flame *g = bs_flame_renamed(f, folded_name, &name);
+	int ret = g ? put_stacks(g, out) : -ENOMEM;
+
+	bs_str_fini(&name);
+	bs_flame_free(g);
 	return ret;
 }
