@@ -471,7 +471,7 @@ for t in e.parse(sys.argv[1]).iter(s + "g"):
 }
 
 # joined: lines, as the browser is asked for them.
-joined() { awk '{ printf "%s%s", NR > 1 ? " | " : "", $0 }'; }
+joined() { awk '{ printf "%s%s", (NR > 1 ? " | " : ""), $0 }'; }
 
 @test "hostile names: shown as text, wide or narrow, and nothing happens" {
 	local list='[...document.querySelectorAll("#frames title")].map(t => t.textContent.split("\n")[0]).join(" | ")'
