@@ -100,6 +100,24 @@ sample() {
 	"$FLAME" --folded h.folded >a.folded
 	"$FLAME" --folded a.folded | cmp - a.folded
 	LC_ALL=C no grep -q "$(printf '[\001-\010\013-\037\177\377]')" a.folded
+	# Names are as the picture has them, and the picture of one is that of the other.
+	"$FLAME" h.folded >h.svg
+	"$FLAME" a.folded | cmp - h.svg
+	grep -q ';\\u{202e}abc;' a.folded
+}
+
+@test "messages leave the terminal intact: file names, patterns, input" {
+	local odd=$'\e]0;x\a\xff\u202e\n'
+	sample >a.folded
+	fails 1 'x1b\]0;x.x07.xff.*x0a: No such file' "$odd"
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
+	fails 64 'mark=.x1b\]0;x.*no regular expression' --mark="$odd(" a.folded
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
+	fails 1 'x1b\]0;x.*: No such file' -o "none/$odd" a.folded
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
+	printf 'a;\033[2J\n' >"$odd"
+	fails 1 'x1b\]0;x.*: line 1: no count' "$odd"
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
 }
 
 @test "input that is none: file, line and remedy" {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* An open hash table of numbers of nodes or names; 0 is a free place, i is stored as i + 1. */
 struct table {
@@ -28,6 +29,7 @@ struct bs_flame {
 	uint32_t *last; /* nodes of the stack added last: neighbours share most of theirs */
 	size_t nlast, last_room;
 	bool sorted;
+	uint64_t seed; /* of names' hashes: who chooses names is not to choose where they stand */
 };
 
 static uint64_t mix(uint64_t h)
@@ -37,9 +39,10 @@ static uint64_t mix(uint64_t h)
 	return h ^ h >> 29;
 }
 
-static uint64_t name_hash(const char *s)
+/* FNV-1a, its start unknown to those who choose names. */
+static uint64_t name_hash(const struct bs_flame *f, const char *s)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = 0xcbf29ce484222325u ^ f->seed;
 
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
@@ -70,7 +73,7 @@ static int grow(void *array, size_t *room, size_t used, size_t size)
 
 static uint64_t hash_of(const struct bs_flame *f, const struct table *t, uint32_t i)
 {
-	return t == &f->by_name ? name_hash(f->names[i])
+	return t == &f->by_name ? name_hash(f, f->names[i])
 				: child_hash(f->nodes[i].parent, f->nodes[i].name);
 }
 
@@ -111,6 +114,9 @@ struct bs_flame *bs_flame_new(void)
 		free(f);
 		return NULL;
 	}
+	/* Without it all is as right, and slower if somebody means ill. */
+	if (getrandom(&f->seed, sizeof(f->seed), GRND_NONBLOCK) < 0)
+		f->seed = 0;
 	f->nodes[0] = (struct bs_flame_node){
 		.parent = BS_FLAME_NONE, .first = BS_FLAME_NONE, .next = BS_FLAME_NONE};
 	f->nnodes = 1;
@@ -139,7 +145,7 @@ static uint32_t name_get(struct bs_flame *f, const char *name)
 	if (table_grow(f, &f->by_name) ||
 	    grow(&f->names, &f->names_room, f->nnames, sizeof(*f->names)))
 		return 0;
-	at = name_hash(name) & (f->by_name.cap - 1);
+	at = name_hash(f, name) & (f->by_name.cap - 1);
 	for (; f->by_name.slot[at]; at = (at + 1) & (f->by_name.cap - 1))
 		if (!strcmp(f->names[f->by_name.slot[at] - 1], name))
 			return f->by_name.slot[at];

@@ -70,7 +70,8 @@ struct bs_flame *bs_flame_renamed(const struct bs_flame *f,
  * Writes one line for each stack with a value of its own: frames by `;`, a space, the value;
  * sorted, so that equal trees make equal bytes, and what is read of them makes them again.  What
  * would break the format (`;`, control characters, what is not UTF-8, a `#` that begins the line)
- * becomes \xNN.  Returns 0, -ENOMEM or -errno of the stream, which is not flushed.
+ * becomes \xNN, what hides or turns others round \u{NNNN}.  Returns 0, -ENOMEM or -errno of the
+ * stream, which is not flushed.
  */
 int bs_flame_write_folded(struct bs_flame *f, FILE *out);
 

@@ -7,35 +7,24 @@
 
 #include "flame/flame.h"
 #include "render/text.h"
-#include "render/utf8.h"
 
-/* What would not be read as it was written. */
-static bool breaks(uint32_t cp)
-{
-	return cp == BS_UTF8_BAD || cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == ';';
-}
+struct text {
+	struct bs_str clean, name;
+};
 
 /* The same name must come out of what this makes: `\` stays as it is. */
 static const char *folded_name(void *ctx, const struct bs_flame_node *node)
 {
-	struct bs_str *b = ctx;
-	const char *s = node->name;
-	bool escape = node->depth == 1 && *s == '#';
+	struct text *t = ctx;
 
-	b->len = 0;
-	while (*s) {
-		uint32_t cp;
-		size_t len = bs_utf8_next(s, &cp);
+	t->clean.len = t->name.len = 0;
+	bs_str_add_clean(&t->clean, node->name);
+	for (const char *s = t->clean.s; !t->clean.err && *s; s++) {
+		bool begins = node->depth == 1 && s == t->clean.s && *s == '#';
 
-		escape = escape || breaks(cp);
-		if (!escape)
-			bs_str_addf(b, "%.*s", (int)len, s);
-		for (size_t i = 0; escape && i < len; i++)
-			bs_str_addf(b, "\\x%02x", (unsigned char)s[i]);
-		escape = false;
-		s += len;
+		bs_str_addf(&t->name, *s == ';' || begins ? "\\x%02x" : "%c", *s);
 	}
-	return b->err ? NULL : b->s;
+	return t->clean.err || t->name.err ? NULL : t->name.s;
 }
 
 /* Returns 0 or -errno. */
@@ -82,11 +71,12 @@ static int put_stacks(struct bs_flame *f, FILE *out)
  */
 int bs_flame_write_folded(struct bs_flame *f, FILE *out)
 {
-	struct bs_str name = {0};
-	struct bs_flame *g = bs_flame_renamed(f, folded_name, &name);
+	struct text text = {0};
+	struct bs_flame *g = bs_flame_renamed(f, folded_name, &text);
 	int ret = g ? put_stacks(g, out) : -ENOMEM;
 
-	bs_str_fini(&name);
+	bs_str_fini(&text.clean);
+	bs_str_fini(&text.name);
 	bs_flame_free(g);
 	return ret;
 }

@@ -200,7 +200,7 @@ static void put_notes(struct svg *v)
 	put_text(v, "note", MARGIN + 18, y, v->clean.s ? v->clean.s : "", NULL, v->inner - 18);
 }
 
-/* The same name has the same colour in every picture. */
+/* The same name has the same colour in every picture; name: as it is shown. */
 static unsigned color_of(const char *name)
 {
 	uint32_t h = 0x811c9dc5u;
@@ -228,8 +228,7 @@ static void put_frame(struct svg *v, const struct bs_flame_box *b)
 	fprintf(v->out, "\n%s ", count);
 	put_escaped(v->out, v->unit);
 	fprintf(v->out, ", %s of all</title><rect class=\"%c%u\" x=\"%.2f\" y=\"%u\"", share,
-		node->marked ? 'm' : 'w', color_of(node->name ? node->name : "all"), MARGIN + b->x,
-		y);
+		node->marked ? 'm' : 'w', color_of(name), MARGIN + b->x, y);
 	fprintf(v->out, " width=\"%.2f\" height=\"%d\"/>", b->width, ROW - 1);
 	if (b->width - 2 * LABEL_PAD >= MIN_COLUMN * COLUMN) {
 		fprintf(v->out, "<text x=\"%.2f\" y=\"%u\">", MARGIN + b->x + LABEL_PAD, y + 12);
@@ -250,6 +249,7 @@ static int put_narrow(struct svg *v)
 {
 	const struct bs_flame_layout *l = &v->layout;
 	uint32_t names = 0, next = 0, *number;
+	const char *name;
 	size_t drawn = 0;
 
 	for (size_t i = 0; i < l->n; i++)
@@ -272,8 +272,9 @@ static int put_narrow(struct svg *v)
 		drawn = 0;
 		if (!number[node->id]) {
 			number[node->id] = ++next;
-			fprintf(v->out, "=%u ", color_of(node->name));
-			put_escaped(v->out, clean(v, node->name));
+			name = clean(v, node->name);
+			fprintf(v->out, "=%u ", color_of(name));
+			put_escaped(v->out, name);
 			putc('\n', v->out);
 		}
 		fprintf(v->out, "%c%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu32 "\n",
