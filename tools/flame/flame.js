@@ -202,7 +202,7 @@
 	}
 
 	/* What is found stands at the right of what is said, on a line that never leaves the window. */
-	const back = make(XML, "rect", { class: "back", height: 20 }, svg);
+	const back = make(XML, "rect", { class: "back", height: 34 }, svg);
 	const found = make(XML, "text", { class: "note", "text-anchor": "end", "aria-live": "polite" }, svg);
 	svg.append(details, found);
 	function say(f) {
@@ -222,7 +222,8 @@
 		found.setAttribute("x", width - margin);
 		found.setAttribute("y", y);
 		back.setAttribute("width", width);
-		back.setAttribute("y", y - 14);
+		/* To the edge of the window, and past it. */
+		back.setAttribute("y", y - (bottom ? 15 : 28));
 		back.style.display = y === own || !details.textContent && !matched ? "none" : "";
 	}
 
