@@ -399,6 +399,7 @@ color_of() {
 }
 
 @test "more narrow frames than the file carries: it says so, and a search is a lower bound" {
+	# wide is 99.955 %.
 	awk 'BEGIN { print "main;wide 100000000"; for (i = 0; i < 19999; i++) print "main;a" i " 2"
 		for (i = 0; i < 5000; i++) print "main;b" i " 1" }' | "$FLAME" -o a.svg -
 	[ "$(stat -c %s a.svg)" -lt 1000000 ]
@@ -407,8 +408,14 @@ color_of() {
 		expect texts = Flamegraph | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames, the largest under 0.01 % of all
 		press /
 		type ^(wide|b1)$
-		expect texts = Flamegraph | Reset | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames, the largest under 0.01 % of all | matched: at least 100.0 % of all
+		expect texts = Flamegraph | Reset | Search | 100,044,998 samples; zooming shows 19,999 frames narrower than 0.1 pixels; not in this file: 5,000 frames, the largest under 0.01 % of all | matched: at least 99.9 % of all
 		expect clash = none
+		# 2 of 100 million.
+		press Escape
+		press /
+		type ^a77$
+		press Enter
+		expect js document.querySelectorAll("svg > text.note")[document.querySelectorAll("svg > text.note").length - 1].textContent = matched: at least 0 % of all
 	END
 }
 

@@ -85,6 +85,12 @@
 		return p === 0 ? "0 %" : p < 0.01 ? "under 0.01 %" : p.toFixed(p < 0.995 ? 2 : 1) + " %";
 	}
 
+	/* Not rounded up. */
+	function percent_at_least(v) {
+		const p = 100 * Number(v) / Number(total), steps = p < 1 ? 100 : 10;
+		return p < 0.01 ? "0 %" : (Math.floor(p * steps) / steps).toFixed(p < 1 ? 2 : 1) + " %";
+	}
+
 	function count(v) {
 		return v.toString().replace(/\B(?=(\d{3})+$)/g, ",");
 	}
@@ -249,7 +255,8 @@
 		}
 		/* Names of frames that are not in the file cannot match. */
 		if (regexp)
-			matched = "matched: " + (missing ? "at least " : "") + percent(sum) + " of all";
+			matched = "matched: " + (missing ? "at least " + percent_at_least(sum) : percent(sum)) +
+				  " of all";
 		say(null);
 		tools();
 	}
