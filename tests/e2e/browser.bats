@@ -12,7 +12,7 @@ SHOTS=$BUILD/tests/screenshots
 
 setup_file() { rm -f "$BUILD"/tests/screenshots/*.png; }
 
-setup() { cd "$BATS_TEST_TMPDIR"; }
+setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
 # browse FILE < SCRIPT: from one window size to all tests.
 browse() { { echo 'size 1020 400'; cat; } | timeout 120 "$ROOT/tests/browser" "$1" "$SHOTS"; }
@@ -622,12 +622,12 @@ browsers() { pgrep -f -- "--user-data-dir=$BATS_TEST_TMPDIR" || true; }
 	[ -z "$(ls -d bscope-browser-* 2>/dev/null)" ]
 	for signal in TERM KILL; do
 		TMPDIR=$BATS_TEST_TMPDIR "$ROOT/tests/browser" a.svg 3>&- >/dev/null 2>&1 <<<"$(
-			echo open; for _ in $(seq 100000); do echo settle; done)" &
-		for _ in $(seq 200); do [ -z "$(browsers)" ] || break; sleep 0.05; done
+			echo open; for _ in $(seq 5000); do echo settle; done)" &
+		for _ in $(seq 1200); do [ -z "$(browsers)" ] || break; sleep 0.05; done
 		[ -n "$(browsers)" ]
 		kill -$signal $!
 		wait $! || true
-		for _ in $(seq 200); do [ -n "$(browsers)" ] || break; sleep 0.05; done
+		for _ in $(seq 1200); do [ -n "$(browsers)" ] || break; sleep 0.05; done
 		[ -z "$(browsers)" ]
 	done
 }

@@ -68,6 +68,7 @@ static int grow(void *array, size_t *room, size_t used, size_t size)
 		return -ENOMEM;
 	memcpy(array, &p, sizeof(p));
 	*room = want;
+	/* cppcheck-suppress memleak; the array has it */
 	return 0;
 }
 
@@ -274,25 +275,23 @@ struct bs_flame *bs_flame_renamed(const struct bs_flame *f,
 {
 	struct bs_flame *g = bs_flame_new();
 	uint32_t *same = calloc(f->nnodes, sizeof(*same)); /* by node of f: that of g */
+	int ret = g && same ? 0 : -ENOMEM;
 
-	for (size_t i = 1; g && same && i < f->nnodes; i++) {
+	for (size_t i = 1; !ret && i < f->nnodes; i++) {
 		const struct bs_flame_node *node = &f->nodes[i];
 		const char *s = name(ctx, node);
 
-		if (!s || child_get(g, same[node->parent], s, &same[i])) {
-			bs_flame_free(g);
-			g = NULL;
+		ret = s ? child_get(g, same[node->parent], s, &same[i]) : -ENOMEM;
+		if (ret)
 			break;
-		}
 		g->nodes[same[i]].self += node->self;
 		g->nodes[same[i]].marked |= node->marked;
 	}
-	if (!same) {
-		bs_flame_free(g);
-		g = NULL;
-	}
 	free(same);
-	return g;
+	if (!ret)
+		return g;
+	bs_flame_free(g);
+	return NULL;
 }
 
 uint32_t bs_flame_walk(const struct bs_flame_node *nodes, uint32_t i, bool skip)
