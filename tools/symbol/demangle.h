@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* demangle.h - names of C++ and Rust as people write them, by libiberty. */
+#ifndef BS_SYMBOL_DEMANGLE_H
+#define BS_SYMBOL_DEMANGLE_H
+
+/*
+ * "net::conn::close" of "_ZN3net4conn5closeEv": without parameters, which make names long; of Rust
+ * without the hash.  For free(); NULL where name is not mangled.  Like libdw it is for a process
+ * that may crash (look.h).
+ */
+char *bs_demangle(const char *name);
+
+#endif
