@@ -5,10 +5,13 @@
 
 #include "symbol/demangle.h"
 
+bool bs_is_mangled(const char *name)
+{
+	return name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
+}
+
 char *bs_demangle(const char *name)
 {
 	/* Names of C are left alone, whatever else they could be taken for. */
-	if (name[0] != '_' || (name[1] != 'Z' && name[1] != 'R'))
-		return NULL;
-	return cplus_demangle(name, DMGL_AUTO);
+	return bs_is_mangled(name) ? cplus_demangle(name, DMGL_AUTO) : NULL;
 }

@@ -3,6 +3,11 @@
 #ifndef BS_SYMBOL_DEMANGLE_H
 #define BS_SYMBOL_DEMANGLE_H
 
+#include <stdbool.h>
+
+/* Could it be a name of C++ or Rust, rather than of C? */
+bool bs_is_mangled(const char *name);
+
 /*
  * "net::conn::close" of "_ZN3net4conn5closeEv": without parameters, which make names long; of Rust
  * without the hash.  For free(); NULL where name is not mangled.  Like libdw it is for a process

@@ -16,6 +16,7 @@
 #include "target/elf.h"
 
 #define POLL_MS 100
+#define ASK_NS	(POLL_MS * 1000000ull)
 
 /* --- in the child ----------------------------------------------------------------------------- */
 
@@ -119,15 +120,18 @@ static int on_address(void *ctx, uint32_t at, const struct bs_wire_found *found)
 static int listen(struct run *r, int fd, struct bs_wire *wire)
 {
 	static unsigned char buf[65536];
-	uint64_t heard = bs_now_ns();
+	uint64_t heard = bs_now_ns(), asked = 0;
 
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 		int ready = poll(&p, 1, POLL_MS), ret;
 		uint64_t now = bs_now_ns();
 
-		if (r->look->more && !r->look->more(r->look->ctx))
-			return -ECANCELED;
+		if (r->look->more && now - asked >= ASK_NS) {
+			asked = now;
+			if (!r->look->more(r->look->ctx))
+				return -ECANCELED;
+		}
 		if (now >= r->look->until_ns)
 			return -ETIME;
 		if (ready > 0) {

@@ -98,18 +98,31 @@ static void send_address(struct names *s, size_t at)
 	s->done[at] = true;
 }
 
+/*
+ * DWARF says what a function of C++ is called without its namespace where nobody else can link to
+ * it: there the symbol says more.  Where DWARF says nothing it is all.
+ */
+static const char *outer_name(struct names *s, uint64_t addr, const char *name)
+{
+	uint64_t start;
+	const char *symbol = !name || name[0] != '_' ? symbol_at(s, addr, &start) : NULL;
+
+	if (!name || (symbol && bs_is_mangled(symbol)))
+		return symbol;
+	return name;
+}
+
 static void frames(void *ctx, size_t at, const struct bs_dwarf_frame *f, size_t n)
 {
 	struct names *s = ctx;
 	bool any = false;
-	uint64_t start;
 
 	for (size_t i = 0; i < n; i++) {
 		const char *name = f[i].function;
 		struct bs_wire_msg frame = {.kind = BS_WIRE_FRAME, .c = f[i].line};
 
-		if (!name && !f[i].inlined)
-			name = symbol_at(s, s->addrs[at], &start);
+		if (!f[i].inlined)
+			name = outer_name(s, s->addrs[at], name);
 		frame.a = number_of(s, &s->functions, name);
 		if (!frame.a)
 			continue;
