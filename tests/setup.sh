@@ -15,7 +15,7 @@ packages() {
 	demo) packages build; echo redis-server redis-tools ;;
 	check)
 		packages demo
-		echo g++ lld llvm binutils perl elfutils bats libcmocka-dev libjansson-dev valgrind gdb bpftrace \
+		echo g++ lld llvm binutils perl elfutils dwz bats libcmocka-dev libjansson-dev valgrind gdb bpftrace \
 			linux-perf jq python3-jsonschema mandoc bsdextrautils sqlite3 git procps \
 			libclang-rt-14-dev ;;
 	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;

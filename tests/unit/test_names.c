@@ -574,6 +574,59 @@ static void shared_with_others(void **state)
 	run("rm -rf %s %s", root, program);
 }
 
+/* Whatever stands in the debug information: each code has a name, and this process goes on. */
+static void damaged(void **state)
+{
+	static const char *const sections[] = {".debug_info", ".debug_abbrev", ".debug_line",
+					       ".debug_str",  ".symtab",       ".debug_rnglists"};
+	char program[128];
+	uint32_t random = 1;
+	int named = 0;
+
+	(void)state;
+	snprintf(program, sizeof(program), "%s/damaged", dir);
+	for (int turn = 0; turn < 60; turn++) {
+		const char *section = sections[turn % 6];
+		struct bs_code *c;
+		struct target t;
+		struct bs_elf e;
+		int fd;
+
+		run("cp %s/names-pie %s", built, program);
+		fd = open(program, O_RDWR | O_CLOEXEC);
+		assert_int_equal(bs_elf_init(&e, fd, program, NULL), 0);
+		for (size_t i = 0; i < e.nsections; i++) {
+			const struct bs_elf_section *s = &e.sections[i];
+
+			for (int k = 0; bs_elf_section_is(&e, s, section) && k <= turn; k++) {
+				unsigned char byte;
+
+				random = random * 1103515245 + 12345;
+				byte = (unsigned char)(random >> 8);
+				assert_int_equal(
+					pwrite(fd, &byte, 1,
+					       (off_t)(s->offset + (random >> 8) % s->size)),
+					1);
+			}
+		}
+		bs_elf_fini(&e);
+		close(fd);
+		c = start_in(&t, program, NULL);
+		for (size_t i = 0; i < t.n; i++) {
+			struct bs_frame f[64];
+
+			assert_non_null(bs_code_name(c, t.places[i].code, true));
+			named += bs_code_frames(c, t.places[i].code, true, f, 64) > 0;
+		}
+		/* What is not damaged is known. */
+		check_frames(c, &t, &expected[5]);
+		stop(&t);
+		bs_code_free(c);
+	}
+	assert_in_range(named, 60, 60 * 12);
+	unlink(program);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -584,6 +637,7 @@ int main(void)
 		cmocka_unit_test(separate),
 		cmocka_unit_test(linked_to),
 		cmocka_unit_test(shared_with_others),
+		cmocka_unit_test(damaged),
 	};
 
 	return cmocka_run_group_tests_name("names", tests, setup, teardown);
