@@ -100,3 +100,43 @@ all_named() {
 		json "any(.origins[]; .caller | test(\"^$f[+]0x[0-9a-f]+ .damaged.$\"))"
 	done
 }
+
+# A library that takes the place of one function of libdw, in the tool itself.
+in_libdw() {
+	echo "#include <stdlib.h>
+	void *dwarf_begin(int fd, int cmd) { (void)fd; (void)cmd; $1 }" >libdw.c
+	${CC:-cc} -shared -fPIC -o libdw.so libdw.c
+}
+
+@test "libdw crashes: the report comes, with the symbols, and says why" {
+	in_libdw 'abort();'
+	start env LD_PRELOAD="$BUILD/libbscope-preload.so" "$PROGRAMS/leaky-plain" 60
+	sleep 0.5
+	LD_PRELOAD=$PWD/libdw.so "$TRACE" -q -p "$PID" -d 1 --format=json -o report.json 2>messages
+	[ ! -s messages ]
+	json 'any(.origins[]; .caller | test("^peer_remember[+]0x[0-9a-f]+ .leaky-plain.$"))'
+	json '.notes | any(test("^the debug information of leaky-plain is damaged or too large: "))'
+}
+
+@test "libdw hangs: Ctrl-C ends the search, and the report comes" {
+	in_libdw 'for (;;) __asm__ volatile("");'
+	start env LD_PRELOAD="$BUILD/libbscope-preload.so" "$PROGRAMS/leaky-plain" 60
+	LEAKY=$PID
+	: >messages
+	sleep 0.5
+	LD_PRELOAD=$PWD/libdw.so "$TRACE" -p "$LEAKY" -d 1 --format=json -o "$PWD/report.json" 2>messages 3>&- &
+	tool=$!
+	# What it says when it has waited for a second.
+	for ((i = 0; i < 100; i++)); do
+		grep -q 'looking up [0-9]* callers' messages && break
+		sleep 0.1
+	done
+	grep -q '^bscope-trace: looking up [0-9]* callers$' messages
+	[ ! -e report.json ]
+	kill -INT "$tool"
+	wait "$tool"
+	json 'any(.origins[]; .caller | test("^peer_remember[+]0x[0-9a-f]+ .leaky-plain.$"))'
+	json '.notes | any(test("^the search for the names of callers was stopped: "))'
+	# Nobody is left behind.
+	run -1 pgrep -f "$PWD/report.json"
+}

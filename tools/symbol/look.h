@@ -38,7 +38,6 @@ struct bs_look {
 	struct bs_look_file *files;
 	size_t nfiles;
 	const uint64_t *addrs; /* as linked, of all files */
-	size_t naddrs;
 
 	/* What addrs[at] is; borrowed.  0 or -errno, which ends it. */
 	int (*found)(void *ctx, size_t at, const struct bs_wire_found *found);

@@ -276,7 +276,6 @@ static int some(struct resolve *r, size_t from, size_t *to)
 		file_add(r, end, next);
 	}
 	look.nfiles = r->nfiles;
-	look.naddrs = end - from;
 	ret = bs_look_run(&look);
 	files_close(r);
 	*to = end;
