@@ -49,6 +49,7 @@ struct function {
 
 struct look {
 	Dwarf *dwarf, *alt;
+	size_t before; /* memory when they were opened */
 	int fd, alt_fd;
 	const struct bs_elf *program;
 	const uint64_t *addrs;
@@ -215,12 +216,20 @@ static int read_units(struct look *l)
 	return 0;
 }
 
+static size_t memory(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
 static int open_dwarf(struct look *l)
 {
 	const void *want, *have;
 	const char *name;
 	ssize_t size;
 
+	l->before = memory();
 	l->dwarf = dwarf_begin(l->fd, DWARF_C_READ);
 	if (!l->dwarf)
 		return -ENOEXEC;
@@ -456,7 +465,7 @@ static int look_unit(struct look *l, uint32_t unit)
 {
 	int ret;
 
-	if (mallinfo2().uordblks > MAX_KEPT) {
+	if (memory() > l->before + MAX_KEPT) {
 		close_dwarf(l);
 		ret = open_dwarf(l);
 		if (ret)
