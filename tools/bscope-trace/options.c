@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/num.h"
@@ -27,6 +28,7 @@ enum {
 	OPT_SAMPLE_BYTES,
 	OPT_MAX_OVERHEAD,
 	OPT_CLOCK,
+	OPT_SYSROOT,
 };
 
 static const struct argp_option options[] = {
@@ -71,6 +73,8 @@ static const struct argp_option options[] = {
 	 "List live objects of at least this age, by site", 3},
 	{"format", OPT_FORMAT, "text|json", 0, "Form of the report (default: text)", 3},
 	{"output", 'o', "FILE", 0, "Write the report to FILE (default: standard output)", 3},
+	{"sysroot", OPT_SYSROOT, "DIR", 0,
+	 "Look for debug files, and for programs that were not stripped, in DIR first", 3},
 	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
 	 "Exit status 2 if one was found: double-drop, use-after-drop, use-after-move, "
 	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
@@ -169,6 +173,13 @@ static void sample_set(struct bs_options *o, enum bs_sample_by by, uint64_t mean
 		o->sample.by = BS_SAMPLE_NOT;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct bs_options *o = state->input;
@@ -247,6 +258,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			usage_error("-o: an empty file name");
 		o->output = arg;
 		break;
+	case OPT_SYSROOT:
+		if (!is_directory(arg))
+			usage_error("--sysroot=%s: no such directory: name the one that has "
+				    "usr/lib/debug, or a copy of the traced system",
+				    arg);
+		o->sysroot = arg;
+		break;
 	case OPT_FAIL_ON:
 		if (bs_fail_on_add(&o->fail_on, arg, &err))
 			usage_error("--fail-on: %s", err.text);
@@ -284,10 +302,12 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
-	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes ||
-			o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
-		usage_error("--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
-			    "--older-than, --buffer, --fail-on and --preload do not go with it");
+	if (o->list &&
+	    (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes || o->sysroot ||
+	     o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
+		usage_error(
+			"--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
+			"--older-than, --buffer, --sysroot, --fail-on and --preload do not go with it");
 	if (o->list && !o->binary && !o->npids)
 		usage_error("--list: of what? add -p PID or --binary=FILE");
 	if (o->list && o->npids > 1)
