@@ -139,8 +139,8 @@ TOOLS_OBJ  := $(TOOLS_SRC:%.c=$B/%.o)
 TOOLS_A    := $B/libbscope-tools.a
 BINS       := $B/bscope-trace $B/bscope-flame
 STATIC     := $(BINS:%=%.static)
-TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libelf zlib) -lm
-TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libelf zlib) -lm
+TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libdw libelf zlib) -lm
+TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libdw libelf zlib) -lm
 
 tools: $(BINS)
 

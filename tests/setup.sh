@@ -10,7 +10,7 @@ sets='build, demo, check, lint, kernels, bare-root'
 packages() {
 	case $1 in
 	build)
-		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev zlib1g-dev \
+		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev libbz2-dev zlib1g-dev \
 			uthash-dev ;;
 	demo) packages build; echo redis-server redis-tools ;;
 	check)

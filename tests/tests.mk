@@ -33,6 +33,30 @@ $B/tests/unit/jump-none: JUMP_LINK = -DBSCOPE_NO_RUNTIME
 
 $B/tests/unit/test_jump: $(JUMP_PROGRAMS)
 
+# A program that knows its own stack, in all ways that make a difference to its frames (test_unwind.c).
+UNWIND_FLAGS = -std=gnu11 $(WARN) $(INC) -O2 -fomit-frame-pointer
+UNWIND_PROGRAMS := $(addprefix $B/tests/unit/unwind-,gcc gcc-O0 gcc-O3 clang gxx clangxx no-pie static \
+	stripped debug-frame library.so)
+
+$(UNWIND_PROGRAMS): tests/unit/unwind_program.c tests/unit/unwind_program.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(UNWIND_CC) -o $@ $< -lpthread
+
+$B/tests/unit/unwind-gcc: UNWIND_CC = gcc $(UNWIND_FLAGS)
+$B/tests/unit/unwind-gcc-O0: UNWIND_CC = gcc $(UNWIND_FLAGS) -O0 -fno-omit-frame-pointer
+$B/tests/unit/unwind-gcc-O3: UNWIND_CC = gcc $(UNWIND_FLAGS) -O3 -march=x86-64-v3 -fno-plt
+$B/tests/unit/unwind-clang: UNWIND_CC = $(CLANG) $(UNWIND_FLAGS)
+$B/tests/unit/unwind-gxx: UNWIND_CC = g++ -x c++ $(filter-out -std=% -Wstrict-prototypes -Wmissing-prototypes,$(UNWIND_FLAGS))
+$B/tests/unit/unwind-clangxx: UNWIND_CC = $(CLANG)++ -x c++ $(filter-out -std=% -Wstrict-prototypes -Wmissing-prototypes,$(UNWIND_FLAGS))
+$B/tests/unit/unwind-no-pie: UNWIND_CC = gcc $(UNWIND_FLAGS) -fno-pie -no-pie
+$B/tests/unit/unwind-static: UNWIND_CC = gcc $(UNWIND_FLAGS) -static
+$B/tests/unit/unwind-stripped: UNWIND_CC = gcc $(UNWIND_FLAGS) -s
+$B/tests/unit/unwind-library.so: UNWIND_CC = gcc $(UNWIND_FLAGS) -fPIC -shared
+$B/tests/unit/unwind-debug-frame: UNWIND_CC = gcc $(UNWIND_FLAGS) -g -fno-asynchronous-unwind-tables
+
+$B/tests/unit/test_unwind: $(UNWIND_PROGRAMS)
+
 unit: $(UNIT_BIN)
 
 # Programs that know what they did.  NAME-plain is the same source without sites.
