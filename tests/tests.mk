@@ -36,7 +36,7 @@ $B/tests/unit/test_jump: $(JUMP_PROGRAMS)
 # A program that knows its own stack, in all ways that make a difference to its frames (test_unwind.c).
 UNWIND_FLAGS = -std=gnu11 $(WARN) $(INC) -O2 -fomit-frame-pointer
 UNWIND_PROGRAMS := $(addprefix $B/tests/unit/unwind-,gcc gcc-O0 gcc-O3 clang gxx clangxx no-pie static \
-	stripped debug-frame library.so)
+	stripped debug-frame none library.so)
 
 $(UNWIND_PROGRAMS): tests/unit/unwind_program.c tests/unit/unwind_program.h
 	$(call say,CC,$@)
@@ -55,7 +55,15 @@ $B/tests/unit/unwind-stripped: UNWIND_CC = gcc $(UNWIND_FLAGS) -s
 $B/tests/unit/unwind-library.so: UNWIND_CC = gcc $(UNWIND_FLAGS) -fPIC -shared
 $B/tests/unit/unwind-debug-frame: UNWIND_CC = gcc $(UNWIND_FLAGS) -g -fno-asynchronous-unwind-tables
 
-$B/tests/unit/test_unwind: $(UNWIND_PROGRAMS)
+$B/tests/unit/unwind-none: UNWIND_CC = gcc $(UNWIND_FLAGS) -fno-asynchronous-unwind-tables
+
+$B/tests/unit/unwind-hostile.so: tests/unit/unwind_hostile.S
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)gcc -shared -Wl,--no-eh-frame-hdr -o $@ $<
+
+$B/tests/unit/test_unwind $B/tests/unit/test_unwind_hostile: $(UNWIND_PROGRAMS)
+$B/tests/unit/test_unwind_hostile: $B/tests/unit/unwind-hostile.so
 
 unit: $(UNIT_BIN)
 

@@ -23,7 +23,7 @@ struct bs_cfi {
 	uint32_t worker; /* which one it is, from 1 */
 	struct known {
 		uint32_t worker; /* that has the file */
-		bool bad;	 /* a worker was lost over it */
+		uint32_t lost;	 /* workers over it, or by chance */
 	} * files;
 	size_t nfiles;
 };
@@ -48,7 +48,7 @@ static int64_t now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* One message.  0 or -EIO: none came in time, or it is none. */
+/* One message.  0, -ETIME (none came), -EIO (it is none). */
 static int receive(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *ops)
 {
 	int64_t end = now_ms() + BS_CFI_PATIENCE_MS;
@@ -63,7 +63,9 @@ static int receive(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *
 
 		if (n > 0)
 			break;
-		if (n == 0 || errno != EINTR)
+		if (n == 0)
+			return -ETIME;
+		if (errno != EINTR)
 			return -EIO;
 	}
 	do
@@ -180,41 +182,51 @@ static int send_question(const struct bs_cfi *c, struct bs_cfi_question *q, cons
 	return sent < 0 ? -errno : 0;
 }
 
-int bs_cfi_ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
-	       struct bs_cfi_row *row, struct bs_cfi_op ops[BS_CFI_MAX_OPS], size_t *nops)
+/* 0, or -ETIME or -EIO: the worker must be stopped. */
+static int ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
+	       struct bs_cfi_answer *a, struct bs_cfi_op *ops)
 {
 	struct bs_cfi_question q = {.vaddr = vaddr, .file = file};
-	struct known *f = known(c, file);
-	struct bs_cfi_answer a;
+	struct known *f = &c->files[file];
 	int fds[2] = {fd, debug_fd};
 	size_t nfds = 0;
 	int ret;
 
-	if (!f)
-		return -ENOMEM;
-	if (f->bad || (!c->pid && c->deaths >= BS_CFI_DEATHS))
-		return -EIO;
-	if (!c->pid && start(c)) {
-		c->deaths++;
-		return -EIO;
-	}
 	if (f->worker != c->worker)
 		nfds = debug_fd < 0 ? 1 : 2;
 	f->worker = c->worker;
 	ret = send_question(c, &q, fds, nfds);
-	if (!ret)
-		ret = receive(c, &a, ops);
-	if (ret) {
-		f->bad = true;
+	return ret ? -EIO : receive(c, a, ops);
+}
+
+int bs_cfi_ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
+	       struct bs_cfi_row *row, struct bs_cfi_op ops[BS_CFI_MAX_OPS], size_t *nops)
+{
+	struct known *f = known(c, file);
+	struct bs_cfi_answer a;
+	int ret;
+
+	if (!f)
+		return -ENOMEM;
+	while (f->lost < BS_CFI_LOST) {
+		if (!c->pid && c->deaths >= BS_CFI_DEATHS)
+			return -EIO;
+		if (!c->pid && start(c)) {
+			c->deaths++;
+			return -EIO;
+		}
+		ret = ask(c, file, fd, debug_fd, vaddr, &a, ops);
+		if (!ret) {
+			*row = a.row;
+			*nops = a.nops;
+			return a.error ? -ENOENT : 0;
+		}
+		/* It may have died by somebody else's hand, but nobody waits twice. */
+		f->lost += ret == -ETIME ? BS_CFI_LOST : 1;
 		c->deaths++;
 		stop(c);
-		return -EIO;
 	}
-	if (a.error)
-		return -ENOENT;
-	*row = a.row;
-	*nops = a.nops;
-	return 0;
+	return -EIO;
 }
 
 uint64_t bs_cfi_deaths(const struct bs_cfi *c)

@@ -8,9 +8,9 @@
  * do nothing but that (seccomp: no file can be opened, nobody signalled; memory is limited), holds
  * no privilege that the filter does not take away, and ends with the tool.  It is given files as
  * open descriptors and answers with a row of plain numbers, which are checked like anything else
- * that comes from outside.  If it dies, or takes longer than BS_CFI_PATIENCE_MS, the file that it
- * was asked about is not asked about again and another worker is started, at most BS_CFI_DEATHS
- * times.
+ * that comes from outside.  When it dies another one is started, at most BS_CFI_DEATHS times; a
+ * file over which BS_CFI_LOST of them died, or one took longer than BS_CFI_PATIENCE_MS, is not
+ * asked about again.
  *
  * A question costs a round trip between two processes; unwind.c keeps the answers.
  */
@@ -28,6 +28,7 @@ struct bs_cfi;
 
 #define BS_CFI_PATIENCE_MS 2000
 #define BS_CFI_DEATHS	   8u
+#define BS_CFI_LOST	   2u
 /* The trampoline of a signal handler has some 55, a PLT 11. */
 #define BS_CFI_MAX_OPS 128u
 
@@ -71,7 +72,7 @@ void bs_cfi_free(struct bs_cfi *c);
  * used for another, below a million; fd: the file, debug_fd: its separate debug file, or -1, both
  * borrowed, and needed as long as questions are asked about the file.
  * *nops operations are stored in ops.
- * 0, -ENOENT (no CFI there, or none that can be used), -EIO (the worker is lost: see above),
+ * 0, -ENOENT (no CFI there, or none that can be used), -EIO (workers were lost: see above),
  * -ENOMEM.
  */
 int bs_cfi_ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
