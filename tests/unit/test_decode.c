@@ -341,7 +341,7 @@ static void prepare_and_decode(struct bs_decoder *d, const struct bscope_slot *v
 	assert_non_null(raw);
 	assert_non_null(out);
 	memcpy(raw, v, n * sizeof(*v));
-	events = bs_decode_prepare(d, 42, 43, raw, n, t, reference, out, &slots);
+	events = bs_decode_prepare(d, 42, 43, raw, NULL, n, t, reference, out, &slots);
 	assert_int_equal(slots.pid, 42);
 	assert_int_equal(slots.tid, 43);
 	assert_ptr_equal(slots.v, out);

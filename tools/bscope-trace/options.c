@@ -13,6 +13,7 @@
 #include "bscope-trace/options.h"
 #include "bscope-trace/preload.h"
 #include "target/filter.h"
+#include "target/sites.h"
 
 /* The highest pid that Linux can give (PID_MAX_LIMIT on 64-bit, include/linux/threads.h). */
 #define PID_HIGHEST (4u * 1024 * 1024)
@@ -27,6 +28,10 @@ enum {
 	OPT_SAMPLE_BYTES,
 	OPT_MAX_OVERHEAD,
 	OPT_CLOCK,
+	OPT_STACKS,
+	OPT_FLAME,
+	OPT_FOLDED,
+	OPT_WEIGHT,
 };
 
 static const struct argp_option options[] = {
@@ -61,6 +66,10 @@ static const struct argp_option options[] = {
 	 "Stamp each event (default), or all since the last look alike, which is cheaper: no order "
 	 "between threads, so verdicts for what one thread has alone",
 	 2},
+	{"stacks", OPT_STACKS, "KIND[,KIND...]", OPTION_ARG_OPTIONAL,
+	 "Take the stack of each event of these kinds (default: new) by frame pointers: a kernel trap "
+	 "each; -s makes them fewer",
+	 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
 	 2},
@@ -71,6 +80,12 @@ static const struct argp_option options[] = {
 	 "List live objects of at least this age, by site", 3},
 	{"format", OPT_FORMAT, "text|json", 0, "Form of the report (default: text)", 3},
 	{"output", 'o', "FILE", 0, "Write the report to FILE (default: standard output)", 3},
+	{"flame", OPT_FLAME, "FILE.svg", 0,
+	 "Draw a flamegraph: by stack with --stacks, else by class, site and caller", 3},
+	{"folded", OPT_FOLDED, "FILE", 0, "Write the same as folded stacks", 3},
+	{"weight", OPT_WEIGHT, "events|live|live-bytes|growth|lifetime", 0,
+	 "What --flame and --folded are of (default: live-bytes, or live where no sizes are known)",
+	 3},
 	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
 	 "Exit status 2 if one was found: double-drop, use-after-drop, use-after-move, "
 	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
@@ -169,6 +184,52 @@ static void sample_set(struct bs_options *o, enum bs_sample_by by, uint64_t mean
 		o->sample.by = BS_SAMPLE_NOT;
 }
 
+static void stacks_set(struct bs_options *o, const char *list)
+{
+	char *copy = strdup(list), *save = NULL;
+
+	if (!copy)
+		out_of_memory();
+	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		unsigned kind = bs_kind_find(s);
+
+		if (!kind)
+			usage_error(
+				"--stacks=%s: no kind of mark: use new, drop, resize_begin, "
+				"resize_end, move, borrow, borrow_mut, unborrow, retain, release, "
+				"use, region_enter, region_exit",
+				s);
+		o->stack_kinds |= 1u << kind;
+	}
+	free(copy);
+	if (!o->stack_kinds)
+		usage_error("--stacks=%s: no kind in it: leave it out for new, or name some", list);
+}
+
+static void weight_set(struct bs_options *o, const char *weight)
+{
+	static const char *const names[] = {
+		[BS_WEIGHT_EVENTS] = "events",	       [BS_WEIGHT_LIVE] = "live",
+		[BS_WEIGHT_LIVE_BYTES] = "live-bytes", [BS_WEIGHT_GROWTH] = "growth",
+		[BS_WEIGHT_LIFETIME] = "lifetime",
+	};
+
+	for (size_t i = BS_WEIGHT_EVENTS; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(weight, names[i]))
+			o->weight = (enum bs_weight)i;
+	if (!o->weight)
+		usage_error("--weight=%s: no such weight: use events, live, live-bytes, growth or "
+			    "lifetime",
+			    weight);
+}
+
+static void file_set(const char **to, const char *option, const char *name)
+{
+	if (!*name)
+		usage_error("--%s: an empty file name", option);
+	*to = name;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct bs_options *o = state->input;
@@ -247,6 +308,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			usage_error("-o: an empty file name");
 		o->output = arg;
 		break;
+	case OPT_STACKS:
+		stacks_set(o, arg ? arg : "new");
+		break;
+	case OPT_FLAME:
+		file_set(&o->flame, "flame", arg);
+		break;
+	case OPT_FOLDED:
+		file_set(&o->folded, "folded", arg);
+		break;
+	case OPT_WEIGHT:
+		weight_set(o, arg);
+		break;
 	case OPT_FAIL_ON:
 		if (bs_fail_on_add(&o->fail_on, arg, &err))
 			usage_error("--fail-on: %s", err.text);
@@ -284,6 +357,21 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
+	if (o->list && (o->stack_kinds || o->flame || o->folded || o->weight))
+		usage_error(
+			"--list prints and exits: --stacks, --flame, --folded and --weight do not "
+			"go with it");
+	if (o->weight && !o->flame && !o->folded)
+		usage_error("--weight: of what? add --flame=FILE.svg or --folded=FILE");
+	if (o->flame && o->folded && !strcmp(o->flame, o->folded))
+		usage_error("--flame and --folded: two things in one file: name two");
+	if (o->output && ((o->flame && !strcmp(o->flame, o->output)) ||
+			  (o->folded && !strcmp(o->folded, o->output))))
+		usage_error("-o: the report and a flamegraph in one file: name two");
+	if (o->stack_kinds && o->max_overhead > 0)
+		usage_error(
+			"--max-overhead does not know what stacks cost: leave it out, and use -s "
+			"with --stacks");
 	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes ||
 			o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
 		usage_error("--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
