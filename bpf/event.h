@@ -74,8 +74,9 @@ _Static_assert(sizeof(struct bs_ring_batch) == 64 + 16 * BSCOPE_BATCH_SLOTS, "ri
 #define BS_STACK_MAX   127u /* the kernel gives no more (kernel.perf_event_max_stack) */
 #define BS_STACK_SHORT 30u  /* short ones take less room */
 
-/* struct bs_ring_stack.form: what follows; other forms than addresses may come. */
+/* struct bs_ring_stack.form: what follows. */
 #define BS_STACK_WALKED 1u
+#define BS_STACK_COPIED 2u /* it is a struct bs_ring_copy */
 
 struct bs_ring_stack {
 	struct bs_ring_event event;
@@ -84,6 +85,28 @@ struct bs_ring_stack {
 	__u64 ip[BS_STACK_MAX];
 };
 _Static_assert(sizeof(struct bs_ring_stack) == 56 + 8 * BS_STACK_MAX, "ring stack");
+
+/*
+ * What a stack can be unwound from (x86-64): the registers that functions keep, as at the site,
+ * and memory from below the stack pointer on.  The record is as long as was asked for, n says how
+ * much of it could be read.
+ */
+#define BS_STACK_RED_ZONE 128u /* System V ABI, AMD64 supplement, section 3.2.2 */
+/* The length of a record of the ring has a limit of its own, far above this. */
+#define BS_STACK_BYTES_MIN 256u
+#define BS_STACK_BYTES_MAX 65528u
+
+struct bs_ring_copy {
+	struct bs_ring_event event;
+	__u32 n;    /* bytes */
+	__u32 form; /* BS_STACK_COPIED */
+	__u64 ip;   /* the site */
+	__u64 sp;
+	__u64 bp, bx, r12, r13, r14, r15;
+	__u64 start; /* address of the first byte */
+	__u8 bytes[];
+};
+_Static_assert(sizeof(struct bs_ring_copy) == 128, "ring copy");
 
 /* Where one operand of a site is found when its probe fires.  Taken from the stapsdt note. */
 enum bs_arg_where {

@@ -4,7 +4,8 @@
  * and of a site that is lit by a trap.
  *
  * The kernel walks frame pointers, from the registers at the probe.  What it finds first is where
- * the probe is; that is replaced by the site.
+ * the probe is; that is replaced by the site.  Or the tool unwinds it: then it gets registers and a
+ * copy of the stack.
  */
 #ifndef BS_BPF_STACK_H
 #define BS_BPF_STACK_H
@@ -22,6 +23,9 @@
 
 /* Of which kinds (a bit for each enum bscope_kind), where sites are lit by traps. */
 const volatile __u32 stack_kinds;
+
+/* How much of the stack is copied; 0: none, the kernel walks. */
+const volatile __u32 stack_bytes;
 
 /* Bytes of a record with so many frames. */
 #define STACK_BYTES(frames) (sizeof(struct bs_ring_stack) - (BS_STACK_MAX - (frames)) * 8)
@@ -42,6 +46,63 @@ static __always_inline __u32 stack_walk(struct pt_regs *ctx, struct bs_ring_stac
 		to->ip[0] = REGS_IP(ctx);
 	return n ? n : 1;
 }
+
+#ifdef __TARGET_ARCH_x86
+/* Read at once; a multiple of it is read without another look at where pages end. */
+#define CHUNK 4096u
+
+/*
+ * Copies from memory that may end anywhere: bpf_probe_read_user is all or nothing, and stacks are
+ * mapped by pages.  (A page that was never touched is not read either.)  Each piece begins at a
+ * known offset, so that the verifier knows that it fits.
+ */
+static __always_inline __u32 copy_user(__u8 *to, __u64 from)
+{
+	for (__u32 at = 0; at < BS_STACK_BYTES_MAX && at < stack_bytes; at += CHUNK) {
+		__u32 size = stack_bytes - at < CHUNK ? stack_bytes - at : CHUNK;
+		__u32 room = CHUNK - ((from + at) & (CHUNK - 1));
+
+		if (!bpf_probe_read_user(to + at, size, (void *)(from + at)))
+			continue;
+		if (room >= size || bpf_probe_read_user(to + at, room, (void *)(from + at)))
+			return at;
+		return at + room;
+	}
+	return stack_bytes;
+}
+
+/* The callee-saved registers are the site's own; see buffer.h, bscope:stack. */
+static __always_inline int send_copy(struct pt_regs *ctx, const struct bs_ring_event *event,
+				     __u64 site, __u64 sp)
+{
+	struct bs_ring_copy *to;
+
+	if (ring_is_full())
+		return 0;
+	to = bpf_ringbuf_reserve(&ring, sizeof(*to) + stack_bytes, 0);
+	if (!to)
+		return 0;
+	to->event = *event;
+	to->form = BS_STACK_COPIED;
+	to->ip = site;
+	to->sp = sp;
+	to->bp = ctx->bp;
+	to->bx = ctx->bx;
+	to->r12 = ctx->r12;
+	to->r13 = ctx->r13;
+	to->r14 = ctx->r14;
+	to->r15 = ctx->r15;
+	to->start = sp - BS_STACK_RED_ZONE;
+	to->n = copy_user(to->bytes, to->start);
+	bpf_ringbuf_submit(to, wake_flags());
+	return 1;
+}
+#define REGS_SP(ctx) ((ctx)->sp)
+#else
+/* The tool asks for copies on x86-64 alone. */
+#define send_copy(ctx, event, site, sp) 0
+#define REGS_SP(ctx)			0
+#endif
 
 /*
  * 0 if it did not fit into the ring.  Most stacks are short, and room in the ring is taken before
@@ -91,7 +152,8 @@ int stack(struct pt_regs *ctx)
 	event.args[0] = REGS_ARG1(ctx);
 	event.args[1] = REGS_ARG2(ctx);
 	event.args[2] = REGS_ARG4(ctx);
-	if (!send_stack(ctx, &event, REGS_ARG3(ctx)))
+	if (!(stack_bytes ? send_copy(ctx, &event, REGS_ARG3(ctx), REGS_ARG4(ctx))
+			  : send_stack(ctx, &event, REGS_ARG3(ctx))))
 		__sync_fetch_and_add(&counters()->stacks_lost, 1);
 	return 0;
 }

@@ -125,7 +125,8 @@ static __always_inline int send_mark_stack(struct pt_regs *ctx, __u32 site, __u6
 		.args = {args[0], args[1], args[2]},
 	};
 
-	return send_stack(ctx, &event, 0);
+	return stack_bytes ? send_copy(ctx, &event, REGS_IP(ctx), REGS_SP(ctx))
+			   : send_stack(ctx, &event, 0);
 }
 
 SEC("uprobe")

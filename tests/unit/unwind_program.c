@@ -197,7 +197,7 @@ static void handler(int sig, siginfo_t *info, void *context)
 	(void)info;
 	if (at_once)
 		note(*(const uint64_t *)uc->uc_mcontext.gregs[REG_RSP]);
-	note((uint64_t)uc->uc_mcontext.gregs[REG_RIP]);
+	note((uint64_t)uc->uc_mcontext.gregs[REG_RIP] + 1);
 	ENTER();
 	stop(signal_scene);
 	LEAVE();

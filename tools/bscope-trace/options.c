@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/num.h"
+#include "bpf/event.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/preload.h"
@@ -17,6 +18,9 @@
 
 /* The highest pid that Linux can give (PID_MAX_LIMIT on 64-bit, include/linux/threads.h). */
 #define PID_HIGHEST (4u * 1024 * 1024)
+
+/* --stack-size: most stacks are whole with it, and a ring of the default size holds 4,000. */
+#define STACK_BYTES 16384u
 
 enum {
 	OPT_PRELOAD = 0x100,
@@ -29,6 +33,8 @@ enum {
 	OPT_MAX_OVERHEAD,
 	OPT_CLOCK,
 	OPT_STACKS,
+	OPT_CALL_GRAPH,
+	OPT_STACK_SIZE,
 	OPT_FLAME,
 	OPT_FOLDED,
 	OPT_WEIGHT,
@@ -67,9 +73,15 @@ static const struct argp_option options[] = {
 	 "between threads, so verdicts for what one thread has alone",
 	 2},
 	{"stacks", OPT_STACKS, "KIND[,KIND...]", OPTION_ARG_OPTIONAL,
-	 "Take the stack of each event of these kinds (default: new) by frame pointers: a kernel trap "
-	 "each; -s makes them fewer",
+	 "Take the stack of each event of these kinds (default: new): a kernel trap each; -s makes "
+	 "them fewer",
 	 2},
+	{"call-graph", OPT_CALL_GRAPH, "fp|dwarf", 0,
+	 "Find the stack by frame pointers (default), or in a copy of it by call frame information, "
+	 "for programs built without frame pointers",
+	 2},
+	{"stack-size", OPT_STACK_SIZE, "BYTES", 0,
+	 "With --call-graph=dwarf, copy so much of each stack (default: 16384)", 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
 	 2},
@@ -206,6 +218,27 @@ static void stacks_set(struct bs_options *o, const char *list)
 		usage_error("--stacks=%s: no kind in it: leave it out for new, or name some", list);
 }
 
+static void call_graph_set(struct bs_options *o, const char *how)
+{
+	if (strcmp(how, "fp") && strcmp(how, "dwarf"))
+		usage_error("--call-graph=%s: no such way: use fp or dwarf", how);
+	o->dwarf = !strcmp(how, "dwarf");
+#if !defined(__x86_64__)
+	if (o->dwarf)
+		usage_error("--call-graph=dwarf is for x86-64: use --call-graph=fp");
+#endif
+}
+
+static void stack_size_set(struct bs_options *o, const char *size)
+{
+	uint64_t bytes;
+
+	if (bs_num_bytes(size, BS_STACK_BYTES_MIN, BS_STACK_BYTES_MAX, &bytes) || bytes % 8)
+		usage_error("--stack-size=%s: not a multiple of 8 from %u to %u", size,
+			    BS_STACK_BYTES_MIN, BS_STACK_BYTES_MAX);
+	o->stack_bytes = (uint32_t)bytes;
+}
+
 static void weight_set(struct bs_options *o, const char *weight)
 {
 	static const char *const names[] = {
@@ -311,6 +344,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_STACKS:
 		stacks_set(o, arg ? arg : "new");
 		break;
+	case OPT_CALL_GRAPH:
+		call_graph_set(o, arg);
+		break;
+	case OPT_STACK_SIZE:
+		stack_size_set(o, arg);
+		break;
 	case OPT_FLAME:
 		file_set(&o->flame, "flame", arg);
 		break;
@@ -357,6 +396,10 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
+	if (o->dwarf && !o->stack_kinds)
+		usage_error("--call-graph=dwarf: of which stacks? add --stacks");
+	if (o->stack_bytes && !o->dwarf)
+		usage_error("--stack-size is for --call-graph=dwarf: add it, or leave this out");
 	if (o->list && (o->stack_kinds || o->flame || o->folded || o->weight))
 		usage_error(
 			"--list prints and exits: --stacks, --flame, --folded and --weight do not "
@@ -410,6 +453,8 @@ void bs_options_parse(struct bs_options *o, int argc, char **argv)
 	if (err)
 		usage_error("cannot read the command line: %s", strerror(err));
 	check_pairs(o);
+	if (o->dwarf && !o->stack_bytes)
+		o->stack_bytes = STACK_BYTES;
 }
 
 void bs_options_fini(struct bs_options *o)

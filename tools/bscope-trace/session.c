@@ -48,6 +48,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 {
 	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
 				     .stack_kinds = o->stack_kinds,
+				     .stack_bytes = o->stack_bytes,
 				     .log = o->verbose ? bs_session_log : NULL};
 	struct bs_session *s = calloc(1, sizeof(*s));
 	const struct bs_buffers_ops bo = {bs_session_slots, bs_session_owner, bs_session_buffer_end,
@@ -69,11 +70,9 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		goto fail;
 	}
 	s->decoder = (struct bs_decoder){.sites = s->sites, .code = bs_session_code, .code_ctx = s};
-	ret = bs_session_stacks_new(s);
-	if (ret) {
-		bs_error_set(err, ret, "out of memory");
+	ret = bs_session_stacks_new(s, err);
+	if (ret)
 		goto fail;
-	}
 	ret = bs_session_check(s, err);
 	if (ret)
 		goto fail;
@@ -207,6 +206,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			break;
 		now = bs_clock_ns(CLOCK_MONOTONIC);
 		bs_code_tick(s->code, now);
+		bs_session_unwind_tick(s, now);
 		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
 			ret = bs_session_drain(s, false, &waiting);
 			if (ret)

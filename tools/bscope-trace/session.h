@@ -33,6 +33,7 @@ struct bs_order;
 struct bs_sites;
 struct bs_stacks;
 struct bs_steering;
+struct bs_unwind;
 
 #define BS_ORDERED (4 * BS_ORDER_PIECE)
 
@@ -53,6 +54,7 @@ struct bs_session {
 	struct bs_steering *steering; /* with --max-overhead */
 	struct bs_code *code;
 	struct bs_stacks *stacks; /* with --stacks */
+	struct bs_unwind *unwind; /* with --call-graph=dwarf */
 	uint8_t *text; /* by number of code: is it in a program's text? 0: not asked yet */
 	size_t ntext;
 	uint32_t stack_most;	    /* addresses that the kernel gives at most */

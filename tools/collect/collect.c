@@ -134,6 +134,7 @@ static int load(struct bs_collect *c, bool multi)
 	skel->rodata->wake_bytes = c->ring_bytes / 4;
 	skel->rodata->full_bytes = c->ring_bytes / 8 * 7;
 	skel->rodata->stack_kinds = c->stack_kinds;
+	skel->rodata->stack_bytes = c->stack_bytes;
 	ret = bpf_map__set_max_entries(skel->maps.ring, (__u32)c->ring_bytes);
 	if (!ret)
 		ret = bpf_map__set_max_entries(skel->maps.sites, c->max_sites + 1);
@@ -187,12 +188,27 @@ static double min_round(struct bs_collect *c, unsigned int hits, bool deep)
 	return least;
 }
 
+/* With as much of a stack above it as can be copied. */
+static __attribute__((noinline)) double min_round_below(struct bs_collect *c, unsigned int hits)
+{
+	uint8_t above[BS_STACK_BYTES_MAX];
+	double ns;
+
+	memset(above, 1, sizeof(above));
+	__asm__ __volatile__("" : : "r"(above) : "memory");
+	ns = min_round(c, hits, true);
+	__asm__ __volatile__("" : : "r"(above) : "memory");
+	return ns;
+}
+
 /* The same site, now of a kind whose stacks are taken, below so many frames that it is no lie. */
 static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 		      const struct bs_probe *probe)
 {
 	struct bs_site_spec spec = {.kind = (__u8)__builtin_ctz(c->stack_kinds)}, none = {0};
-	size_t room = c->ring_bytes / sizeof(struct bs_ring_stack) / 2;
+	size_t bytes = c->stack_bytes ? sizeof(struct bs_ring_copy) + c->stack_bytes
+				      : sizeof(struct bs_ring_stack);
+	size_t room = c->ring_bytes / bytes / 2;
 	unsigned int hits = room < 500 ? (unsigned int)room : 500;
 	int map = bpf_map__fd(c->skel->maps.sites), ret;
 	__u32 index = 0;
@@ -205,9 +221,9 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	if (ret)
 		return ret;
 	bs_collect_start(c);
-	lit = min_round(c, hits, true);
+	lit = min_round_below(c, hits);
 	bs_collect_dark(c);
-	c->ns_per_stack = lit - min_round(c, hits, true);
+	c->ns_per_stack = lit - min_round_below(c, hits);
 	return bpf_map_update_elem(map, &index, &none, BPF_ANY) ? -errno : 0;
 }
 
@@ -331,6 +347,7 @@ int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	c->wait_fd = -1;
 	c->stack_kinds = opts->stack_kinds;
+	c->stack_bytes = opts->stack_bytes;
 	c->max_sites = opts->max_sites ? opts->max_sites : DEFAULT_SITES;
 	for (c->ring_bytes = page; c->ring_bytes < bytes;)
 		c->ring_bytes *= 2;

@@ -32,6 +32,7 @@ struct bs_collect_opts {
 	size_t ring_bytes;    /* power of two and a multiple of the page size; 0: default */
 	uint32_t max_sites;   /* room in the site table; 0: default (65,536) */
 	uint32_t stack_kinds; /* whose stacks are taken: a bit for each enum bscope_kind; 0: none */
+	uint32_t stack_bytes; /* of each stack, for the tool to unwind; 0: the kernel walks it */
 	bool no_multi; /* use per-site perf events even where uprobe_multi works (tests, bench) */
 	/* Messages of libbpf and of the verifier go here when not NULL (for -v). */
 	void (*log)(const char *line);
@@ -193,7 +194,7 @@ int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out)
  * very same program, with and without the probe.  Measured by new.
  */
 double bs_collect_ns_per_hit(const struct bs_collect *c);
-/* And one with its stack, of 16 frames; 0 where none are taken. */
+/* And one with its stack, of 16 frames or all the bytes asked for; 0 where none are taken. */
 double bs_collect_ns_per_stack(const struct bs_collect *c);
 
 #endif

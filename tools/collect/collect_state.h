@@ -29,7 +29,7 @@ struct bs_collect {
 	struct ring_buffer *ring;
 	int wait_fd; /* epoll over the ring */
 	bool multi;
-	uint32_t stack_kinds;
+	uint32_t stack_kinds, stack_bytes;
 	uint32_t max_sites;
 	size_t ring_bytes;
 	struct links traps[BS_TRAPS]; /* keep sites lit by traps */

@@ -223,7 +223,7 @@ size_t bs_unwind(struct bs_unwind *u, uint32_t pid, const struct bs_unwind_regs 
 			*end = BS_UNWIND_DEEP;
 			break;
 		}
-		out[n++] = at.v[BS_UNWIND_RIP];
+		out[n++] = at.v[BS_UNWIND_RIP] + exact;
 	}
 	return n;
 }

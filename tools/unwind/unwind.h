@@ -32,7 +32,14 @@ enum bs_unwind_reg {
 	BS_UNWIND_RDI = 5,
 	BS_UNWIND_RBP = 6,
 	BS_UNWIND_RSP = 7,
-	BS_UNWIND_R8 = 8, /* to r15: 15 */
+	BS_UNWIND_R8 = 8,
+	BS_UNWIND_R9 = 9,
+	BS_UNWIND_R10 = 10,
+	BS_UNWIND_R11 = 11,
+	BS_UNWIND_R12 = 12,
+	BS_UNWIND_R13 = 13,
+	BS_UNWIND_R14 = 14,
+	BS_UNWIND_R15 = 15,
 	BS_UNWIND_RIP = 16,
 	BS_UNWIND_NREGS = 17,
 };
@@ -76,8 +83,9 @@ struct bs_unwind_stack {
 
 /*
  * Code addresses, innermost first, at most max (at least 1): out[0] is rip, the others return
- * addresses but for those that a signal interrupted.  Returns how many, at least 1; *end says why
- * there are not more.  What has been seen of a process that has gone is still known.
+ * addresses: the byte before each is what its frame executes.  (So where a signal interrupted a
+ * frame it is the address behind the first byte of the instruction.)  Returns how many, at least 1;
+ * *end says why there are not more.  What has been seen of a process that has gone is still known.
  */
 size_t bs_unwind(struct bs_unwind *u, uint32_t pid, const struct bs_unwind_regs *regs,
 		 const struct bs_unwind_stack *stack, uint64_t *out, size_t max,
