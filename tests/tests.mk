@@ -69,7 +69,7 @@ unit: $(UNIT_BIN)
 
 # Programs that know what they did.  NAME-plain is the same source without sites.
 PROGRAMS := $(patsubst tests/programs/%.c,$B/tests/programs/%,$(wildcard tests/programs/*.c)) \
-	$B/tests/programs/leaky-plain
+	$B/tests/programs/leaky-plain $B/tests/programs/tree-clang $B/tests/programs/tree-cxx
 
 $B/tests/programs/%: tests/programs/%.c $(LIBBSCOPE_A)
 	$(call say,CC,$@)
@@ -80,6 +80,25 @@ $B/tests/programs/%-plain: tests/programs/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) -DBSCOPE_DISABLE -o $@ $< -lpthread
+
+# Whose stacks are taken.
+STACKS_CFLAGS := -O2 -g -fno-omit-frame-pointer
+$B/tests/programs/tree: private CFLAGS += $(STACKS_CFLAGS)
+
+$B/tests/programs/tree-clang: tests/programs/tree.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	$(Q)$(CLANG) -std=gnu11 $(WARN) $(INC) $(STACKS_CFLAGS) -o $@ $< $(LIBBSCOPE_A)
+
+$B/tests/programs/tree-cxx: tests/programs/tree.c $(LIBBSCOPE_A)
+	$(call say,CXX,$@)
+	$(Q)$(CXX) -std=c++17 -x c++ $(WARN_CXX) $(INC) $(STACKS_CFLAGS) -o $@ $< -x none $(LIBBSCOPE_A)
+
+# No assembler takes such names.
+$B/tests/programs/hostile: tests/programs/hostile.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(STACKS_CFLAGS) -o $@ $< $(LIBBSCOPE_A)
+	$(Q)objcopy --redefine-sym innermost="$$(printf 'f<g>&"\047;\\ 9\n\033[35m\377\033]0;y\007')" \
+		--redefine-sym middle="$$(printf '</title><script>alert(1)</script>\n#')" $@
 
 # Programs with ownership errors that they state themselves, and correct ones: tests/e2e/corpus.bats.
 CORPUS := $(patsubst %.c,$B/%,$(wildcard tests/corpus/*.c)) \
