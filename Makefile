@@ -141,8 +141,8 @@ TOOLS_OBJ  := $(TOOLS_SRC:%.c=$B/%.o)
 TOOLS_A    := $B/libbscope-tools.a
 BINS       := $B/bscope-trace $B/bscope-flame
 STATIC     := $(BINS:%=%.static)
-TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libdw libelf zlib) -lm
-TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libdw libelf zlib) -lm
+TOOLS_LIBS = $(shell $(PKG_CONFIG) --libs libbpf libdw libelf zlib libseccomp) -liberty -lm
+TOOLS_LIBS_STATIC = $(shell $(PKG_CONFIG) --static --libs libbpf libdw libelf zlib libseccomp) -liberty -lm
 
 tools: $(BINS)
 

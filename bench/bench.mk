@@ -13,7 +13,7 @@ $B/bench/%.skel.h: $B/bench/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 $B/bench/hit_cost: $B/bench/hit_cost_empty.skel.h
-$B/bench/hit_cost $B/bench/attach: $B/bench/%: bench/%.c $(TOOLS_A)
+$B/bench/hit_cost $B/bench/attach $B/bench/symbols: $B/bench/%: bench/%.c $(TOOLS_A)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -I$B/bench -MT $@ -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lm
@@ -56,10 +56,15 @@ bench-unwind: $B/bench/unwind $B/tests/unit/unwind-gcc ## stacks per second by c
 bench-redis: $B/bscope-trace $(PRELOAD_SO) ## redis-server's throughput plain, preloaded, traced
 	$(Q)BUILD=$B sh bench/redis.sh
 
+# A program with debug information; see bench/symbols.sh for redis-server.
+SYMBOLS_FILE ?= $B/bscope-trace
+bench-symbols: $B/bench/symbols $B/bscope-trace ## names of 100,000 addresses against eu-addr2line
+	$(Q)sh bench/symbols.sh $B/bench/symbols $(SYMBOLS_FILE)
+
 bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=1 really costs
 	$(Q)BUILD=$B sh bench/overhead.sh
 
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
 	bench-unwind bench-throughput ## all of them but bench-redis and bench-overhead
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
-	bench-pause bench-unwind bench-redis bench-overhead
+	bench-pause bench-unwind bench-redis bench-overhead bench-symbols

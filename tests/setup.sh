@@ -10,12 +10,12 @@ sets='build, demo, check, lint, kernels, bare-root'
 packages() {
 	case $1 in
 	build)
-		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev libbz2-dev zlib1g-dev \
-			uthash-dev ;;
+		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev \
+			libiberty-dev libseccomp-dev libbz2-dev zlib1g-dev uthash-dev ;;
 	demo) packages build; echo redis-server redis-tools ;;
 	check)
 		packages demo
-		echo g++ lld llvm binutils perl bats libcmocka-dev libjansson-dev valgrind gdb bpftrace \
+		echo g++ lld llvm binutils perl elfutils dwz bats libcmocka-dev libjansson-dev valgrind gdb bpftrace \
 			linux-perf jq python3-jsonschema mandoc bsdextrautils sqlite3 git procps \
 			libclang-rt-14-dev ;;
 	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;

@@ -65,6 +65,41 @@ $B/tests/unit/unwind-hostile.so: tests/unit/unwind_hostile.S
 $B/tests/unit/test_unwind $B/tests/unit/test_unwind_hostile: $(UNWIND_PROGRAMS)
 $B/tests/unit/test_unwind_hostile: $B/tests/unit/unwind-hostile.so
 
+# Programs with debug information of all kinds (test_names.c).  names_symbols.c has none in any.
+NAMES_PROGRAMS := $(addprefix $B/tests/unit/names-,pie no-pie clang dwarf4 compressed sections no-id)
+NAMES_LIBRARY  := $B/tests/unit/names-library.so
+NAMES_ID = -Wl,--build-id
+NAMES_CC = $(CC) -std=gnu11 $(WARN) -O2 -o $@ $(NAMES_FLAGS) tests/unit/names_program.c
+
+$B/tests/unit/names-symbols.o: tests/unit/names_symbols.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) -O2 -g0 -fPIC -c -o $@ $<
+
+$(NAMES_LIBRARY): tests/unit/names_library.cc
+	$(call say,CXX,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++17 $(WARN_CXX) -O2 -g -fPIC -shared -Wl,--build-id -o $@ $<
+
+$(NAMES_PROGRAMS): tests/unit/names_program.c $B/tests/unit/names-symbols.o
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NAMES_CC) $B/tests/unit/names-symbols.o -ldl $(NAMES_ID)
+
+$B/tests/unit/names-pie: NAMES_FLAGS = -g -fPIE -pie
+$B/tests/unit/names-no-pie: NAMES_FLAGS = -g -fno-pie -no-pie
+# No .debug_aranges.
+$B/tests/unit/names-clang: NAMES_FLAGS = -g -fPIE -pie
+$B/tests/unit/names-clang: NAMES_CC = $(CLANG) -std=gnu11 $(WARN) -O2 -o $@ $(NAMES_FLAGS) tests/unit/names_program.c
+$B/tests/unit/names-dwarf4: NAMES_FLAGS = -gdwarf-4 -fPIE -pie
+$B/tests/unit/names-compressed: NAMES_FLAGS = -g -gz=zlib -fPIE -pie
+$B/tests/unit/names-no-id: NAMES_FLAGS = -g -fPIE -pie
+$B/tests/unit/names-no-id: NAMES_ID = -Wl,--build-id=none
+# What the linker removed is in the debug information, at address 0.
+$B/tests/unit/names-sections: NAMES_FLAGS = -g -fPIE -pie -DNAMES_REMOVED -ffunction-sections -Wl,--gc-sections
+
+$B/tests/unit/test_names: $(NAMES_PROGRAMS) $(NAMES_LIBRARY)
+
 unit: $(UNIT_BIN)
 
 # Programs that know what they did.  NAME-plain is the same source without sites.

@@ -76,12 +76,12 @@ orders() {
 	json '.lock_cycles[0] | .count == 1 and (.threads | length == 2)'
 	json '.lock_cycles[0].threads | .[0].thread != .[1].thread
 		and .[0].held.id == .[1].took.id and .[1].held.id == .[0].took.id
-		and all(.[]; (.held.caller | test("^take\\+0x[0-9a-f]+ \\(lock_orders\\)$")) and .held.class == "mutex"
+		and all(.[]; (.held.caller | test("^take at lock_orders[.]c:[0-9]+$")) and .held.class == "mutex"
 			and (.held.time_ns | tonumber) < (.took.time_ns | tonumber)
 			and .took.name == "pthread_mutex_lock")'
 	run -0 "$TRACE" -q --preload=lock -- "$P/lock_orders" abba 3>&-
 	[[ $output == *"1 lock-cycle: orders in which locks were taken"* ]]
-	[[ $output == *"held mutex 0x"*" at take+0x"* ]]
+	[[ $output == *"held mutex 0x"*" at take at lock_orders.c:"* ]]
 	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
 }
 

@@ -111,6 +111,7 @@ static const char *write_file(const char *name, const void *bytes, size_t size)
 	return path;
 }
 
+enum { SOME_LINE = __LINE__ + 1 };
 static __attribute__((noinline)) int some_function(int x)
 {
 	__asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop");
@@ -121,7 +122,9 @@ static void own(void **state)
 {
 	uint64_t addr = (uint64_t)(uintptr_t)some_function;
 	struct bs_code *c = bs_code_new(1000000000);
-	uint32_t pid = (uint32_t)getpid(), a, b;
+	uint32_t pid = (uint32_t)getpid(), a, b, line;
+	char want[64];
+	struct bs_frame f;
 
 	(void)state;
 	assert_int_equal(some_function(1), 2);
@@ -130,9 +133,15 @@ static void own(void **state)
 	b = bs_code_intern(c, pid, addr);
 	assert_int_equal(b, 2);
 	assert_int_equal(bs_code_intern(c, pid, addr + 4), a);
-	assert_string_equal(bs_code_name(c, a, false), "some_function+0x4 (test_symbol)");
-	assert_string_equal(bs_code_name(c, a, true), "some_function+0x4 (test_symbol)");
-	assert_string_equal(bs_code_name(c, b, false), "some_function+0x0 (test_symbol)");
+	assert_int_equal(bs_code_frames(c, a, false, &f, 1), 1);
+	assert_string_equal(f.function, "some_function");
+	assert_false(f.inlined);
+	line = f.line;
+	assert_in_range(line, SOME_LINE, SOME_LINE + 3);
+	assert_int_equal(bs_code_frames(c, b, false, &f, 1), 1);
+	assert_in_range(f.line, SOME_LINE, SOME_LINE + 3);
+	snprintf(want, sizeof(want), "some_function at test_symbol.c:%u", line);
+	assert_string_equal(bs_code_name(c, a, false), want);
 	/* As a return address it belongs to a call before the function. */
 	assert_null(strstr(bs_code_name(c, b, true), "some_function"));
 	assert_null(bs_code_name(c, 0, false));

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "symbol/look.h"
 #include "target/elf.h"
 #include "target/process.h"
 #include "unwind/cfi.h"
@@ -307,7 +308,7 @@ static void hostile_cfi(void **state)
 	/* The first worker is there still, and was kept from taking 2 GiB. */
 	assert_int_equal(bs_cfi_deaths(cfi), 0);
 	assert_int_equal(bs_cfi_test_pid(cfi), worker);
-	assert_true(peak(worker) < (400u << 10));
+	assert_true(peak(worker) < 2 * (BS_LOOK_MEMORY >> 10));
 	close(fd);
 }
 

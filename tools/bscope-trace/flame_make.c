@@ -67,24 +67,16 @@ struct maker {
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-/*
- * The function's name alone.  Here inline frames come in, when the symbols know them.  Out of
- * memory: NULL.
- */
+/* The function's name alone, that of the innermost if some are inlined.  Out of memory: NULL. */
 static char *function_name(struct bs_session *s, uint32_t code, bool is_return)
 {
-	const char *name = bs_code_name(s->code, code, is_return), *end = NULL;
+	struct bs_frame frame;
+	const char *name;
 
-	if (!name)
-		return strdup("?");
-	/* "function+0x1f (file)": the last such end is ours, whatever the function is called. */
-	for (const char *at = strstr(name, "+0x"); at; at = strstr(at + 1, "+0x")) {
-		const char *p = at + 3 + strspn(at + 3, "0123456789abcdef");
-
-		if (*name != '[' && !strncmp(p, " (", 2))
-			end = at;
-	}
-	return end ? strndup(name, (size_t)(end - name)) : strdup(name);
+	if (bs_code_frames(s->code, code, is_return, &frame, 1))
+		return strdup(frame.function);
+	name = bs_code_name(s->code, code, is_return);
+	return strdup(name ? name : "?");
 }
 
 static const char *name_of(struct maker *m, uint32_t code, bool is_return)

@@ -103,6 +103,31 @@ static void live_tick(void *ctx, const struct bs_session *s)
 	fprintf(stderr, "\r%s\033[K", text);
 }
 
+struct naming {
+	bool quiet, terminal, shown;
+	uint64_t start_ns;
+};
+
+/* What takes its time is said; a signal ends it, and the report comes with what is known. */
+static bool naming_more(void *ctx, size_t done, size_t total)
+{
+	struct naming *n = ctx;
+
+	if (stop)
+		return false;
+	if (n->quiet || bs_now_ns() - n->start_ns < 1000000000)
+		return true;
+	if (n->terminal)
+		fprintf(stderr,
+			"\rbscope-trace: looking up callers: %zu of %zu; Ctrl-C prints the report "
+			"as it is\033[K",
+			done, total);
+	else if (!n->shown)
+		fprintf(stderr, "bscope-trace: looking up %zu callers\n", total);
+	n->shown = true;
+	return true;
+}
+
 static int fail(const struct bs_error *err)
 {
 	char text[sizeof(err->text) * 4];
@@ -321,8 +346,17 @@ static int trace(const struct bs_options *o)
 		fail(&err);
 	status = ret ? BS_EXIT_FAILED : 0;
 	ret = bs_session_end(session, &err);
-	if (!ret)
-		ret = bs_report_fill(session, &filled, &err);
+	if (!ret) {
+		struct naming n = {o->quiet, isatty(fileno(stderr)), false, bs_now_ns()};
+		const struct bs_fill_wait wait = {naming_more, &n};
+
+		/* The signal that ended the trace is not meant for this. */
+		stop = 0;
+		signals_set(on_signal);
+		ret = bs_report_fill(session, &wait, &filled, &err);
+		if (n.terminal && n.shown)
+			fputs("\r\033[K", stderr);
+	}
 	if (!ret && session->command && !session->nmodules)
 		ret = bs_error_set(
 			&err, -ENOENT,

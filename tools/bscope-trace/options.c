@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/num.h"
@@ -38,6 +39,7 @@ enum {
 	OPT_FLAME,
 	OPT_FOLDED,
 	OPT_WEIGHT,
+	OPT_SYSROOT,
 };
 
 static const struct argp_option options[] = {
@@ -98,6 +100,8 @@ static const struct argp_option options[] = {
 	{"weight", OPT_WEIGHT, "events|live|live-bytes|growth|lifetime", 0,
 	 "What --flame and --folded are of (default: live-bytes, or live where no sizes are known)",
 	 3},
+	{"sysroot", OPT_SYSROOT, "DIR", 0,
+	 "Look for debug files, and for programs that were not stripped, in DIR first", 3},
 	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
 	 "Exit status 2 if one was found: double-drop, use-after-drop, use-after-move, "
 	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
@@ -263,6 +267,13 @@ static void file_set(const char **to, const char *option, const char *name)
 	*to = name;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct bs_options *o = state->input;
@@ -359,6 +370,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_WEIGHT:
 		weight_set(o, arg);
 		break;
+	case OPT_SYSROOT:
+		if (!is_directory(arg))
+			usage_error("--sysroot=%s: no such directory: name the one that has "
+				    "usr/lib/debug, or a copy of the traced system",
+				    arg);
+		o->sysroot = arg;
+		break;
 	case OPT_FAIL_ON:
 		if (bs_fail_on_add(&o->fail_on, arg, &err))
 			usage_error("--fail-on: %s", err.text);
@@ -415,10 +433,12 @@ static void check_pairs(const struct bs_options *o)
 		usage_error(
 			"--max-overhead does not know what stacks cost: leave it out, and use -s "
 			"with --stacks");
-	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes ||
-			o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
-		usage_error("--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
-			    "--older-than, --buffer, --fail-on and --preload do not go with it");
+	if (o->list &&
+	    (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes || o->sysroot ||
+	     o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
+		usage_error(
+			"--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
+			"--older-than, --buffer, --sysroot, --fail-on and --preload do not go with it");
 	if (o->list && !o->binary && !o->npids)
 		usage_error("--list: of what? add -p PID or --binary=FILE");
 	if (o->list && o->npids > 1)

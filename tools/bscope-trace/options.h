@@ -56,6 +56,7 @@ struct bs_options {
 	bool json;
 	const char *output;  /* NULL: standard output */
 	size_t buffer_bytes; /* 0: default */
+	const char *sysroot; /* NULL: not asked for */
 	bool quiet, verbose;
 };
 

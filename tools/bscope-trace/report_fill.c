@@ -33,6 +33,11 @@ struct fill {
 	const char **place_names; /* "file:line" by place, made when first asked for */
 	const char **notes;
 	size_t nnotes;
+	struct caller {
+		const char **slot; /* what is to point to the name */
+		uint32_t code;
+	} * callers; /* that are still to be named: all at once is much faster */
+	size_t ncallers, callers_room;
 	bool failed; /* out of memory somewhere */
 };
 
@@ -100,11 +105,26 @@ static const char *place_function(const struct fill *f, uint32_t place)
 	return p ? p->function : NULL;
 }
 
-static const char *code_name(struct fill *f, uint32_t code)
+/* *slot, which stays where it is, is to point to the name of a caller, or to be NULL for 0. */
+static void name_later(struct fill *f, const char **slot, uint32_t code)
 {
-	const char *name = code ? bs_code_name(f->s->code, code, true) : NULL;
+	struct caller *grown;
 
-	return name ? keep_string(f, name) : NULL;
+	*slot = NULL;
+	if (!code)
+		return;
+	if (f->ncallers == f->callers_room) {
+		size_t room = f->callers_room ? f->callers_room * 2 : 256;
+
+		grown = reallocarray(f->callers, room, sizeof(*grown));
+		if (!grown) {
+			f->failed = true;
+			return;
+		}
+		f->callers = grown;
+		f->callers_room = room;
+	}
+	f->callers[f->ncallers++] = (struct caller){slot, code};
 }
 
 static const char *class_name(const struct fill *f, uint32_t klass_id)
@@ -364,12 +384,11 @@ static int fill_origins(struct fill *f, uint64_t min_age_ns,
 	if (ret)
 		return ret;
 	out = keep(f, n, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++)
+	for (size_t i = 0; out && i < n; i++) {
 		out[i] = (struct bs_report_origin){
 			.klass = class_name(f, rows[i].klass_id),
 			.site = place_name(f, rows[i].place),
 			.function = place_function(f, rows[i].place),
-			.caller = code_name(f, rows[i].code),
 			.created = rows[i].created,
 			.dropped = rows[i].dropped,
 			.live = rows[i].live,
@@ -378,6 +397,8 @@ static int fill_origins(struct fill *f, uint64_t min_age_ns,
 			.lifetime = lifetime(&rows[i].lifetime),
 			.estimate = estimate(&rows[i].estimate),
 		};
+		name_later(f, &out[i].caller, rows[i].code);
+	}
 	*origins = out;
 	*norigins = out ? n : 0;
 	free(rows);
@@ -394,12 +415,11 @@ static int fill_growth(struct fill *f, struct bs_report *r)
 	if (ret)
 		return ret;
 	out = keep(f, n, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++)
+	for (size_t i = 0; out && i < n; i++) {
 		out[i] = (struct bs_report_growth){
 			.klass = class_name(f, rows[i].klass_id),
 			.site = place_name(f, rows[i].place),
 			.function = place_function(f, rows[i].place),
-			.caller = code_name(f, rows[i].code),
 			.live = rows[i].live,
 			.live_bytes = rows[i].live_bytes,
 			.oldest_ns = rows[i].oldest_ns,
@@ -410,6 +430,8 @@ static int fill_growth(struct fill *f, struct bs_report *r)
 			.sure = rows[i].sure_bytes_per_s > 0,
 			.estimate = estimate(&rows[i].estimate),
 		};
+		name_later(f, &out[i].caller, rows[i].code);
+	}
 	r->growth = out;
 	r->ngrowth = out ? n : 0;
 	free(rows);
@@ -426,37 +448,38 @@ static int fill_exits(struct fill *f, struct bs_report *r)
 	if (ret)
 		return ret;
 	out = keep(f, n, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++)
+	for (size_t i = 0; out && i < n; i++) {
 		out[i] = (struct bs_report_exit){
 			.pid = rows[i].pid,
 			.klass = class_name(f, rows[i].klass_id),
 			.site = place_name(f, rows[i].place),
 			.function = place_function(f, rows[i].place),
-			.caller = code_name(f, rows[i].code),
 			.count = rows[i].count,
 			.bytes = rows[i].bytes,
 		};
+		name_later(f, &out[i].caller, rows[i].code);
+	}
 	r->at_exit = out;
 	r->nat_exit = out ? n : 0;
 	free(rows);
 	return 0;
 }
 
-static struct bs_report_mark mark(struct fill *f, uint32_t place, uint32_t code, uint32_t tid,
-				  uint64_t ns)
+static void fill_mark(struct fill *f, struct bs_report_mark *m, uint32_t place, uint32_t code,
+		      uint32_t tid, uint64_t ns)
 {
 	const struct bs_place *p = bs_places_get(f->s->sites, place);
-	struct bs_report_mark m = {"?", "?", "?", NULL, "?", 0, tid, ns, code_name(f, code)};
 
+	*m = (struct bs_report_mark){"?", "?", "?", NULL, "?", 0, tid, ns, NULL};
+	name_later(f, &m->caller, code);
 	if (p) {
-		m.kind = bs_kind_name(p->kind);
-		m.klass = p->klass;
-		m.file = p->file;
-		m.function = p->function;
-		m.name = p->name;
-		m.line = p->line;
+		m->kind = bs_kind_name(p->kind);
+		m->klass = p->klass;
+		m->file = p->file;
+		m->function = p->function;
+		m->name = p->name;
+		m->line = p->line;
 	}
-	return m;
 }
 
 static int fill_verdicts(struct fill *f, struct bs_report *r)
@@ -469,19 +492,20 @@ static int fill_verdicts(struct fill *f, struct bs_report *r)
 	if (ret)
 		return ret;
 	out = keep(f, n, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++)
+	for (size_t i = 0; out && i < n; i++) {
 		out[i] = (struct bs_report_verdict){
 			.verdict = bs_verdict_name(rows[i].verdict),
 			.klass = class_name(f, rows[i].klass_id),
 			.id = rows[i].id,
 			.pid = rows[i].pid,
-			.at = mark(f, rows[i].at, rows[i].at_code, rows[i].tid, rows[i].at_ns),
-			.since = mark(f, rows[i].since, rows[i].since_code, rows[i].since_tid,
-				      rows[i].since_ns),
 			.count = rows[i].count,
 			.counted = rows[i].verdict == BS_VERDICT_UNBALANCED_COUNT,
 			.balance = rows[i].balance,
 		};
+		fill_mark(f, &out[i].at, rows[i].at, rows[i].at_code, rows[i].tid, rows[i].at_ns);
+		fill_mark(f, &out[i].since, rows[i].since, rows[i].since_code, rows[i].since_tid,
+			  rows[i].since_ns);
+	}
 	r->verdicts = out;
 	r->nverdicts = out ? n : 0;
 	r->undecided = bs_model_undecided(f->s->model);
@@ -505,8 +529,9 @@ static int fill_cycles(struct fill *f, struct bs_report *r)
 		for (size_t k = 0; edges && k < rows[i].n; k++) {
 			const struct bs_cycle_edge *e = &rows[i].edges[k];
 
-			edges[k].held = mark(f, e->held_place, e->held_code, e->tid, e->held_ns);
-			edges[k].wanted = mark(f, e->place, e->code, e->tid, e->ns);
+			fill_mark(f, &edges[k].held, e->held_place, e->held_code, e->tid,
+				  e->held_ns);
+			fill_mark(f, &edges[k].wanted, e->place, e->code, e->tid, e->ns);
 			edges[k].held_id = e->held_id;
 			edges[k].wanted_id = e->id;
 		}
@@ -529,17 +554,61 @@ static int fill_lock_uses(struct fill *f, struct bs_report *r)
 	if (ret)
 		return ret;
 	out = keep(f, n, sizeof(*out));
-	for (size_t i = 0; out && i < n; i++)
+	for (size_t i = 0; out && i < n; i++) {
 		out[i] = (struct bs_report_lock_use){
 			.klass = class_name(f, rows[i].klass_id),
 			.site = place_name(f, rows[i].place),
 			.function = place_function(f, rows[i].place),
-			.caller = code_name(f, rows[i].code),
 			.held = lifetime(&rows[i].held),
 		};
+		name_later(f, &out[i].caller, rows[i].code);
+	}
 	r->lock_uses = out;
 	r->nlock_uses = out ? n : 0;
 	free(rows);
+	return 0;
+}
+
+/* Callers get their names, or what they are without one when somebody does not want to wait. */
+static int fill_callers(struct fill *f, const struct bs_fill_wait *wait)
+{
+	struct bs_code *c = f->s->code;
+	struct bs_code_ask *asks = keep(f, f->ncallers, sizeof(*asks));
+	const char *failed;
+	size_t nfailed;
+	int ret;
+
+	if (!asks)
+		return -ENOMEM;
+	for (size_t i = 0; i < f->ncallers; i++)
+		asks[i] = (struct bs_code_ask){f->callers[i].code, true};
+	ret = bs_code_resolve(c, asks, f->ncallers, wait->more, wait->ctx);
+	for (size_t i = 0; i < f->ncallers; i++) {
+		const char *name = bs_code_name(c, f->callers[i].code, true);
+
+		if (name)
+			*f->callers[i].slot = keep_string(f, name);
+	}
+	nfailed = bs_code_failed(c, &failed);
+	if (ret == -ECANCELED)
+		note(f,
+		     "the search for the names of callers was stopped: some are without lines, or "
+		     "mangled");
+	else if (ret)
+		note(f,
+		     "not all names of callers were looked for (%s): some are without lines, or "
+		     "mangled",
+		     strerror(-ret));
+	if (nfailed == 1)
+		note(f,
+		     "the debug information of %s is damaged or too large: some of its callers are "
+		     "without lines, or mangled",
+		     failed);
+	else if (nfailed)
+		note(f,
+		     "the debug information of %s and %zu more files is damaged or too large: some of "
+		     "their callers are without lines, or mangled",
+		     failed, nfailed - 1);
 	return 0;
 }
 
@@ -725,7 +794,8 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		note(f, "%s goes on untraced as pid %d", s->command->path, (int)s->command->pid);
 }
 
-int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error *err)
+int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct bs_filled *out,
+		   struct bs_error *err)
 {
 	struct fill f = {.s = s};
 	struct bs_report *r = &out->report;
@@ -771,6 +841,8 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 		ret = fill_cycles(&f, r);
 	if (!ret)
 		ret = fill_lock_uses(&f, r);
+	if (!ret && !f.failed)
+		ret = fill_callers(&f, wait);
 	if (!ret)
 		fill_notes(&f, r);
 	r->notes = f.notes;
@@ -778,6 +850,7 @@ int bs_report_fill(struct bs_session *s, struct bs_filled *out, struct bs_error 
 	if (!ret && f.failed)
 		ret = -ENOMEM;
 out:
+	free(f.callers);
 	out->memory = f.chunks;
 	if (ret) {
 		bs_report_fini(out);

@@ -69,6 +69,11 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		bs_error_set(err, ret, "out of memory");
 		goto fail;
 	}
+	if (o->sysroot) {
+		ret = bs_code_sysroot(s->code, o->sysroot, err);
+		if (ret)
+			goto fail;
+	}
 	s->decoder = (struct bs_decoder){.sites = s->sites, .code = bs_session_code, .code_ctx = s};
 	ret = bs_session_stacks_new(s, err);
 	if (ret)

@@ -12,16 +12,18 @@
  * last is paid from an allowance, so that a flood of addresses that are nowhere, or of a
  * process that has gone, does not read /proc each time.
  */
+#define _GNU_SOURCE /* O_PATH */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
+#include "symbol/state.h"
 #include "symbol/symbol.h"
-#include "symbol/index.h"
-#include "target/elf.h"
-#include "target/process.h"
 
 #define NSEC_PER_MSEC 1000000ull
 #define REFRESH_NS    (1000 * NSEC_PER_MSEC)
@@ -29,73 +31,19 @@
 #define ALLOWANCE 8u
 #define REFILL_NS (200 * NSEC_PER_MSEC)
 
-#define MAX_OPEN      512u
-#define MAX_PROCESSES 4096u
 /* Both bound what a program can do that makes up addresses. */
 #define MAX_CODES (1u << 22)
 #define MAX_CACHE (1u << 20)
-/* Callers are few and come again and again: 16 kB of them are found at once. */
-#define HOT_BITS 10
-
-struct file {
-	dev_t dev;
-	ino_t ino;
-	int fd;	    /* -1: could not be opened */
-	bool tried; /* elf and symbols were read, or cannot be */
-	struct bs_elf elf;
-	struct bs_elf_symbols *symbols;
-	char base[256]; /* last part of its path */
-};
-
-struct space {
-	size_t users;
-	uint32_t id; /* never used again: key of the cache */
-	struct bs_maps maps;
-	uint32_t *files; /* by mapping; 0: not looked at */
-};
-
-struct process {
-	uint32_t pid;
-	struct space *space; /* NULL: could not be read so far */
-	uint64_t read_ns;    /* when it was last tried */
-	uint64_t refill_ns;
-	unsigned allowance;
-	bool gone; /* its maps could not be read the last time */
-};
-
-struct code {
-	uint32_t file; /* 0: addr is an address of pid */
-	uint32_t pid;
-	uint64_t addr; /* else offset in the file */
-};
-
-struct bs_code {
-	struct file **files; /* from 1 */
-	size_t nfiles, nopen;
-	struct process **processes;
-	size_t nprocesses;
-	struct process *last;
-	struct code *codes; /* from 1 */
-	size_t ncodes, codes_room;
-	struct bs_index by_file; /* (dev, ino) -> file */
-	struct bs_index by_pid;	 /* pid -> place in processes + 1 */
-	struct bs_index by_code; /* (file or pid, addr) -> code */
-	struct bs_index cache;	 /* (space, address) -> code */
-	uint32_t next_space;
-	uint64_t now_ns; /* as bs_code_tick said */
-	struct hot {
-		uint64_t addr;
-		uint32_t space, number;
-	} hot[1u << HOT_BITS]; /* in front of the cache; of no space: free */
-	char name[BS_ELF_MAX_NAME + 256 + 64];
-};
 
 struct bs_code *bs_code_new(uint64_t now_ns)
 {
 	struct bs_code *c = calloc(1, sizeof(struct bs_code));
 
-	if (c)
-		c->now_ns = now_ns;
+	if (!c)
+		return NULL;
+	c->now_ns = now_ns;
+	c->sysroot = -1;
+	c->host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return c;
 }
 
@@ -131,8 +79,16 @@ void bs_code_free(struct bs_code *c)
 		bs_elf_fini(&f->elf);
 		if (f->fd >= 0)
 			close(f->fd);
+		free(f->path);
 		free(f);
 	}
+	for (size_t i = 0; i < c->nroots; i++)
+		close(c->roots[i].fd);
+	if (c->sysroot >= 0)
+		close(c->sysroot);
+	if (c->host >= 0)
+		close(c->host);
+	bs_code_names_fini(c);
 	free(c->files);
 	free(c->processes);
 	free(c->codes);
@@ -242,10 +198,38 @@ static bool may_read(struct process *p, uint64_t now)
 	return true;
 }
 
-static uint32_t file_new(struct bs_code *c, const struct bs_mapping *map, int fd)
+/*
+ * The root directory of a process, where its debug files are: kept once, because most have the same
+ * one.  -1: none.
+ */
+static int root_of(struct bs_code *c, uint32_t pid)
+{
+	int fd = bs_process_root((pid_t)pid);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st)) {
+		close(fd);
+		return -1;
+	}
+	for (size_t i = 0; i < c->nroots; i++) {
+		if (c->roots[i].dev == st.st_dev && c->roots[i].ino == st.st_ino) {
+			close(fd);
+			return (int)i;
+		}
+	}
+	if (c->nroots == MAX_ROOTS) {
+		close(fd);
+		return -1;
+	}
+	c->roots[c->nroots] = (struct root){st.st_dev, st.st_ino, fd};
+	return (int)c->nroots++;
+}
+
+static uint32_t file_new(struct bs_code *c, uint32_t pid, const struct bs_mapping *map, int fd)
 {
 	struct file *f, **files;
-	const char *base;
 
 	if (c->nfiles >= UINT32_MAX - 1)
 		return 0;
@@ -259,9 +243,12 @@ static uint32_t file_new(struct bs_code *c, const struct bs_mapping *map, int fd
 	f->dev = map->dev;
 	f->ino = map->ino;
 	f->fd = fd;
-	base = strrchr(map->path, '/');
-	base = base ? base + 1 : map->path;
-	snprintf(f->base, sizeof(f->base), "%.*s", (int)sizeof(f->base) - 1, base);
+	f->path = strdup(map->path);
+	if (!f->path) {
+		free(f);
+		return 0;
+	}
+	f->root = fd >= 0 ? root_of(c, pid) : -1;
 	c->files[++c->nfiles] = f;
 	return (uint32_t)c->nfiles;
 }
@@ -282,7 +269,7 @@ static uint32_t file_of(struct bs_code *c, uint32_t pid, const struct bs_mapping
 		fd = bs_mapping_open((pid_t)pid, map, NULL);
 	if (fd < 0 && known)
 		return known;
-	number = file_new(c, map, fd);
+	number = file_new(c, pid, map, fd);
 	if (!number) {
 		if (fd >= 0)
 			close(fd);
@@ -402,14 +389,29 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 	return number;
 }
 
-/* Reads the file's tables once. */
-static void file_symbols(struct file *f)
+const char *bs_code_file_base(const struct file *f)
 {
-	if (f->tried)
+	const char *slash = strrchr(f->path, '/');
+
+	return slash ? slash + 1 : f->path;
+}
+
+void bs_code_file_elf(struct file *f)
+{
+	if (f->elf_tried)
 		return;
-	f->tried = true;
-	if (f->fd >= 0 && !bs_elf_init(&f->elf, f->fd, f->base, NULL) &&
-	    bs_elf_symbols_new(&f->elf, &f->symbols))
+	f->elf_tried = true;
+	if (f->fd >= 0)
+		bs_elf_init(&f->elf, f->fd, f->path, NULL);
+}
+
+void bs_code_file_symbols(struct file *f)
+{
+	bs_code_file_elf(f);
+	if (f->symbols_tried)
+		return;
+	f->symbols_tried = true;
+	if (f->elf.nsections && bs_elf_symbols_new(&f->elf, &f->symbols))
 		f->symbols = NULL;
 }
 
@@ -452,7 +454,7 @@ bool bs_code_static(struct bs_code *c, uint32_t pid, uint64_t addr)
 		*number = file_of(c, pid, &maps->v[at]);
 	if (!*number)
 		return false;
-	file_symbols(c->files[*number]);
+	bs_code_file_elf(c->files[*number]);
 	return segment_holds(&c->files[*number]->elf, &maps->v[at], addr);
 }
 
@@ -513,39 +515,11 @@ void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 	p->read_ns = space ? now : 0;
 }
 
-const char *bs_code_name(struct bs_code *c, uint32_t number, bool is_return)
+int bs_code_sysroot(struct bs_code *c, const char *dir, struct bs_error *err)
 {
-	const struct code *k;
-	const char *name;
-	struct file *f;
-	uint64_t vaddr, start;
-
-	if (!number || number > c->ncodes)
-		return NULL;
-	k = &c->codes[number];
-	if (!k->file && !k->pid)
-		return "[process gone]";
-	if (!k->file) {
-		snprintf(c->name, sizeof(c->name), "0x%llx", (unsigned long long)k->addr);
-		return c->name;
-	}
-	f = c->files[k->file];
-	file_symbols(f);
-	/* The call may be the last instruction of its function, or of the segment. */
-	is_return = is_return && k->addr;
-	if (!bs_elf_vaddr_find(&f->elf, k->addr - is_return, 0, &vaddr)) {
-		/* No ELF file, or one that cannot be read: an offset is all we have. */
-		snprintf(c->name, sizeof(c->name), "[%s+0x%llx]", f->base,
-			 (unsigned long long)k->addr);
-		return c->name;
-	}
-	name = f->symbols ? bs_elf_symbols_find(f->symbols, vaddr, &start) : NULL;
-	vaddr += is_return;
-	if (name)
-		snprintf(c->name, sizeof(c->name), "%s+0x%llx (%s)", name,
-			 (unsigned long long)(vaddr - start), f->base);
-	else
-		snprintf(c->name, sizeof(c->name), "[%s+0x%llx]", f->base,
-			 (unsigned long long)vaddr);
-	return c->name;
+	c->sysroot = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (c->sysroot < 0)
+		return bs_error_set(err, -errno, "--sysroot=%s: %s: name a directory", dir,
+				    strerror(errno));
+	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct bs_code;
+struct bs_error;
 
 /* now_ns: CLOCK_MONOTONIC, never 0. */
 struct bs_code *bs_code_new(uint64_t now_ns);
@@ -41,11 +42,57 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid);
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child);
 
 /*
- * The name, borrowed until the next call: "leak_one+0x1f (daemon)", "[libfoo.so+0x4711]",
- * "0x7f..." when it is in no file,
- * "[process gone]" when the process went before anybody could look.  is_return: addr was a return
- * address, so the call is one byte before it.  NULL for 0.
+ * A directory in which debug files, and programs that were not stripped, are looked for before they
+ * are in the root of the process and in our own.  Once, before names are asked for.
+ */
+int bs_code_sysroot(struct bs_code *c, const char *dir, struct bs_error *err);
+
+/* One function at an address: the innermost inlined one first. */
+struct bs_frame {
+	const char *function; /* demangled */
+	const char *file;     /* as the compiler was given it, or whole; NULL: not known */
+	uint32_t line;	      /* 0: not known */
+	bool inlined;	      /* into the next one */
+};
+
+/* An address that a name is wanted for.  is_return: a return address, the call is before it. */
+struct bs_code_ask {
+	uint32_t code;
+	bool is_return;
+};
+
+/*
+ * Looks up the names of many codes at once, in a process of its own (look.h): what is asked for
+ * one by one afterwards is known.  more, if not NULL, is called several times a second with how
+ * many of how many are done, and ends it with false.  Takes at most two minutes.
+ *
+ * 0 also where names were not found; -ECANCELED, -ETIME, -ENOMEM or -errno: some were not looked
+ * for, and are not looked for again.  What names together may take is bounded: 2 million frames
+ * and 64 MiB of text here, 512 MiB in the other process.
+ */
+int bs_code_resolve(struct bs_code *c, const struct bs_code_ask *asks, size_t n,
+		    bool (*more)(void *ctx, size_t done, size_t total), void *ctx);
+
+/*
+ * The frames of a code address, at most max; returns how many, 0 if there is no name (then
+ * bs_code_name has "[module+0x..]").  Borrowed until the next call.  One that was not resolved is
+ * looked up alone, which takes milliseconds.
+ */
+size_t bs_code_frames(struct bs_code *c, uint32_t code, bool is_return, struct bs_frame *out,
+		      size_t max);
+
+/*
+ * The name, borrowed until the next call, of the function that is not inlined, and where in it the
+ * address is, without folders: "leak_one at daemon.c:17", without lines "leak_one+0x1f (daemon)",
+ * without symbols "[libfoo.so+0x4711]", "0x7f..." when it is in no file, "[process gone]" when the
+ * process went before anybody could look.  NULL for 0.  Looked up as by bs_code_frames.
  */
 const char *bs_code_name(struct bs_code *c, uint32_t code, bool is_return);
+
+/*
+ * How many files there are of which names were not read because that crashed, took too long or too
+ * much memory; *one: one of them, borrowed.
+ */
+size_t bs_code_failed(const struct bs_code *c, const char **one);
 
 #endif

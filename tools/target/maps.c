@@ -320,17 +320,57 @@ static const char *path_in_root(const char *root, const char *path)
 	return path;
 }
 
+/* The path inside a root directory, O_PATH; symbolic links do not lead out of it.  Or -errno. */
+static int open_in_root(int root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+	if (fd < 0 && errno == ENOSYS) {
+		while (*path == '/')
+			path++;
+		fd = openat(root, path, O_PATH | O_CLOEXEC);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int bs_root_open(int root, const char *path)
+{
+	int fd = open_in_root(root, path);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	/* As in same_file. */
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -ENOTSUP;
+	}
+	return open_for_real(fd);
+}
+
+int bs_process_root(pid_t pid)
+{
+	pid_t tid = bs_proc_live_thread(pid);
+	char root[64];
+	int fd;
+
+	if (tid < 0)
+		return -ESRCH;
+	snprintf(root, sizeof(root), "/proc/%d/root", tid);
+	fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * By its name, inside the process's root: symbolic links of a container must not lead out into
  * our own tree.  The name may belong to another file by now, hence the comparison.
  */
 static int open_by_path(pid_t tid, const struct bs_mapping *map)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	const char *path;
 	char root[64];
 	int dir, fd, ret;
 
@@ -340,14 +380,10 @@ static int open_by_path(pid_t tid, const struct bs_mapping *map)
 	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
-	path = path_in_root(root, map->path);
-	fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-	if (fd < 0 && errno == ENOSYS)
-		fd = openat(dir, path + 1, O_PATH | O_CLOEXEC);
-	ret = fd < 0 ? -errno : 0;
+	fd = open_in_root(dir, path_in_root(root, map->path));
 	close(dir);
-	if (ret)
-		return ret;
+	if (fd < 0)
+		return fd;
 	ret = same_file(fd, map);
 	if (ret) {
 		close(fd);

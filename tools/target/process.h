@@ -46,6 +46,15 @@ const struct bs_mapping *bs_maps_find(const struct bs_maps *maps, uint64_t addr)
  */
 int bs_mapping_open(pid_t pid, const struct bs_mapping *map, struct bs_error *err);
 
+/* The root directory that a process has, O_PATH: good after it has exited.  Or -errno. */
+int bs_process_root(pid_t pid);
+
+/*
+ * Opens a regular file for reading by its path inside a directory that is taken for the root:
+ * symbolic links do not lead out of it.  A descriptor or -errno; -ENOTSUP: no regular file.
+ */
+int bs_root_open(int root, const char *path);
+
 /*
  * Can this process be traced at all?  Checks that it exists, is no zombie or kernel thread, is of
  * our architecture and that we share the initial pid namespace.  Errors name the pid and the

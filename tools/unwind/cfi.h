@@ -4,13 +4,12 @@
  *
  * The files belong to who is traced and may be made to hurt: libdw reserves 2 GiB for a register
  * with a high number, walks sections of any size, reads mapped files that may be cut short
- * meanwhile, and has had bugs.  So a worker process reads them, forked from the tool, which can
- * do nothing but that (seccomp: no file can be opened, nobody signalled; memory is limited), holds
- * no privilege that the filter does not take away, and ends with the tool.  It is given files as
- * open descriptors and answers with a row of plain numbers, which are checked like anything else
- * that comes from outside.  When it dies another one is started, at most BS_CFI_DEATHS times; a
- * file over which BS_CFI_LOST of them died, or one took longer than BS_CFI_PATIENCE_MS, is not
- * asked about again.
+ * meanwhile, and has had bugs.  So a worker process reads them, forked from the tool and shut in
+ * (symbol/look.h: it can open no file and signal nobody, its memory is limited), which ends with
+ * the tool.  It is given files as open descriptors and answers with a row of plain numbers, which
+ * are checked like anything else that comes from outside.  When it dies another one is started, at
+ * most BS_CFI_DEATHS times; a file over which BS_CFI_LOST of them died, or one took longer than
+ * BS_CFI_PATIENCE_MS, is not asked about again.
  *
  * A question costs a round trip between two processes; unwind.c keeps the answers.
  */

@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cfi_worker.c - the process that has libdw read call frame information: see cfi.h. */
-#define _GNU_SOURCE /* close_range */
+#define _GNU_SOURCE /* MSG_CMSG_CLOEXEC */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "symbol/look.h"
 #include "unwind/cfi.h"
 
-/* What libdw may use besides what the tool had when it forked; mapped files do not count. */
-#define MEMORY_MAX (256ull << 20)
-#define MAX_FILES  (1u << 20)
+#define MAX_FILES (1u << 20)
 
 /* Memory is of the heap; libdw frees what belongs to a file with the process. */
 struct file {
@@ -35,95 +28,19 @@ struct file {
 static struct file **files;
 static size_t nfiles;
 
-/* --- what the process may do -------------------------------------------------------------------
- */
-
-#define ALLOW(nr) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-
-/* Files that are open are read, memory is had, messages pass; everything else fails. */
-static int confine(void)
-{
-	static struct sock_filter filter[] = {
-		LOAD(arch),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		LOAD(nr),
-		ALLOW(SYS_recvmsg),
-		ALLOW(SYS_sendmsg),
-		ALLOW(SYS_pread64),
-		ALLOW(SYS_read),
-		ALLOW(SYS_lseek),
-		ALLOW(SYS_fstat),
-		ALLOW(SYS_newfstatat),
-		ALLOW(SYS_close),
-		ALLOW(SYS_mmap),
-		ALLOW(SYS_munmap),
-		ALLOW(SYS_mremap),
-		ALLOW(SYS_mprotect),
-		ALLOW(SYS_madvise),
-		ALLOW(SYS_brk),
-		ALLOW(SYS_futex),
-		ALLOW(SYS_exit_group),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-	};
-	static const struct sock_fprog program = {
-		.len = sizeof(filter) / sizeof(*filter),
-		.filter = filter,
-	};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0))
-		return -errno;
-	return 0;
-}
-
-/* Private writable memory, which is what the limit counts (setrlimit(2)), may grow by MEMORY_MAX.
- */
-static int set_limits(void)
-{
-	unsigned long long pages;
-	struct rlimit limit, none = {0, 0};
-	FILE *f = fopen("/proc/self/statm", "re");
-	int got;
-
-	if (!f)
-		return -errno;
-	/* The sixth number, "data": proc(5). */
-	got = fscanf(f, "%*s %*s %*s %*s %*s %llu", &pages);
-	fclose(f);
-	if (got != 1)
-		return -EINVAL;
-	limit.rlim_cur = limit.rlim_max = pages * (rlim_t)sysconf(_SC_PAGESIZE) + MEMORY_MAX;
-	if (setrlimit(RLIMIT_DATA, &limit) || setrlimit(RLIMIT_CORE, &none) ||
-	    getrlimit(RLIMIT_NOFILE, &limit))
-		return -errno;
-	/* All files that the tool has open for this, while it opens others. */
-	limit.rlim_cur = limit.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &limit) ? -errno : 0;
-}
-
+/* Nothing is left to it but its socket, what comes through that, and some memory. */
 static int settle(int sock)
 {
-	/* The tool decides when a worker ends: a Ctrl-C is meant for it alone. */
-	static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
-	static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
-	sigset_t set;
-	int ret;
+	struct rlimit limit;
 
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	for (size_t i = 0; i < sizeof(fatal) / sizeof(*fatal); i++)
-		signal(fatal[i], SIG_DFL);
-	sigemptyset(&set);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-	if ((sock > 0 && close_range(0, (unsigned)sock - 1, 0)) ||
-	    close_range((unsigned)sock + 1, ~0u, 0))
+	/* All files that the tool has open for this, while it opens others. */
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
 		return -errno;
 	prctl(PR_SET_NAME, "bscope-cfi");
-	ret = set_limits();
-	return ret ? ret : confine();
+	return bs_look_shut_in(&sock, 1);
 }
 
 /* --- libdw --------------------------------------------------------------------------------------
