@@ -57,12 +57,20 @@ $B/tests/unit/unwind-debug-frame: UNWIND_CC = gcc $(UNWIND_FLAGS) -g -fno-asynch
 
 $B/tests/unit/unwind-none: UNWIND_CC = gcc $(UNWIND_FLAGS) -fno-asynchronous-unwind-tables
 
+# Stripped, with a separate debug file.
+$B/tests/unit/unwind-split: $B/tests/unit/unwind-debug-frame
+	$(call say,STRIP,$@)
+	$(Q)objcopy --only-keep-debug $< $@.debug
+	$(Q)strip -o $@ $<
+	$(Q)cd $(@D) && objcopy --add-gnu-debuglink=unwind-split.debug unwind-split
+
 $B/tests/unit/unwind-hostile.so: tests/unit/unwind_hostile.S
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)gcc -shared -Wl,--no-eh-frame-hdr -o $@ $<
 
 $B/tests/unit/test_unwind $B/tests/unit/test_unwind_hostile: $(UNWIND_PROGRAMS)
+$B/tests/unit/test_unwind: $B/tests/unit/unwind-split
 $B/tests/unit/test_unwind_hostile: $B/tests/unit/unwind-hostile.so
 
 # Programs with debug information of all kinds (test_names.c).  names_symbols.c has none in any.

@@ -267,6 +267,13 @@ static void debug_frame(void **state)
 	assert_int_equal(play("debug-frame", true), SCENES_C);
 }
 
+/* The same, stripped: it is in a separate debug file. */
+static void split(void **state)
+{
+	(void)state;
+	assert_int_equal(play("split", true), SCENES_C);
+}
+
 /* A constructor of a library is called by the dynamic loader before the program begins. */
 static void loader(void **state)
 {
@@ -309,7 +316,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(gcc),	TEST(gcc_o0),	   TEST(gcc_o3), TEST(clang),
 		TEST(gxx),	TEST(clangxx),	   TEST(no_pie), TEST(is_static),
-		TEST(stripped), TEST(debug_frame), TEST(loader),
+		TEST(stripped), TEST(debug_frame), TEST(split),	 TEST(loader),
 	};
 
 	return cmocka_run_group_tests_name("unwind", tests, NULL, NULL);

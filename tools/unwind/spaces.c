@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* spaces.c - processes, what they have mapped, and the files of that: see spaces.h. */
-#define _GNU_SOURCE /* memfd_create */
+#define _GNU_SOURCE /* memfd_create, O_PATH */
 #include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "symbol/debugfile.h"
 #include "symbol/index.h"
 #include "target/elf.h"
 #include "target/proc.h"
@@ -30,8 +31,6 @@
 #define VDSO	    1u /* its number as a file */
 
 struct file {
-	dev_t dev;
-	ino_t ino;
 	int fd; /* -1: could not be opened or is no ELF file */
 	int debug_fd;
 	struct bs_elf elf;
@@ -63,6 +62,7 @@ struct bs_spaces {
 	struct bs_index by_file; /* (dev, ino) -> file */
 	struct bs_index by_pid;	 /* pid -> place in processes + 1 */
 	uint32_t next_space;
+	int host; /* our root directory; -1: cannot be opened */
 	uint64_t vdso_size;
 	uint64_t now_ns;
 };
@@ -70,7 +70,20 @@ struct bs_spaces {
 /* --- files -------------------------------------------------------------------------------------
  */
 
-static uint32_t file_add(struct bs_spaces *s, dev_t dev, ino_t ino, int fd)
+/* Where there is no .eh_frame there may be a .debug_frame, in a separate file. */
+static int debug_open(const struct bs_spaces *s, uint32_t pid, const struct bs_elf *e,
+		      const char *path)
+{
+	int root = bs_process_root((pid_t)pid), fd;
+
+	fd = bs_debug_open(e, path, &(struct bs_debug_roots){{root, s->host, -1}});
+	if (root >= 0)
+		close(root);
+	return fd;
+}
+
+/* map: NULL for the vdso. */
+static uint32_t file_add(struct bs_spaces *s, uint32_t pid, const struct bs_mapping *map, int fd)
 {
 	struct file *f = calloc(1, sizeof(*f)), **files;
 	Elf64_Ehdr head;
@@ -83,8 +96,6 @@ static uint32_t file_add(struct bs_spaces *s, dev_t dev, ino_t ino, int fd)
 		return 0;
 	}
 	s->files = files;
-	f->dev = dev;
-	f->ino = ino;
 	f->fd = fd;
 	f->debug_fd = -1;
 	if (fd >= 0 && bs_elf_init(&f->elf, fd, "", NULL)) {
@@ -94,7 +105,9 @@ static uint32_t file_add(struct bs_spaces *s, dev_t dev, ino_t ino, int fd)
 	}
 	if (f->fd >= 0 && !bs_elf_read(&f->elf, 0, &head, sizeof(head)))
 		f->entry = head.e_entry;
-	s->nopen += f->fd >= 0;
+	if (f->fd >= 0 && map)
+		f->debug_fd = debug_open(s, pid, &f->elf, map->path);
+	s->nopen += (f->fd >= 0) + (f->debug_fd >= 0);
 	s->files[++s->nfiles] = f;
 	return (uint32_t)s->nfiles;
 }
@@ -115,7 +128,7 @@ static uint32_t file_of(struct bs_spaces *s, uint32_t pid, const struct bs_mappi
 		fd = bs_mapping_open((pid_t)pid, map, NULL);
 	if (fd < 0 && known)
 		return known;
-	number = file_add(s, map->dev, map->ino, fd);
+	number = file_add(s, pid, map, fd);
 	/* Without its entry it is opened again by the next process. */
 	if (number)
 		bs_index_set(&s->by_file, map->dev, map->ino, number);
@@ -140,7 +153,7 @@ static void vdso_add(struct bs_spaces *s)
 		close(fd);
 		fd = -1;
 	}
-	file_add(s, 0, 0, fd);
+	file_add(s, 0, NULL, fd);
 }
 
 void bs_spaces_fds(struct bs_spaces *s, uint32_t file, int *fd, int *debug_fd)
@@ -159,6 +172,7 @@ struct bs_spaces *bs_spaces_new(uint64_t now_ns)
 	if (!s)
 		return NULL;
 	s->now_ns = now_ns;
+	s->host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	vdso_add(s);
 	if (s->nfiles == VDSO)
 		return s;
@@ -201,6 +215,8 @@ void bs_spaces_free(struct bs_spaces *s)
 			close(f->debug_fd);
 		free(f);
 	}
+	if (s->host >= 0)
+		close(s->host);
 	free(s->files);
 	free(s->processes);
 	bs_index_fini(&s->by_file);
