@@ -87,6 +87,8 @@ $(LIBBSCOPE_A): $(RUNTIME_OBJ)
 
 # The functions are these themselves: the compiler must not assume what they do.
 $(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-builtin -U_FORTIFY_SOURCE
+# A stack is walked from the site in such a function to whoever called it.
+$(PRELOAD_OBJ): RUNTIME_FLAGS += -fno-omit-frame-pointer
 # A routine of pthread_once may be left by an exception.
 $B/runtime/preload/lock.o: RUNTIME_FLAGS += -fexceptions
 

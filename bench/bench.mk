@@ -34,6 +34,11 @@ $B/bench/pause: bench/pause.c $(TOOLS_A)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MT $@ -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lpthread
 
+$B/bench/unwind: bench/unwind.c $(TOOLS_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MT $@ -o $@ $< $(TOOLS_A) $(TOOLS_LIBS)
+
 bench-detached: $B/bench/detached ## a loop with a site nobody looks at, and without
 	$(Q)$<
 bench-preload: $B/bench/pair $(PRELOAD_SO) ## malloc and free under the idle preload library
@@ -46,6 +51,8 @@ bench-record-cost: $B/bench/record_cost ## an event recorded by a jump against c
 	$(Q)$<
 bench-pause: $B/bench/pause ## how long a process stands still while its sites are lit by jumps
 	$(Q)$<
+bench-unwind: $B/bench/unwind $B/tests/unit/unwind-gcc ## stacks per second by call frame information
+	$(Q)$< $(word 2,$^)
 bench-redis: $B/bscope-trace $(PRELOAD_SO) ## redis-server's throughput plain, preloaded, traced
 	$(Q)BUILD=$B sh bench/redis.sh
 
@@ -58,6 +65,6 @@ bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=
 	$(Q)BUILD=$B sh bench/overhead.sh
 
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-throughput ## all of them but bench-redis and bench-overhead
+	bench-unwind bench-throughput ## all of them but bench-redis and bench-overhead
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
-	bench-pause bench-redis bench-overhead bench-symbols
+	bench-pause bench-unwind bench-redis bench-overhead bench-symbols

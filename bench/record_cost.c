@@ -246,7 +246,7 @@ static int listen_to_self(struct bench *b, struct bs_error *err)
 	if (ret)
 		return ret;
 	probes = (struct bs_listen){m->runtime.batch_offset, m->runtime.buffer_offset,
-				    m->runtime.semaphore_offset};
+				    m->runtime.semaphore_offset, 0};
 	ret = bs_collect_trace(b->c, getpid(), err);
 	if (!ret)
 		ret = bs_collect_listen(b->c, m->fd, m->path, &probes, err);

@@ -234,8 +234,8 @@ static void one_run(struct way *w, uint32_t thread, const struct run *r, uint64_
 		}
 		if (i + k < r->n && r->v[i + k].head & BSCOPE_SLOT_EXTRA)
 			k++;
-		events = bs_decode_prepare(&w->decoder, 1000, 1000 + thread, &r->v[i], k, &w->tsc,
-					   reference, room, &prepared);
+		events = bs_decode_prepare(&w->decoder, 1000, 1000 + thread, &r->v[i], NULL, k,
+					   &w->tsc, reference, room, &prepared);
 		if (w->what == DECODE) {
 			/* No branch that is chance: it would take longer than the decoding. */
 			for (size_t j = 0; j < prepared.n; j++)

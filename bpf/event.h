@@ -27,10 +27,14 @@ enum bs_ring_type {
 	/* Those are for buffers.h. */
 	BS_RING_BATCH = 6,  /* struct bs_ring_batch: half a buffer */
 	BS_RING_BUFFER = 7, /* a thread has taken a buffer; args[0]: its address */
+	/* struct bs_ring_stack */
+	BS_RING_STACK = 8,	/* of the event that a thread is about to commit; args: its buffer,
+				   the number of its slot, the stack pointer at the site */
+	BS_RING_MARK_STACK = 9, /* BS_RING_MARK with its stack */
 };
 
 /*
- * One record in the ring buffer; all types but BS_RING_BATCH have this size.
+ * One record in the ring buffer; all types have this size but BS_RING_BATCH and those with a stack.
  * ts_ns is CLOCK_MONOTONIC, read in the traced thread when the site was hit.
  */
 struct bs_ring_event {
@@ -62,6 +66,47 @@ struct bs_ring_batch {
 	struct bscope_slot slots[BSCOPE_BATCH_SLOTS];
 };
 _Static_assert(sizeof(struct bs_ring_batch) == 64 + 16 * BSCOPE_BATCH_SLOTS, "ring batch");
+
+/*
+ * A stack.  Addresses of code: the site itself, then return addresses, the innermost first.  The
+ * record is as long as they are or somewhat longer; as many as BS_STACK_MAX may not be all.
+ */
+#define BS_STACK_MAX   127u /* the kernel gives no more (kernel.perf_event_max_stack) */
+#define BS_STACK_SHORT 30u  /* short ones take less room */
+
+/* struct bs_ring_stack.form: what follows. */
+#define BS_STACK_WALKED 1u
+#define BS_STACK_COPIED 2u /* it is a struct bs_ring_copy */
+
+struct bs_ring_stack {
+	struct bs_ring_event event;
+	__u32 n;    /* addresses, at least 1 */
+	__u32 form; /* BS_STACK_* */
+	__u64 ip[BS_STACK_MAX];
+};
+_Static_assert(sizeof(struct bs_ring_stack) == 56 + 8 * BS_STACK_MAX, "ring stack");
+
+/*
+ * What a stack can be unwound from (x86-64): the registers that functions keep, as at the site,
+ * and memory from below the stack pointer on.  The record is as long as was asked for, n says how
+ * much of it could be read.
+ */
+#define BS_STACK_RED_ZONE 128u /* System V ABI, AMD64 supplement, section 3.2.2 */
+/* The length of a record of the ring has a limit of its own, far above this. */
+#define BS_STACK_BYTES_MIN 256u
+#define BS_STACK_BYTES_MAX 65528u
+
+struct bs_ring_copy {
+	struct bs_ring_event event;
+	__u32 n;    /* bytes */
+	__u32 form; /* BS_STACK_COPIED */
+	__u64 ip;   /* the site */
+	__u64 sp;
+	__u64 bp, bx, r12, r13, r14, r15;
+	__u64 start; /* address of the first byte */
+	__u8 bytes[];
+};
+_Static_assert(sizeof(struct bs_ring_copy) == 128, "ring copy");
 
 /* Where one operand of a site is found when its probe fires.  Taken from the stapsdt note. */
 enum bs_arg_where {
@@ -95,12 +140,12 @@ struct bs_counters {
 	__u64 traced_full; /* forked children not followed: too many processes at once */
 	__u64 batch_lost;  /* batches that did not fit; their events may have been read elsewhere */
 	__u64 last_lost;   /* of threads that have ended: did not fit, or could not be read */
+	__u64 stacks_lost; /* stacks of events in buffers that did not fit */
 };
 
 /* A set of counters fills a cache line. */
 struct bs_counter_line {
 	struct bs_counters c;
-	__u64 pad[1];
 };
 _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
 

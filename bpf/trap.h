@@ -8,6 +8,7 @@
 #define BS_BPF_TRAP_H
 
 #include "bpf/follow.h"
+#include "bpf/stack.h"
 #include "bpf/state.h"
 
 /*
@@ -110,6 +111,24 @@ static __always_inline int send(__u32 type, __u32 site, __u64 now, const __u64 a
 	return 1;
 }
 
+/* With its stack, or not at all: one without could not be told from one that has none. */
+static __always_inline int send_mark_stack(struct pt_regs *ctx, __u32 site, __u64 now,
+					   const __u64 args[3])
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct bs_ring_event event = {
+		.ts_ns = now,
+		.pid = id >> 32,
+		.tid = id,
+		.type = BS_RING_MARK_STACK,
+		.site = site,
+		.args = {args[0], args[1], args[2]},
+	};
+
+	return stack_bytes ? send_copy(ctx, &event, REGS_IP(ctx), REGS_SP(ctx))
+			   : send_stack(ctx, &event, 0);
+}
+
 SEC("uprobe")
 int trap(struct pt_regs *ctx)
 {
@@ -141,8 +160,12 @@ int trap(struct pt_regs *ctx)
 	hits = count->written;
 	now = bpf_ktime_get_ns();
 	if (what & FOLLOW_MARK) {
+		int sent = stack_kinds >> (spec->kind & 31) & 1
+				   ? send_mark_stack(ctx, site, now, args)
+				   : send(BS_RING_MARK, site, now, args, !(hits & wake_mask));
+
 		__sync_fetch_and_add(&count->written, 1);
-		if (!send(BS_RING_MARK, site, now, args, !(hits & wake_mask)))
+		if (!sent)
 			__sync_fetch_and_add(&count->lost_ring, 1);
 	}
 	/* No event; but one that is lost is as bad. */

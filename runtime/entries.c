@@ -35,7 +35,7 @@
 	__asm__("cmpl $0,bs_control+%c[follow](%%rip)\n\t"                                         \
 		"je bs_record" way "\n\t"                                                          \
 		"testb %[chosen],bs_control+%c[follow](%%rip)\n\t"                                 \
-		"je bs_coarse" way "\n\t"                                                          \
+		"je 8f\n\t"                                                                        \
 		"push %%rax\n\t"                                                                   \
 		"push %%rcx\n\t"                                                                   \
 		"mov %c[index](%%rdi),%%eax\n\t"                                                   \
@@ -69,7 +69,13 @@
 		"jne 9f\n\t"                                                                       \
 		"testb %[in_bytes],bs_control+%c[follow_flags](%%rip)\n\t"                         \
 		"jne 9f\n\t"                                                                       \
-		"shrq %c[resizing](%%rcx)\n\t" RETURN "6:\t" bytes "9:\t" RESTORE "jmp bs_sampled" \
+		"shrq %c[resizing](%%rcx)\n\t" RETURN "6:\t" bytes "9:\t" RESTORE                  \
+		"testb %[stacks],bs_control+%c[follow](%%rip)\n\t"                                 \
+		"je bs_sampled\n\t"                                                                \
+		"jmp bs_stacked\n"                                                                 \
+		"8:\ttestb %[stacks],bs_control+%c[follow](%%rip)\n\t"                             \
+		"je bs_coarse" way "\n\t"                                                          \
+		"jmp bs_stacked"                                                                   \
 		:                                                                                  \
 		: OFFSET(bscope_control, follow), OFFSET(bscope_control, table),                   \
 		  OFFSET(bscope_control, follow_epoch), OFFSET(bscope_control, follow_base),       \
@@ -81,7 +87,8 @@
 		  [new] "i"(BSCOPE_KIND_NEW), [resize_begin] "i"(BSCOPE_KIND_RESIZE_BEGIN),        \
 		  [resize_end] "i"(BSCOPE_KIND_RESIZE_END),                                        \
 		  [unit_bits] "i"(BSCOPE_FOLLOW_UNIT_BITS), [size_bits] "i"(FOLLOW_BYTES_BITS),    \
-		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES), [chosen] "i"(BSCOPE_FOLLOW_CHOSEN))
+		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES), [chosen] "i"(BSCOPE_FOLLOW_CHOSEN),         \
+		  [stacks] "i"(BSCOPE_STACKS))
 
 /* Without a size an object counts for one byte. */
 #define NO_BYTES "mov $1,%%eax\n\t" COUNT_RAX
@@ -115,6 +122,27 @@ __attribute__((naked)) void bscope_record2(SITE, ARG id, ARG a1)
 __attribute__((naked)) void bscope_record3(SITE, ARG id, ARG a1, ARG a2)
 {
 	ENTRY("3", BYTES_IN_RDX);
+}
+
+/*
+ * Where stacks are wanted.  The registers of which the compiler may make use are laid down as a
+ * struct bs_frame, whose address is the fifth argument.
+ */
+_Static_assert(sizeof(struct bs_frame) == 48, "what is pushed here");
+__attribute__((naked, used)) static void bs_stacked(void)
+{
+	__asm__("push %rbx\n\t"
+		"push %rbp\n\t"
+		"push %r12\n\t"
+		"push %r13\n\t"
+		"push %r14\n\t"
+		"push %r15\n\t"
+		"push %r8\n\t"
+		"lea 8(%rsp),%r8\n\t"
+		"call bs_marked\n\t"
+		"pop %r8\n\t"
+		"lea 48(%rsp),%rsp\n\t"
+		"ret");
 }
 
 #else /* no stub calls these */

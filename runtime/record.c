@@ -130,6 +130,44 @@ BS_PROBE void announce(struct bscope_buffer *b)
 		FIRE("buffer", b, b->next);
 }
 
+/*
+ * The stack of an event, whose slot has this number and is not committed yet.  For the moment in
+ * which the probe fires the registers are the program's; ours wait on the stack, below the
+ * program's own.  rdi: buffer, rsi: number, rdx: the site's address, rcx: its stack pointer, r8:
+ * the struct bs_frame.
+ */
+__attribute__((naked, used)) static BS_ANYWHERE void
+stack(__attribute__((unused)) struct bscope_buffer *b, __attribute__((unused)) uint64_t number,
+      __attribute__((unused)) uint64_t site, __attribute__((unused)) uint64_t sp,
+      __attribute__((unused)) const struct bs_frame *frame)
+{
+	__asm__ __volatile__(
+		"push %%rbx\n\tpush %%rbp\n\tpush %%r12\n\tpush %%r13\n\tpush %%r14\n\tpush %%r15\n\t"
+		"mov 0(%%r8),%%r15\n\tmov 8(%%r8),%%r14\n\tmov 16(%%r8),%%r13\n\t"
+		"mov 24(%%r8),%%r12\n\tmov 32(%%r8),%%rbp\n\tmov 40(%%r8),%%rbx\n"
+		"990:\tnop\n" BSCOPE_ASM_NOTE(
+			"stack",
+			"8@%%rdi 8@%%rsi 8@%%rdx 8@%%rcx") "\t"
+							   "pop %%r15\n\tpop %%r14\n\tpop %%r13\n\tpop %%r12\n\tpop %%rbp\n\tpop %%rbx\n\t"
+							   "ret"
+		:
+		: [bscope_sem] "i"(&bs_control.semaphore));
+}
+
+/*
+ * The stack pointer at the site: above the frame lie the way back into the stub, what the stub has
+ * pushed, a register for each operand and one more, and the red zone (site.h).
+ */
+#define RED_ZONE 128
+static inline void take_stack(const struct bscope_site *site, struct bscope_buffer *b,
+			      uint64_t number, const struct bs_frame *frame)
+{
+	uint64_t at = (uint64_t)(uintptr_t)&site->probe + (uint64_t)(int64_t)site->probe;
+
+	stack(b, number, at,
+	      (uint64_t)(uintptr_t)(frame + 1) + 8 + 8 * (site->nargs + 1ull) + RED_ZONE, frame);
+}
+
 static inline uint64_t reserve(struct bscope_buffer *b, uint64_t n)
 {
 	__asm__ __volatile__("xaddq %0,%1" : "+r"(n), "+m"(b->next) : : "memory", "cc");
@@ -276,7 +314,9 @@ static inline uint32_t site_number(const struct bscope_site *site)
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-static ALWAYS_INLINE void record_single(const struct bscope_site *site, uint64_t id, int coarse)
+/* frame: of an event whose stack is wanted, else NULL. */
+static ALWAYS_INLINE void record_single(const struct bscope_site *site, uint64_t id, int coarse,
+					const struct bs_frame *frame)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number;
@@ -284,6 +324,8 @@ static ALWAYS_INLINE void record_single(const struct bscope_site *site, uint64_t
 	if (unlikely(!b))
 		return;
 	number = reserve(b, 1);
+	if (frame)
+		take_stack(site, b, number, frame);
 	commit(b, number, head_time(b, coarse) | site_number(site), id);
 	if (unlikely(ends_half(number + 1)))
 		batch(b, number + 1);
@@ -298,7 +340,7 @@ static inline void commit_second(struct bscope_buffer *b, uint64_t number, uint6
 }
 
 static ALWAYS_INLINE void record_pair(const struct bscope_site *site, uint64_t id, uint64_t a1,
-				      uint64_t a2, int coarse)
+				      uint64_t a2, int coarse, const struct bs_frame *frame)
 {
 	struct bscope_buffer *b = mine();
 	uint64_t number, time;
@@ -310,6 +352,8 @@ static ALWAYS_INLINE void record_pair(const struct bscope_site *site, uint64_t i
 		number = reserve_anew(b, number, 2);
 	/* At once: who dies in between has two events that are lost, instead of one. */
 	add(&b->extra, 1);
+	if (frame)
+		take_stack(site, b, number, frame);
 	time = head_time(b, coarse);
 	commit_second(b, number + 1, a1, a2);
 	commit(b, number, time | site_number(site), id);
@@ -410,7 +454,8 @@ static inline void ended(struct bscope_follow *t, const struct bscope_site *site
  * jumps away leaves all of it behind, or a hole, which readers see.
  */
 static inline void record_forgotten(struct bscope_buffer *b, const struct bscope_site *site,
-				    uint64_t id, uint64_t a1, uint64_t a2, int mark, int coarse)
+				    uint64_t id, uint64_t a1, uint64_t a2, int mark, int coarse,
+				    const struct bs_frame *frame)
 {
 	uint64_t two = site->nargs > 1, own = mark ? 1 + two : 0, number = reserve(b, own + 2);
 	uint64_t time;
@@ -418,6 +463,8 @@ static inline void record_forgotten(struct bscope_buffer *b, const struct bscope
 	if (unlikely(is_split(number, own + 2)))
 		number = reserve_anew(b, number, own + 2);
 	add(&b->extra, mark ? two + 2 : 2);
+	if (mark && frame)
+		take_stack(site, b, number, frame);
 	time = head_time(b, coarse);
 	commit_second(b, number + own + 1, site_number(site), 0);
 	commit(b, number + own, time, id);
@@ -429,9 +476,8 @@ static inline void record_forgotten(struct bscope_buffer *b, const struct bscope
 		batch(b, number + own + 2);
 }
 
-/* Marks of objects that are followed, or may be from here on. */
-static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_site *site,
-							  uint64_t id, uint64_t a1, uint64_t a2)
+static ALWAYS_INLINE void mark_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1,
+				       uint64_t a2, const struct bs_frame *frame)
 {
 	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
 	uint64_t hash = follow_hash(site->index, id), *entry = follow_find(t, hash);
@@ -442,91 +488,122 @@ static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_si
 		return;
 	what = followed(t, site, b, entry, hash);
 	if (what & FORGET)
-		record_forgotten(b, site, id, a1, a2, what & MARK, coarse);
+		record_forgotten(b, site, id, a1, a2, what & MARK, coarse, frame);
 	else if (what & MARK && site->nargs > 1)
-		record_pair(site, id, a1, a2, coarse);
+		record_pair(site, id, a1, a2, coarse, frame);
 	else if (what & MARK)
-		record_single(site, id, coarse);
+		record_single(site, id, coarse, frame);
 	ended(t, site, b, entry, hash, what);
 }
 
-/* The thread's first such mark since a tool has changed what it asks for. */
-static BS_ANYWHERE __attribute__((noinline)) void
-sampled_first(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+/* Marks of objects that are followed, or may be from here on. */
+static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_site *site,
+							  uint64_t id, uint64_t a1, uint64_t a2)
+{
+	mark_sampled(site, id, a1, a2, 0);
+}
+
+/* The thread's first such mark since a tool has changed what it asks for.  0: it has no buffer. */
+static BS_ANYWHERE __attribute__((noinline)) int first(const struct bscope_site *site, uint64_t a1)
 {
 	struct bscope_buffer *b = mine();
 
 	if (!b)
-		return;
+		return 0;
 	if (b->epoch != bs_control.follow_epoch)
 		follow_begin(b);
 	if (counts(site))
 		b->gap -= follow_size(bytes_of(site, a1));
-	sampled(site, id, a1, a2);
+	return 1;
 }
 
 /*
- * Kinds that the entries do not decide.  Most objects are not chosen, and then most marks are done.
+ * Most objects are not chosen, and then most marks are done here: they are counted, and that is
+ * all.  Is this another one?
  */
-void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+static ALWAYS_INLINE int may_be_followed(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
 	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
 	int unknown = !*follow_filter(t, follow_hash(site->index, id));
 	struct bscope_buffer *b = bs_current;
 
 	/* With an epoch it is this thread's, or was; others' gaps do as well. */
-	if (unlikely(b->epoch != bs_control.follow_epoch)) {
-		sampled_first(site, id, a1, a2);
-		return;
-	}
+	if (unlikely(b->epoch != bs_control.follow_epoch))
+		return first(site, a1);
 	if (site->kind == BSCOPE_KIND_NEW) {
 		b->gap -= follow_size(bytes_of(site, a1));
 		if (likely(unknown && b->gap > 0))
-			return;
+			return 0;
 	} else if (site->kind == BSCOPE_KIND_RESIZE_BEGIN && likely(unknown)) {
 		b->resizing <<= 1;
-		return;
+		return 0;
 	} else if (site->kind == BSCOPE_KIND_RESIZE_END) {
 		if (counts(site))
 			b->gap -= follow_size(bytes_of(site, a1));
 		if (likely(unknown && b->gap > 0 && !(b->resizing & 1))) {
 			b->resizing >>= 1;
-			return;
+			return 0;
 		}
 	}
-	sampled(site, id, a1, a2);
+	return 1;
+}
+
+/* Kinds that the entries do not decide. */
+void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
+{
+	if (may_be_followed(site, id, a1))
+		sampled(site, id, a1, a2);
+}
+
+/* --- with stacks ------------------------------------------------------------------------------ */
+
+void bs_marked(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2,
+	       const struct bs_frame *frame)
+{
+	int coarse = bs_control.follow & BSCOPE_STAMP_COARSE;
+
+	if (!(bs_control.stacks >> site->kind & 1))
+		frame = 0;
+	if (bs_control.follow & BSCOPE_FOLLOW_CHOSEN) {
+		if (may_be_followed(site, id, a1))
+			mark_sampled(site, id, a1, a2, frame);
+	} else if (site->nargs > 1) {
+		record_pair(site, id, a1, a2, coarse, frame);
+	} else {
+		record_single(site, id, coarse, frame);
+	}
 }
 
 /* --- without sampling ------------------------------------------------------------------------- */
 
 void bs_record1(const struct bscope_site *site, uint64_t id)
 {
-	record_single(site, id, 0);
+	record_single(site, id, 0, 0);
 }
 
 void bs_record2(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
-	record_pair(site, id, a1, 0, 0);
+	record_pair(site, id, a1, 0, 0, 0);
 }
 
 void bs_record3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	record_pair(site, id, a1, a2, 0);
+	record_pair(site, id, a1, a2, 0, 0);
 }
 
 void bs_coarse1(const struct bscope_site *site, uint64_t id)
 {
-	record_single(site, id, 1);
+	record_single(site, id, 1, 0);
 }
 
 void bs_coarse2(const struct bscope_site *site, uint64_t id, uint64_t a1)
 {
-	record_pair(site, id, a1, 0, 1);
+	record_pair(site, id, a1, 0, 1, 0);
 }
 
 void bs_coarse3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	record_pair(site, id, a1, a2, 1);
+	record_pair(site, id, a1, a2, 1, 0);
 }
 
 BS_PUBLIC void bscope_flush(void)

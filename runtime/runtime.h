@@ -42,6 +42,17 @@ BS_HERE void bs_coarse2(const struct bscope_site *site, uint64_t id, uint64_t a1
 BS_HERE void bs_coarse3(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2);
 BS_HERE void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2);
 
+/*
+ * The program's registers that a stack is unwound from, as bs_stacked (entries.c) lays them down
+ * below its return address into the stub.
+ */
+struct bs_frame {
+	uint64_t r15, r14, r13, r12, rbp, rbx;
+};
+/* All of the above in one, where stacks are wanted. */
+BS_HERE void bs_marked(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2,
+		       const struct bs_frame *frame);
+
 /* control.c.  Hidden, so that the note of the probe can name its address in this very file. */
 extern struct bscope_control bs_control __attribute__((visibility("hidden")));
 

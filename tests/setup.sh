@@ -11,7 +11,7 @@ packages() {
 	case $1 in
 	build)
 		echo gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev \
-			libiberty-dev libseccomp-dev zlib1g-dev uthash-dev ;;
+			libiberty-dev libseccomp-dev libbz2-dev zlib1g-dev uthash-dev ;;
 	demo) packages build; echo redis-server redis-tools ;;
 	check)
 		packages demo

@@ -33,6 +33,46 @@ $B/tests/unit/jump-none: JUMP_LINK = -DBSCOPE_NO_RUNTIME
 
 $B/tests/unit/test_jump: $(JUMP_PROGRAMS)
 
+# A program that knows its own stack, in all ways that make a difference to its frames (test_unwind.c).
+UNWIND_FLAGS = -std=gnu11 $(WARN) $(INC) -O2 -fomit-frame-pointer
+UNWIND_PROGRAMS := $(addprefix $B/tests/unit/unwind-,gcc gcc-O0 gcc-O3 clang gxx clangxx no-pie static \
+	stripped debug-frame none library.so)
+
+$(UNWIND_PROGRAMS): tests/unit/unwind_program.c tests/unit/unwind_program.h
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(UNWIND_CC) -o $@ $< -lpthread
+
+$B/tests/unit/unwind-gcc: UNWIND_CC = gcc $(UNWIND_FLAGS)
+$B/tests/unit/unwind-gcc-O0: UNWIND_CC = gcc $(UNWIND_FLAGS) -O0 -fno-omit-frame-pointer
+$B/tests/unit/unwind-gcc-O3: UNWIND_CC = gcc $(UNWIND_FLAGS) -O3 -march=x86-64-v3 -fno-plt
+$B/tests/unit/unwind-clang: UNWIND_CC = $(CLANG) $(UNWIND_FLAGS)
+$B/tests/unit/unwind-gxx: UNWIND_CC = g++ -x c++ $(filter-out -std=% -Wstrict-prototypes -Wmissing-prototypes,$(UNWIND_FLAGS))
+$B/tests/unit/unwind-clangxx: UNWIND_CC = $(CLANG)++ -x c++ $(filter-out -std=% -Wstrict-prototypes -Wmissing-prototypes,$(UNWIND_FLAGS))
+$B/tests/unit/unwind-no-pie: UNWIND_CC = gcc $(UNWIND_FLAGS) -fno-pie -no-pie
+$B/tests/unit/unwind-static: UNWIND_CC = gcc $(UNWIND_FLAGS) -static
+$B/tests/unit/unwind-stripped: UNWIND_CC = gcc $(UNWIND_FLAGS) -s
+$B/tests/unit/unwind-library.so: UNWIND_CC = gcc $(UNWIND_FLAGS) -fPIC -shared
+$B/tests/unit/unwind-debug-frame: UNWIND_CC = gcc $(UNWIND_FLAGS) -g -fno-asynchronous-unwind-tables
+
+$B/tests/unit/unwind-none: UNWIND_CC = gcc $(UNWIND_FLAGS) -fno-asynchronous-unwind-tables
+
+# Stripped, with a separate debug file.
+$B/tests/unit/unwind-split: $B/tests/unit/unwind-debug-frame
+	$(call say,STRIP,$@)
+	$(Q)objcopy --only-keep-debug $< $@.debug
+	$(Q)strip -o $@ $<
+	$(Q)cd $(@D) && objcopy --add-gnu-debuglink=unwind-split.debug unwind-split
+
+$B/tests/unit/unwind-hostile.so: tests/unit/unwind_hostile.S
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)gcc -shared -Wl,--no-eh-frame-hdr -o $@ $<
+
+$B/tests/unit/test_unwind $B/tests/unit/test_unwind_hostile: $(UNWIND_PROGRAMS)
+$B/tests/unit/test_unwind: $B/tests/unit/unwind-split
+$B/tests/unit/test_unwind_hostile: $B/tests/unit/unwind-hostile.so
+
 # Programs with debug information of all kinds (test_names.c).  names_symbols.c has none in any.
 NAMES_PROGRAMS := $(addprefix $B/tests/unit/names-,pie no-pie clang dwarf4 compressed sections no-id)
 NAMES_LIBRARY  := $B/tests/unit/names-library.so
@@ -72,7 +112,7 @@ unit: $(UNIT_BIN)
 
 # Programs that know what they did.  NAME-plain is the same source without sites.
 PROGRAMS := $(patsubst tests/programs/%.c,$B/tests/programs/%,$(wildcard tests/programs/*.c)) \
-	$B/tests/programs/leaky-plain
+	$B/tests/programs/leaky-plain $B/tests/programs/tree-clang $B/tests/programs/tree-cxx
 
 $B/tests/programs/%: tests/programs/%.c $(LIBBSCOPE_A)
 	$(call say,CC,$@)
@@ -83,6 +123,25 @@ $B/tests/programs/%-plain: tests/programs/%.c
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(CFLAGS) -DBSCOPE_DISABLE -o $@ $< -lpthread
+
+# Whose stacks are taken.
+STACKS_CFLAGS := -O2 -g -fno-omit-frame-pointer
+$B/tests/programs/tree: private CFLAGS += $(STACKS_CFLAGS)
+
+$B/tests/programs/tree-clang: tests/programs/tree.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	$(Q)$(CLANG) -std=gnu11 $(WARN) $(INC) $(STACKS_CFLAGS) -o $@ $< $(LIBBSCOPE_A)
+
+$B/tests/programs/tree-cxx: tests/programs/tree.c $(LIBBSCOPE_A)
+	$(call say,CXX,$@)
+	$(Q)$(CXX) -std=c++17 -x c++ $(WARN_CXX) $(INC) $(STACKS_CFLAGS) -o $@ $< -x none $(LIBBSCOPE_A)
+
+# No assembler takes such names.
+$B/tests/programs/hostile: tests/programs/hostile.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(STACKS_CFLAGS) -o $@ $< $(LIBBSCOPE_A)
+	$(Q)objcopy --redefine-sym innermost="$$(printf 'f<g>&"\047;\\ 9\n\033[35m\377\033]0;y\007')" \
+		--redefine-sym middle="$$(printf '</title><script>alert(1)</script>\n#')" $@
 
 # Programs with ownership errors that they state themselves, and correct ones: tests/e2e/corpus.bats.
 CORPUS := $(patsubst %.c,$B/%,$(wildcard tests/corpus/*.c)) \

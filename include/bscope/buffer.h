@@ -16,6 +16,11 @@
  *
  * An event takes one slot, or two neighbours of the same half where its kind has more than an id
  * (abi.h).  So events written = next - extra, whatever was read of them.
+ *
+ * An event whose stack is wanted (control.h) fires the probe bscope:stack between reserving its
+ * slot and committing it.  Its operands: the buffer, the number of the slot, the address of the
+ * site and the stack pointer there; rbp, rbx and r12 to r15 are as at the site.  So whoever finds
+ * the slot committed has been told of its stack before.
  */
 #ifndef BSCOPE_BUFFER_H
 #define BSCOPE_BUFFER_H

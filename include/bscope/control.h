@@ -44,8 +44,13 @@ struct bscope_control {
 	volatile uint64_t follow_base;
 	volatile uint32_t follow_flags; /* BSCOPE_FOLLOW_* */
 	volatile uint32_t follow_epoch; /* not 0 */
-	volatile uint32_t follow;	/* BSCOPE_FOLLOW_CHOSEN, BSCOPE_STAMP_COARSE; 0: neither */
-	uint32_t pad;
+	volatile uint32_t follow; /* BSCOPE_FOLLOW_CHOSEN, BSCOPE_STAMP_COARSE, BSCOPE_STACKS */
+	/*
+	 * Written by a tool, with BSCOPE_STACKS: a bit for each enum bscope_kind whose events that
+	 * are recorded fire the probe bscope:stack.  A library without that probe knows no such
+	 * bits.
+	 */
+	volatile uint32_t stacks;
 };
 
 #ifdef __cplusplus

@@ -61,6 +61,7 @@ struct bscope_follow {
 /* struct bscope_control.follow */
 #define BSCOPE_FOLLOW_CHOSEN 1u
 #define BSCOPE_STAMP_COARSE  2u
+#define BSCOPE_STACKS	     4u /* of the kinds in struct bscope_control.stacks */
 
 /*
  * What a tool asks for, in 2^-BSCOPE_FOLLOW_UNIT_BITS objects or bytes: the mean gap, times ln 2;

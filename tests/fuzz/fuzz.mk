@@ -7,9 +7,9 @@
 FUZZ_SECONDS ?= 20
 FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC     := $(wildcard tools/base/*.c tools/target/*.c tools/decode/*.c tools/order/*.c \
-	tools/collect/buffers*.c tools/flame/*.c tools/symbol/wire.c tools/render/utf8.c tools/render/text.c tools/render/human.c)
+	tools/collect/buffers*.c tools/flame/*.c tools/symbol/wire.c tools/render/utf8.c tools/render/text.c tools/render/human.c tools/unwind/step.c)
 FUZZ_DEPS    := $(FUZZ_SRC) $(wildcard tools/base/*.h tools/target/*.h tools/decode/*.h tools/order/*.h \
-	bpf/event.h include/bscope/*.h tools/collect/buffers*.h tools/flame/*.h tools/symbol/*.h tools/render/*.h) $(FLAME_TEXT)
+	bpf/event.h include/bscope/*.h tools/collect/buffers*.h tools/flame/*.h tools/symbol/*.h tools/render/*.h tools/unwind/*.h) $(FLAME_TEXT)
 FUZZ_REPLAY  := $(FUZZ_NAMES:%=$B/tests/fuzz/replay_%)
 
 $B/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_DEPS)

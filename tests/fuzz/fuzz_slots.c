@@ -103,7 +103,8 @@ static int take(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		else
 			n_forgotten += i + 1 < n && slots[i + 1].head & BSCOPE_SLOT_EXTRA;
 	}
-	good = bs_decode_prepare(&decoder, pid, tid, slots, n, &tsc, TSC + 1000, room, &prepared);
+	good = bs_decode_prepare(&decoder, pid, tid, slots, NULL, n, &tsc, TSC + 1000, room,
+				 &prepared);
 	must(!bs_order_push_slots(order, &prepared, good));
 	must(!bs_order_release(order, UINT64_MAX, &ops));
 	must(decoder.bad + decoded - before == n_events + n_forgotten);

@@ -54,9 +54,9 @@ static void begin(const struct bs_sample *s, bool anew, unsigned first, unsigned
 	const struct bs_jump_pool pools[] = {pool(first), pool(second)};
 	struct bs_error err = {0};
 
-	assert_int_equal(
-		bs_sampling_begin(getpid(), pools, first == second ? 1 : 2, s, false, anew, &err),
-		0);
+	assert_int_equal(bs_sampling_begin(getpid(), pools, first == second ? 1 : 2, s, false, 0,
+					   anew, &err),
+			 0);
 }
 
 static void all_share_one_table(void **state)
@@ -139,7 +139,8 @@ static void without_memory_there_is_none(void **state)
 	(void)state;
 	controls[0].table = 0;
 	one = pool(0);
-	assert_int_equal(bs_sampling_begin(getpid(), &one, 1, &tenth, false, true, &err), -ENOTSUP);
+	assert_int_equal(bs_sampling_begin(getpid(), &one, 1, &tenth, false, 0, true, &err),
+			 -ENOTSUP);
 	assert_non_null(strstr(err.text, "table"));
 	assert_int_equal(controls[0].follow, 0);
 	begin(&none, true, 0, 0);

@@ -226,7 +226,7 @@ struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c, bool sampling)
 	}
 	if (m->runtime.batch_offset && !bs_collect_trace(c, getpid(), &err)) {
 		const struct bs_listen listen = {m->runtime.batch_offset, m->runtime.buffer_offset,
-						 m->runtime.semaphore_offset};
+						 m->runtime.semaphore_offset, 0};
 
 		if (!bs_collect_listen(c, m->fd, m->path, &listen, &err)) {
 			ns.one = lit_ns(c, &one, 1, hit_one);

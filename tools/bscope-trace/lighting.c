@@ -354,7 +354,7 @@ static int listen_all(struct bs_lighting *l, struct bs_error *err)
 		struct bs_lit_module *lm = &l->modules[i];
 		const struct bs_runtime *r = &lm->m->runtime;
 		const struct bs_listen listen = {r->batch_offset, r->buffer_offset,
-						 r->semaphore_offset};
+						 r->semaphore_offset, r->stack_offset};
 		int ret;
 
 		if (lm->listening || !r->batch_offset)
@@ -392,9 +392,15 @@ static bool classes_fit(const struct bs_lighting *l)
 	return true;
 }
 
-static int sampling_begin(const struct bs_lighting *l, struct bs_process *p,
-			  const struct bs_jumps *j, struct bs_error *err)
+static int sampling_begin(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
+			  struct bs_error *err)
 {
+	bool stackless = false;
+
+	for (size_t i = 0; i < j->npools; i++)
+		stackless |= !j->pools[i].stacks;
+	if (l->options->stack_kinds && stackless && p->how != BS_LIT_JUMP)
+		l->stackless++;
 	if (l->sample.by != BS_SAMPLE_NOT && !classes_fit(l))
 		return bs_error_set(
 			err, -ENOTSUP,
@@ -407,7 +413,7 @@ static int sampling_begin(const struct bs_lighting *l, struct bs_process *p,
 	    bs_collect_sample_table(l->collect, p->pid, bs_sampling_table(p->pools, p->npools)))
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, l->options->coarse,
-				 p->how != BS_LIT_JUMP, err);
+				 l->options->stack_kinds, p->how != BS_LIT_JUMP, err);
 }
 
 /* All that comes before the stop. */

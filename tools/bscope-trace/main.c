@@ -15,28 +15,47 @@
 #include "base/output.h"
 #include "bscope-trace/command.h"
 #include "bscope-trace/fail_on.h"
+#include "bscope-trace/flame_make.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/preload.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
+#include "flame/flame.h"
 #include "model/model.h"
 #include "render/report.h"
 #include "target/module.h"
 #include "target/process.h"
 #include "target/sites.h"
 
+/* A sign of life where frames take long to name. */
+#define PROGRESS_NS 1000000000ull
+
 static volatile sig_atomic_t stop;
+
+static struct bs_output report, flame, folded;
+
+/* Nothing is left of a file that is not whole. */
+static void on_signal_leave(int sig)
+{
+	const char *const temps[] = {report.temp, flame.temp, folded.temp};
+
+	for (size_t i = 0; i < sizeof(temps) / sizeof(temps[0]); i++)
+		if (*temps[i])
+			unlink(temps[i]);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
 
 static void on_signal(int sig)
 {
 	stop = 1;
 	/* The second Ctrl-C is for somebody who does not want to wait for the report. */
-	signal(sig, SIG_DFL);
+	signal(sig, on_signal_leave);
 }
 
-static void signals_set(void)
+static void signals_set(void (*handler)(int sig))
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	struct sigaction sa = {.sa_handler = handler};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
@@ -164,6 +183,48 @@ static int findings(const struct bs_options *o, const struct bs_report *r)
 	return found ? BS_EXIT_FOUND : 0;
 }
 
+/* --- the flamegraph --------------------------------------------------------------------------- */
+
+static void progress(uint64_t done, uint64_t all)
+{
+	static uint64_t next_ns;
+	uint64_t now = bs_now_ns();
+
+	if (!next_ns)
+		next_ns = now + PROGRESS_NS;
+	if (now < next_ns)
+		return;
+	next_ns = now + PROGRESS_NS / 4;
+	fprintf(stderr, "\rnaming frames: %d %%\033[K", (int)(100 * done / (all ? all : 1)));
+}
+
+static int flame_write(const struct bs_options *o, struct bs_session *s, const struct bs_report *r)
+{
+	bool shows = !o->quiet && isatty(STDERR_FILENO);
+	struct bs_flame_made made = {0};
+	struct bs_error err = {0};
+	int ret;
+
+	if (!o->flame && !o->folded)
+		return 0;
+	/* From here on Ctrl-C is for somebody who does not want to wait for this. */
+	signals_set(on_signal_leave);
+	ret = bs_flame_make(s, r, &made, shows ? progress : NULL, &err);
+	if (shows)
+		fputs("\r\033[K", stderr);
+	if (!ret && o->folded)
+		ret = bs_output_commit(&folded, "folded stacks",
+				       bs_flame_write_folded(made.flame, folded.file), &err);
+	if (!ret && o->flame && !made.total)
+		ret = bs_error_set(&err, -ENODATA, "--flame=%s: nothing to draw: %s", o->flame,
+				   made.nothing);
+	if (!ret && o->flame)
+		ret = bs_output_commit(&flame, "flamegraph", bs_flame_made_draw(&made, flame.file),
+				       &err);
+	bs_flame_made_fini(&made);
+	return ret ? fail(&err) : 0;
+}
+
 static int list_modules(const struct bs_options *o, struct bs_module ***modules, size_t *n,
 			struct bs_error *err)
 {
@@ -252,19 +313,22 @@ static int trace(const struct bs_options *o)
 	struct bs_command command = {.gate = -1, .result = -1};
 	struct bs_session *session = NULL;
 	struct bs_filled filled = {0};
-	struct bs_output out = {0};
 	struct bs_error err = {0};
 	char preload[PATH_MAX];
 	int ret, status = BS_EXIT_FAILED;
 
-	ret = bs_output_open(&out, o->output, &err);
+	ret = bs_output_open(&report, o->output, &err);
+	if (!ret && o->flame)
+		ret = bs_output_open(&flame, o->flame, &err);
+	if (!ret && o->folded)
+		ret = bs_output_open(&folded, o->folded, &err);
 	if (!ret && o->preload)
 		ret = bs_preload_find(o->preload, preload, sizeof(preload), &err);
 	if (!ret && o->command)
 		ret = bs_command_start(&command, o->command, o->preload ? preload : NULL, &err);
 	if (ret)
 		goto out;
-	signals_set();
+	signals_set(on_signal);
 	ret = bs_session_new(o, o->command ? &command : NULL, o->preload ? preload : NULL, &session,
 			     &err);
 	if (ret)
@@ -288,7 +352,7 @@ static int trace(const struct bs_options *o)
 
 		/* The signal that ended the trace is not meant for this. */
 		stop = 0;
-		signals_set();
+		signals_set(on_signal);
 		ret = bs_report_fill(session, &wait, &filled, &err);
 		if (n.terminal && n.shown)
 			fputs("\r\033[K", stderr);
@@ -299,14 +363,18 @@ static int trace(const struct bs_options *o)
 			"%s: no sites in it or its libraries (built with BSCOPE_DISABLE? for a "
 			"program without sites add --preload)",
 			o->command[0]);
-	if (!ret && report_write(&out, o, &filled.report))
+	if (!ret && report_write(&report, o, &filled.report))
+		status = BS_EXIT_FAILED;
+	if (!ret && flame_write(o, session, &filled.report))
 		status = BS_EXIT_FAILED;
 	if (!ret && !status)
 		status = findings(o, &filled.report);
 out:
 	if (ret)
 		status = fail(&err);
-	bs_output_abort(&out);
+	bs_output_abort(&report);
+	bs_output_abort(&flame);
+	bs_output_abort(&folded);
 	bs_report_fini(&filled);
 	bs_session_free(session);
 	bs_command_fini(&command);

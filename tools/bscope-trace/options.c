@@ -10,13 +10,18 @@
 
 #include "base/error.h"
 #include "base/num.h"
+#include "bpf/event.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/preload.h"
 #include "target/filter.h"
+#include "target/sites.h"
 
 /* The highest pid that Linux can give (PID_MAX_LIMIT on 64-bit, include/linux/threads.h). */
 #define PID_HIGHEST (4u * 1024 * 1024)
+
+/* --stack-size: most stacks are whole with it, and a ring of the default size holds 4,000. */
+#define STACK_BYTES 16384u
 
 enum {
 	OPT_PRELOAD = 0x100,
@@ -28,6 +33,12 @@ enum {
 	OPT_SAMPLE_BYTES,
 	OPT_MAX_OVERHEAD,
 	OPT_CLOCK,
+	OPT_STACKS,
+	OPT_CALL_GRAPH,
+	OPT_STACK_SIZE,
+	OPT_FLAME,
+	OPT_FOLDED,
+	OPT_WEIGHT,
 	OPT_SYSROOT,
 };
 
@@ -63,6 +74,16 @@ static const struct argp_option options[] = {
 	 "Stamp each event (default), or all since the last look alike, which is cheaper: no order "
 	 "between threads, so verdicts for what one thread has alone",
 	 2},
+	{"stacks", OPT_STACKS, "KIND[,KIND...]", OPTION_ARG_OPTIONAL,
+	 "Take the stack of each event of these kinds (default: new): a kernel trap each; -s makes "
+	 "them fewer",
+	 2},
+	{"call-graph", OPT_CALL_GRAPH, "fp|dwarf", 0,
+	 "Find the stack by frame pointers (default), or in a copy of it by call frame information, "
+	 "for programs built without frame pointers",
+	 2},
+	{"stack-size", OPT_STACK_SIZE, "BYTES", 0,
+	 "With --call-graph=dwarf, copy so much of each stack (default: 16384)", 2},
 	{"buffer", OPT_BUFFER, "SIZE", 0,
 	 "Size of the ring buffer, with K, M or G (default: 64M); raise it when events are lost",
 	 2},
@@ -73,6 +94,12 @@ static const struct argp_option options[] = {
 	 "List live objects of at least this age, by site", 3},
 	{"format", OPT_FORMAT, "text|json", 0, "Form of the report (default: text)", 3},
 	{"output", 'o', "FILE", 0, "Write the report to FILE (default: standard output)", 3},
+	{"flame", OPT_FLAME, "FILE.svg", 0,
+	 "Draw a flamegraph: by stack with --stacks, else by class, site and caller", 3},
+	{"folded", OPT_FOLDED, "FILE", 0, "Write the same as folded stacks", 3},
+	{"weight", OPT_WEIGHT, "events|live|live-bytes|growth|lifetime", 0,
+	 "What --flame and --folded are of (default: live-bytes, or live where no sizes are known)",
+	 3},
 	{"sysroot", OPT_SYSROOT, "DIR", 0,
 	 "Look for debug files, and for programs that were not stripped, in DIR first", 3},
 	{"fail-on", OPT_FAIL_ON, "VERDICT[,VERDICT...]", 0,
@@ -173,6 +200,73 @@ static void sample_set(struct bs_options *o, enum bs_sample_by by, uint64_t mean
 		o->sample.by = BS_SAMPLE_NOT;
 }
 
+static void stacks_set(struct bs_options *o, const char *list)
+{
+	char *copy = strdup(list), *save = NULL;
+
+	if (!copy)
+		out_of_memory();
+	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		unsigned kind = bs_kind_find(s);
+
+		if (!kind)
+			usage_error(
+				"--stacks=%s: no kind of mark: use new, drop, resize_begin, "
+				"resize_end, move, borrow, borrow_mut, unborrow, retain, release, "
+				"use, region_enter, region_exit",
+				s);
+		o->stack_kinds |= 1u << kind;
+	}
+	free(copy);
+	if (!o->stack_kinds)
+		usage_error("--stacks=%s: no kind in it: leave it out for new, or name some", list);
+}
+
+static void call_graph_set(struct bs_options *o, const char *how)
+{
+	if (strcmp(how, "fp") && strcmp(how, "dwarf"))
+		usage_error("--call-graph=%s: no such way: use fp or dwarf", how);
+	o->dwarf = !strcmp(how, "dwarf");
+#if !defined(__x86_64__)
+	if (o->dwarf)
+		usage_error("--call-graph=dwarf is for x86-64: use --call-graph=fp");
+#endif
+}
+
+static void stack_size_set(struct bs_options *o, const char *size)
+{
+	uint64_t bytes;
+
+	if (bs_num_bytes(size, BS_STACK_BYTES_MIN, BS_STACK_BYTES_MAX, &bytes) || bytes % 8)
+		usage_error("--stack-size=%s: not a multiple of 8 from %u to %u", size,
+			    BS_STACK_BYTES_MIN, BS_STACK_BYTES_MAX);
+	o->stack_bytes = (uint32_t)bytes;
+}
+
+static void weight_set(struct bs_options *o, const char *weight)
+{
+	static const char *const names[] = {
+		[BS_WEIGHT_EVENTS] = "events",	       [BS_WEIGHT_LIVE] = "live",
+		[BS_WEIGHT_LIVE_BYTES] = "live-bytes", [BS_WEIGHT_GROWTH] = "growth",
+		[BS_WEIGHT_LIFETIME] = "lifetime",
+	};
+
+	for (size_t i = BS_WEIGHT_EVENTS; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(weight, names[i]))
+			o->weight = (enum bs_weight)i;
+	if (!o->weight)
+		usage_error("--weight=%s: no such weight: use events, live, live-bytes, growth or "
+			    "lifetime",
+			    weight);
+}
+
+static void file_set(const char **to, const char *option, const char *name)
+{
+	if (!*name)
+		usage_error("--%s: an empty file name", option);
+	*to = name;
+}
+
 static bool is_directory(const char *path)
 {
 	struct stat st;
@@ -258,6 +352,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			usage_error("-o: an empty file name");
 		o->output = arg;
 		break;
+	case OPT_STACKS:
+		stacks_set(o, arg ? arg : "new");
+		break;
+	case OPT_CALL_GRAPH:
+		call_graph_set(o, arg);
+		break;
+	case OPT_STACK_SIZE:
+		stack_size_set(o, arg);
+		break;
+	case OPT_FLAME:
+		file_set(&o->flame, "flame", arg);
+		break;
+	case OPT_FOLDED:
+		file_set(&o->folded, "folded", arg);
+		break;
+	case OPT_WEIGHT:
+		weight_set(o, arg);
+		break;
 	case OPT_SYSROOT:
 		if (!is_directory(arg))
 			usage_error("--sysroot=%s: no such directory: name the one that has "
@@ -302,6 +414,25 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
+	if (o->dwarf && !o->stack_kinds)
+		usage_error("--call-graph=dwarf: of which stacks? add --stacks");
+	if (o->stack_bytes && !o->dwarf)
+		usage_error("--stack-size is for --call-graph=dwarf: add it, or leave this out");
+	if (o->list && (o->stack_kinds || o->flame || o->folded || o->weight))
+		usage_error(
+			"--list prints and exits: --stacks, --flame, --folded and --weight do not "
+			"go with it");
+	if (o->weight && !o->flame && !o->folded)
+		usage_error("--weight: of what? add --flame=FILE.svg or --folded=FILE");
+	if (o->flame && o->folded && !strcmp(o->flame, o->folded))
+		usage_error("--flame and --folded: two things in one file: name two");
+	if (o->output && ((o->flame && !strcmp(o->flame, o->output)) ||
+			  (o->folded && !strcmp(o->folded, o->output))))
+		usage_error("-o: the report and a flamegraph in one file: name two");
+	if (o->stack_kinds && o->max_overhead > 0)
+		usage_error(
+			"--max-overhead does not know what stacks cost: leave it out, and use -s "
+			"with --stacks");
 	if (o->list &&
 	    (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes || o->sysroot ||
 	     o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
@@ -342,6 +473,8 @@ void bs_options_parse(struct bs_options *o, int argc, char **argv)
 	if (err)
 		usage_error("cannot read the command line: %s", strerror(err));
 	check_pairs(o);
+	if (o->dwarf && !o->stack_bytes)
+		o->stack_bytes = STACK_BYTES;
 }
 
 void bs_options_fini(struct bs_options *o)

@@ -18,6 +18,16 @@ enum bs_mode {
 	BS_MODE_TRAP = 2,
 };
 
+/* --weight: what the flamegraph is of. */
+enum bs_weight {
+	BS_WEIGHT_DEFAULT = 0, /* live bytes, or live objects where no sizes are known */
+	BS_WEIGHT_EVENTS,
+	BS_WEIGHT_LIVE,
+	BS_WEIGHT_LIVE_BYTES,
+	BS_WEIGHT_GROWTH,
+	BS_WEIGHT_LIFETIME,
+};
+
 #define BS_EXIT_FAILED 1
 #define BS_EXIT_FOUND  2 /* what --fail-on names was found */
 #define BS_EXIT_USAGE  64
@@ -36,7 +46,13 @@ struct bs_options {
 	bool list;
 	const char *binary;
 	uint64_t older_than_ns; /* 0: not asked for */
-	unsigned fail_on;	/* a set of verdicts, see fail_on.h */
+	uint32_t stack_kinds;	/* --stacks: a bit for each enum bscope_kind; 0: none */
+	bool dwarf;		/* --call-graph=dwarf */
+	uint32_t stack_bytes;	/* --stack-size; with dwarf never 0 */
+	const char *flame;	/* --flame, --folded: names of files; NULL: not asked for */
+	const char *folded;
+	enum bs_weight weight;
+	unsigned fail_on; /* a set of verdicts, see fail_on.h */
 	bool json;
 	const char *output;  /* NULL: standard output */
 	size_t buffer_bytes; /* 0: default */

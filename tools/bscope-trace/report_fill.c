@@ -14,6 +14,7 @@
 #include "bscope-trace/options.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
+#include "decode/stacks.h"
 #include "model/model.h"
 #include "order/order.h"
 #include "symbol/symbol.h"
@@ -635,6 +636,44 @@ static double skipped_ns(const struct fill *f, const struct bs_report *r)
 	       marks * (s->lighting.cost.follow - s->lighting.cost.one);
 }
 
+static void fill_stacks(struct fill *f, struct bs_report *r)
+{
+	const struct bs_session *s = f->s;
+	struct bs_report_stacks *to = &r->stacks;
+
+	if (!s->stacks)
+		return;
+	to->asked = true;
+	to->taken = s->decoder.stacked;
+	to->missing = s->decoder.unstacked;
+	to->lost = s->counts.sum.stacks_lost;
+	to->beyond = bs_stacks_beyond(s->stacks);
+	to->no_event = less(s->stacks_taken, to->taken);
+	to->ns = bs_collect_ns_per_stack(s->collect);
+	for (uint32_t i = 1; i <= bs_stacks_count(s->stacks); i++) {
+		const struct bs_stack *k = bs_stacks_get(s->stacks, BS_STACK_BIT | i);
+
+		to->distinct += k->events != 0;
+		to->truncated += k->flags & BS_STACK_TRUNCATED ? k->events : 0;
+		to->broken += k->flags & BS_STACK_BROKEN ? k->events : 0;
+	}
+	if (s->lighting.stackless)
+		note(f,
+		     "%zu process%s lit by jumps with a libbscope that cannot give stacks: rebuild with "
+		     "the one of this version, or use -m trap",
+		     s->lighting.stackless, s->lighting.stackless == 1 ? " is" : "es are");
+}
+
+/* What stacks cost beyond their events: a trap of their own, where the events are no traps. */
+static double stacks_ns(const struct fill *f, const struct bs_report *r, double traps)
+{
+	double hit = bs_collect_ns_per_hit(f->s->collect), ns = r->stacks.ns;
+	double stacks = (double)(r->stacks.taken + r->stacks.lost + r->stacks.no_event);
+	double with = f->s->lighting.jumped ? 0 : stacks < traps ? stacks : traps;
+
+	return r->stacks.asked && ns > 0 ? stacks * ns - with * hit : 0;
+}
+
 static void fill_cost(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
@@ -648,7 +687,7 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
 	r->ns_per_event =
 		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
-	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r);
+	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r) + stacks_ns(f, r, traps);
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
 	/* Of what was not followed nothing is known when nothing was. */
 	if (r->sampled && s->lighting.jumped && !s->steering && !r->created)
@@ -784,6 +823,7 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	fill_events(&f, r);
 	fill_sites(&f, r);
 	ret = fill_estimate(&f, r);
+	fill_stacks(&f, r);
 	fill_cost(&f, r);
 	if (!ret)
 		ret = fill_classes(&f, r);

@@ -47,6 +47,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		   struct bs_session **out, struct bs_error *err)
 {
 	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
+				     .stack_kinds = o->stack_kinds,
+				     .stack_bytes = o->stack_bytes,
 				     .log = o->verbose ? bs_session_log : NULL};
 	struct bs_session *s = calloc(1, sizeof(*s));
 	const struct bs_buffers_ops bo = {bs_session_slots, bs_session_owner, bs_session_buffer_end,
@@ -73,6 +75,9 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 			goto fail;
 	}
 	s->decoder = (struct bs_decoder){.sites = s->sites, .code = bs_session_code, .code_ctx = s};
+	ret = bs_session_stacks_new(s, err);
+	if (ret)
+		goto fail;
 	ret = bs_session_check(s, err);
 	if (ret)
 		goto fail;
@@ -117,6 +122,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	mo.lasting = bs_session_lasting;
 	mo.lasting_ctx = s;
+	mo.caller = s->stacks ? bs_session_caller : NULL;
+	mo.caller_ctx = s;
 	s->model = bs_model_new(&mo);
 	if (!s->model) {
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
@@ -204,6 +211,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			break;
 		now = bs_clock_ns(CLOCK_MONOTONIC);
 		bs_code_tick(s->code, now);
+		bs_session_unwind_tick(s, now);
 		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
 			ret = bs_session_drain(s, false, &waiting);
 			if (ret)
@@ -320,6 +328,7 @@ void bs_session_free(struct bs_session *s)
 	bs_order_free(s->order);
 	bs_decoder_fini(&s->decoder);
 	bs_code_free(s->code);
+	bs_session_stacks_free(s);
 	bs_sites_free(s->sites);
 	for (size_t i = 0; i < s->nmodules; i++)
 		bs_module_free(s->modules[i]);

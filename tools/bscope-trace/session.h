@@ -31,7 +31,9 @@ struct bs_module;
 struct bs_options;
 struct bs_order;
 struct bs_sites;
+struct bs_stacks;
 struct bs_steering;
+struct bs_unwind;
 
 #define BS_ORDERED (4 * BS_ORDER_PIECE)
 
@@ -51,6 +53,12 @@ struct bs_session {
 	struct bs_priority *priority;
 	struct bs_steering *steering; /* with --max-overhead */
 	struct bs_code *code;
+	struct bs_stacks *stacks; /* with --stacks */
+	struct bs_unwind *unwind; /* with --call-graph=dwarf */
+	uint8_t *text; /* by number of code: is it in a program's text? 0: not asked yet */
+	size_t ntext;
+	uint32_t stack_most;	    /* addresses that the kernel gives at most */
+	uint64_t stacks_taken;	    /* stacks that came and found room */
 	struct bs_module **modules; /* all with sites that were seen, lit or not */
 	size_t nmodules;
 	struct bs_followed followed;

@@ -14,6 +14,8 @@
 
 /* An event that is on its way for longer than this holds nothing up any more. */
 #define HOLD_MAX_NS (500 * NS_PER_MS)
+/* Slots that are decoded in one go. */
+#define SLOTS_AT_ONCE 512u
 
 /* What was put in order goes to the model, many events at once. */
 static int ordered_flush(struct bs_session *s)
@@ -79,14 +81,24 @@ int bs_session_record(void *ctx, const void *data, size_t size)
 	const struct bs_ring_event *rec = data;
 	struct bs_session *s = ctx;
 	struct bs_event ev;
+	uint32_t stack = 0;
 	int ret;
 
-	if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
+	if (size >= sizeof(*rec) && rec->type == BS_RING_STACK) {
+		stack = bs_session_stack(s, data, size);
+		return stack ? bs_buffers_stack(s->buffers, rec->pid, rec->args[0], rec->args[1],
+						stack)
+			     : 0;
+	}
+	if (size >= sizeof(*rec) && rec->type == BS_RING_MARK_STACK) {
+		stack = bs_session_stack(s, data, size);
+		size = sizeof(*rec);
+	} else if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
 		bs_priority_low(s->priority);
 		s->reference_tsc = bs_tsc_now();
 		return bs_buffers_record(s->buffers, data, size);
 	}
-	if (bs_decode(&s->decoder, data, size, &ev))
+	if (bs_decode_stack(&s->decoder, data, size, stack, &ev))
 		return 0;
 	if (ev.type != BS_EVENT_MARK) {
 		bs_priority_normal(s->priority);
@@ -125,8 +137,9 @@ bool bs_session_lasting(void *ctx, uint32_t pid, uint64_t addr)
 int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		     const struct bscope_slot *slots, size_t n)
 {
-	struct bscope_slot room[512];
+	struct bscope_slot room[2 * SLOTS_AT_ONCE];
 	struct bs_session *s = ctx;
+	const uint32_t *stacks = bs_buffers_stacks(s->buffers);
 	struct bs_slots prepared;
 	int ret = 0;
 
@@ -134,13 +147,14 @@ int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		size_t events;
 
 		k = n - i;
-		if (k > sizeof(room) / sizeof(room[0])) {
-			k = sizeof(room) / sizeof(room[0]);
+		if (k > SLOTS_AT_ONCE) {
+			k = SLOTS_AT_ONCE;
 			/* What belongs to one event stays together. */
 			k -= slots[i + k].head & BSCOPE_SLOT_EXTRA ? 1 : 0;
 		}
-		events = bs_decode_prepare(&s->decoder, pid, tid, &slots[i], k, &s->tsc,
-					   s->reference_tsc, room, &prepared);
+		events = bs_decode_prepare(&s->decoder, pid, tid, &slots[i],
+					   stacks ? &stacks[i] : NULL, k, &s->tsc, s->reference_tsc,
+					   room, &prepared);
 		prepared.stream = buffer;
 		ret = bs_order_push_slots(s->order, &prepared, events);
 		if (!ret)
@@ -195,6 +209,7 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 
 	bs_tsc_sync(&s->tsc);
 	bs_code_tick(s->code, bs_now_ns());
+	bs_session_unwind_tick(s, bs_now_ns());
 	ret = bs_buffers_read(s->buffers, last, &hold);
 	if (ret)
 		return ret;

@@ -71,6 +71,18 @@ int bs_session_steer(struct bs_session *s, uint64_t now);
 /* All events have been given.  0 or -ENOMEM. */
 int bs_session_steering_end(struct bs_session *s);
 
+/* --- session_stacks.c --- */
+
+/* With --stacks: 0, -ENOMEM, or as bs_unwind_new(). */
+int bs_session_stacks_new(struct bs_session *s, struct bs_error *err);
+void bs_session_stacks_free(struct bs_session *s);
+/* The number of the stack in a record (struct bs_ring_stack), 0 if there is none. */
+uint32_t bs_session_stack(struct bs_session *s, const void *data, size_t size);
+/* Time has come to now. */
+void bs_session_unwind_tick(struct bs_session *s, uint64_t now);
+/* The caller that an event with this code had. */
+uint32_t bs_session_caller(void *ctx, uint32_t code);
+
 /* --- session_events.c --- */
 
 /* Events up to there go to the model. */

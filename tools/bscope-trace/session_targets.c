@@ -22,6 +22,7 @@
 #include "target/module.h"
 #include "target/process.h"
 #include "target/sites.h"
+#include "unwind/unwind.h"
 
 /* New libraries (dlopen) and processes that went without a record are noticed this often. */
 #define SCAN_NS (NS_PER_S / 2)
@@ -374,6 +375,8 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		if (p && child)
 			bs_lighting_fork(&s->lighting, p, child, ev->id, ev->code);
 		bs_code_fork(s->code, ev->pid, (uint32_t)ev->arg);
+		if (s->unwind)
+			bs_unwind_fork(s->unwind, ev->pid, (uint32_t)ev->arg);
 		break;
 	case BS_EVENT_EXEC:
 		/* What it had said before still has its callers there. */
@@ -382,6 +385,8 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 			bs_lighting_exec(&s->lighting, p);
 		}
 		bs_code_invalidate(s->code, ev->pid);
+		if (s->unwind)
+			bs_unwind_invalidate(s->unwind, ev->pid);
 		/* Its dynamic linker is at work. */
 		s->next_scan_ns = 0;
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;

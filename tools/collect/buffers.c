@@ -50,8 +50,11 @@ static void process_free(struct bs_buffers *b, struct process *p)
 	HASH_DEL(b->processes, p);
 	if (b->recent == p)
 		b->recent = NULL;
-	for (size_t i = 0; i < p->npools; i++)
+	for (size_t i = 0; i < p->npools; i++) {
+		for (uint32_t k = 0; k < p->pools[i].used; k++)
+			free(p->pools[i].v[k].stacks);
 		free(p->pools[i].v);
+	}
 	free(p->pools);
 	free(p);
 }
@@ -63,6 +66,7 @@ void bs_buffers_free(struct bs_buffers *b)
 		return;
 	while (b->processes)
 		process_free(b, b->processes);
+	free(b->stacks);
 	free(b->copies);
 	free(b);
 }

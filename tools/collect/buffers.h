@@ -78,6 +78,18 @@ int bs_buffers_gone(struct bs_buffers *b, pid_t pid);
 int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size);
 
 /*
+ * A thread of the process is about to commit this slot of this buffer, and its event has this stack
+ * (any number but 0), which is kept for it until then.  0 or -ENOMEM.
+ */
+int bs_buffers_stack(struct bs_buffers *b, uint32_t pid, uint64_t buffer, uint64_t slot,
+		     uint32_t stack);
+/*
+ * While ops.take is called: the stacks of the slots that it was given, 0 where there is none; NULL
+ * if no slot has one.
+ */
+const uint32_t *bs_buffers_stacks(const struct bs_buffers *b);
+
+/*
  * Copies what is in memory; all: of buffers, too, that no record has told of (which is done now and
  * then in any case).  *tsc: the counter before that.  0 or -ENOMEM.
  */

@@ -271,7 +271,8 @@ static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *bu
 			bool pair = committed(&copy[1], buf->holes[k] + 1) &&
 				    copy[1].head & BSCOPE_SLOT_EXTRA;
 
-			ret = bs_buffer_pass(b, (uint32_t)p->pid, buf, copy, pair ? 2 : 1);
+			ret = bs_buffer_pass(b, (uint32_t)p->pid, buf, buf->holes[k], copy,
+					     pair ? 2 : 1);
 			continue;
 		}
 		buf->before[n] = buf->before[k];

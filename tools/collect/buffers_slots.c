@@ -12,13 +12,54 @@
  * handler, which may have filled the half meanwhile, or by the scheduler.  It is looked at again
  * until it is committed or its place is reserved anew.
  */
+#include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "bpf/event.h"
 #include "collect/buffers.h"
 #include "collect/buffers_state.h"
 
-int bs_buffer_pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
+/*
+ * Stacks come before their slots are committed, so who has seen a slot has had its stack, unless
+ * that is lost.  A stack stays where it was put until its slot comes, or another stack for its
+ * place: then the slot was never seen.
+ */
+int bs_buffers_stack(struct bs_buffers *b, uint32_t pid, uint64_t buffer, uint64_t slot,
+		     uint32_t stack)
+{
+	struct buffer *buf = bs_buffer_find(b, pid, buffer);
+
+	if (!buf || slot < BSCOPE_BUFFER_FIRST)
+		return 0;
+	if (!b->stacks)
+		b->stacks = calloc(BSCOPE_BUFFER_SLOTS, sizeof(*b->stacks));
+	if (!buf->stacks)
+		buf->stacks = calloc(BSCOPE_BUFFER_SLOTS, sizeof(*buf->stacks));
+	if (!b->stacks || !buf->stacks)
+		return -ENOMEM;
+	buf->stacks[slot % BSCOPE_BUFFER_SLOTS] = (struct stack){slot, stack};
+	return 0;
+}
+
+const uint32_t *bs_buffers_stacks(const struct bs_buffers *b)
+{
+	return b->has_stacks ? b->stacks : NULL;
+}
+
+static void stacks_take(struct bs_buffers *b, struct buffer *buf, uint64_t first, size_t n)
+{
+	b->has_stacks = buf->stacks && n <= BSCOPE_BUFFER_SLOTS;
+	for (size_t i = 0; b->has_stacks && i < n; i++) {
+		struct stack *s = &buf->stacks[(first + i) % BSCOPE_BUFFER_SLOTS];
+
+		b->stacks[i] = s->slot == first + i ? s->stack : 0;
+		if (b->stacks[i])
+			s->slot = 0;
+	}
+}
+
+int bs_buffer_pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf, uint64_t first,
 		   const struct bscope_slot *slots, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -27,6 +68,7 @@ int bs_buffer_pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
 		b->received++;
 		buf->last = slots[i].head;
 	}
+	stacks_take(b, buf, first, n);
 	return n ? b->ops.take(b->ops.ctx, pid, buf->tid, buf->number, slots, n) : 0;
 }
 
@@ -53,12 +95,12 @@ int bs_buffer_take_slots(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
 			continue;
 		if (i >= fresh)
 			break;
-		ret = bs_buffer_pass(b, pid, buf, &slots[run - first], i - run);
+		ret = bs_buffer_pass(b, pid, buf, run, &slots[run - first], i - run);
 		hole_add(b, buf, i);
 		run = i + 1;
 	}
 	if (ret >= 0 && i > run)
-		ret = bs_buffer_pass(b, pid, buf, &slots[run - first], i - run);
+		ret = bs_buffer_pass(b, pid, buf, run, &slots[run - first], i - run);
 	if (i > buf->next)
 		buf->next = i;
 	return ret;

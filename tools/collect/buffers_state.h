@@ -25,6 +25,12 @@ struct head {
 };
 _Static_assert(sizeof(struct head) == BSCOPE_BUFFER_HEAD_BYTES, "head of a buffer");
 
+/* Slots that are not committed have such places, as the slots themselves. */
+struct stack {
+	uint64_t slot; /* its number; 0: none */
+	uint32_t stack;
+};
+
 struct buffer {
 	uint32_t tid;
 	uint32_t number;	    /* in its process */
@@ -44,6 +50,7 @@ struct buffer {
 	uint64_t last;		    /* head of the event passed on last, 0 if none */
 	uint64_t before[HOLES_MAX]; /* head of the event passed on before each hole */
 	uint64_t holes[HOLES_MAX];  /* numbers */
+	struct stack *stacks;	    /* BSCOPE_BUFFER_SLOTS; NULL: there never was one */
 	/* of the look that is under way: slots from..to-1 lie in copies[at], if to > from */
 	uint64_t from, to;
 	size_t at, holes_at;
@@ -73,6 +80,9 @@ struct bs_buffers {
 	struct process *recent;
 	struct bs_buffers_counts gone; /* of processes that are no more */
 	uint64_t received, abandoned, skipped;
+
+	uint32_t *stacks; /* of the slots that are passed on; room for a whole buffer */
+	bool has_stacks;
 
 	struct bscope_slot *copies;
 	size_t ncopies, copies_room;
@@ -114,8 +124,11 @@ static inline bool committed(const struct bscope_slot *slot, uint64_t number)
 	return (slot->head & BSCOPE_SLOT_LAP_MASK) == BSCOPE_SLOT_LAP(number) && slot->head;
 }
 
-/* Passes on n slots that follow each other, and counts them.  What ops.take returned. */
-int bs_buffer_pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf,
+/*
+ * Passes on n slots that follow each other, the first with this number, and counts them.  What
+ * ops.take returned.
+ */
+int bs_buffer_pass(struct bs_buffers *b, uint32_t pid, struct buffer *buf, uint64_t first,
 		   const struct bscope_slot *slots, size_t n);
 
 /*

@@ -62,6 +62,11 @@ double bs_collect_ns_per_hit(const struct bs_collect *c)
 	return c->ns_per_hit;
 }
 
+double bs_collect_ns_per_stack(const struct bs_collect *c)
+{
+	return c->ns_per_stack;
+}
+
 const char *bs_collect_method(const struct bs_collect *c)
 {
 	return c->multi ? "uprobe_multi" : "perf events";
@@ -100,6 +105,8 @@ static int set_multi(struct trace_bpf *skel)
 		ret = bpf_program__set_expected_attach_type(skel->progs.batch, type);
 	if (!ret)
 		ret = bpf_program__set_expected_attach_type(skel->progs.buffer, type);
+	if (!ret)
+		ret = bpf_program__set_expected_attach_type(skel->progs.stack, type);
 	return ret;
 }
 
@@ -126,6 +133,8 @@ static int load(struct bs_collect *c, bool multi)
 	skel->rodata->wake_mask = wake_mask(c->ring_bytes);
 	skel->rodata->wake_bytes = c->ring_bytes / 4;
 	skel->rodata->full_bytes = c->ring_bytes / 8 * 7;
+	skel->rodata->stack_kinds = c->stack_kinds;
+	skel->rodata->stack_bytes = c->stack_bytes;
 	ret = bpf_map__set_max_entries(skel->maps.ring, (__u32)c->ring_bytes);
 	if (!ret)
 		ret = bpf_map__set_max_entries(skel->maps.sites, c->max_sites + 1);
@@ -137,6 +146,8 @@ static int load(struct bs_collect *c, bool multi)
 	/* From Linux 6.10 on. */
 	if (!ret && !kernel_has("btf_trace_sched_prepare_exec"))
 		ret = bpf_program__set_autoload(skel->progs.on_prepare_exec, false);
+	if (!ret && !c->stack_kinds)
+		ret = bpf_program__set_autoload(skel->progs.stack, false);
 	if (!ret)
 		ret = trace_bpf__load(skel);
 	if (ret)
@@ -154,27 +165,66 @@ static int load(struct bs_collect *c, bool multi)
 
 /* --- the tool's own site ---------------------------------------------------------------------- */
 
-static double hit_round(unsigned int hits)
+static double hit_round(unsigned int hits, bool deep)
 {
 	uint64_t start = bs_now_ns();
 
 	for (unsigned int i = 0; i < hits; i++)
-		bs_own_site_hit();
+		deep ? bs_own_site_hit_deep() : bs_own_site_hit();
 	return (double)(bs_now_ns() - start) / hits;
 }
 
-static double min_round(struct bs_collect *c, unsigned int hits)
+static double min_round(struct bs_collect *c, unsigned int hits, bool deep)
 {
-	double least = hit_round(hits);
+	double least = hit_round(hits, deep);
 
 	for (int i = 0; i < 10; i++) {
-		double ns = hit_round(hits);
+		double ns = hit_round(hits, deep);
 
 		if (ns < least)
 			least = ns;
 		bs_ring_consume(c, NULL, NULL);
 	}
 	return least;
+}
+
+/* With as much of a stack above it as can be copied. */
+static __attribute__((noinline)) double min_round_below(struct bs_collect *c, unsigned int hits)
+{
+	uint8_t above[BS_STACK_BYTES_MAX];
+	double ns;
+
+	memset(above, 1, sizeof(above));
+	__asm__ __volatile__("" : : "r"(above) : "memory");
+	ns = min_round(c, hits, true);
+	__asm__ __volatile__("" : : "r"(above) : "memory");
+	return ns;
+}
+
+/* The same site, now of a kind whose stacks are taken, below so many frames that it is no lie. */
+static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
+		      const struct bs_probe *probe)
+{
+	struct bs_site_spec spec = {.kind = (__u8)__builtin_ctz(c->stack_kinds)}, none = {0};
+	size_t bytes = c->stack_bytes ? sizeof(struct bs_ring_copy) + c->stack_bytes
+				      : sizeof(struct bs_ring_stack);
+	size_t room = c->ring_bytes / bytes / 2;
+	unsigned int hits = room < 500 ? (unsigned int)room : 500;
+	int map = bpf_map__fd(c->skel->maps.sites), ret;
+	__u32 index = 0;
+	double lit;
+
+	if (bpf_map_update_elem(map, &index, &spec, BPF_ANY))
+		return -errno;
+	ret = bs_collect_attach(c, c->skel->progs.trap, &c->traps[BS_TRAPS_ALL], own->path, probe,
+				1);
+	if (ret)
+		return ret;
+	bs_collect_start(c);
+	lit = min_round_below(c, hits);
+	bs_collect_dark(c);
+	c->ns_per_stack = lit - min_round_below(c, hits);
+	return bpf_map_update_elem(map, &index, &none, BPF_ANY) ? -errno : 0;
 }
 
 /*
@@ -208,11 +258,13 @@ static int try_out(struct bs_collect *c)
 		bs_collect_read_counters(c, &after);
 		ret = after.written == before.written + 1 ? 0 : -ENOSYS;
 		if (!ret) {
-			lit = min_round(c, hits);
+			lit = min_round(c, hits, false);
 			bs_collect_dark(c);
-			c->ns_per_hit = lit - min_round(c, hits);
+			c->ns_per_hit = lit - min_round(c, hits, false);
 		}
 	}
+	if (!ret && c->stack_kinds)
+		ret = try_stacks(c, &own, &probe);
 	bs_collect_dark(c);
 	bs_collect_forget(c, getpid());
 	bs_ring_consume(c, NULL, NULL);
@@ -294,6 +346,8 @@ int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 	if (!c)
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	c->wait_fd = -1;
+	c->stack_kinds = opts->stack_kinds;
+	c->stack_bytes = opts->stack_bytes;
 	c->max_sites = opts->max_sites ? opts->max_sites : DEFAULT_SITES;
 	for (c->ring_bytes = page; c->ring_bytes < bytes;)
 		c->ring_bytes *= 2;

@@ -29,8 +29,10 @@ enum bs_traps {
 };
 
 struct bs_collect_opts {
-	size_t ring_bytes;  /* power of two and a multiple of the page size; 0: default */
-	uint32_t max_sites; /* room in the site table; 0: default (65,536) */
+	size_t ring_bytes;    /* power of two and a multiple of the page size; 0: default */
+	uint32_t max_sites;   /* room in the site table; 0: default (65,536) */
+	uint32_t stack_kinds; /* whose stacks are taken: a bit for each enum bscope_kind; 0: none */
+	uint32_t stack_bytes; /* of each stack, for the tool to unwind; 0: the kernel walks it */
 	bool no_multi; /* use per-site perf events even where uprobe_multi works (tests, bench) */
 	/* Messages of libbpf and of the verifier go here when not NULL (for -v). */
 	void (*log)(const char *line);
@@ -82,6 +84,7 @@ uint64_t bs_collect_shares(const struct bs_collect *c);
 /* Where the runtime of a file has its probes; offsets in the file. */
 struct bs_listen {
 	uint64_t batch_offset, buffer_offset, semaphore_offset;
+	uint64_t stack_offset; /* 0: it has none */
 };
 
 /*
@@ -191,5 +194,7 @@ int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out)
  * very same program, with and without the probe.  Measured by new.
  */
 double bs_collect_ns_per_hit(const struct bs_collect *c);
+/* And one with its stack, of 16 frames or all the bytes asked for; 0 where none are taken. */
+double bs_collect_ns_per_stack(const struct bs_collect *c);
 
 #endif

@@ -36,7 +36,8 @@ int bs_ring_on_record(void *ctx, void *data, size_t size)
 	c->consumed += size;
 	if (!c->fn)
 		return 0;
-	if (size >= sizeof(*event) && event->type == BS_RING_MARK)
+	if (size >= sizeof(*event) &&
+	    (event->type == BS_RING_MARK || event->type == BS_RING_MARK_STACK))
 		c->received++;
 	c->fn_ret = c->fn(c->fn_ctx, data, size);
 	if (c->fn_ret < 0)
@@ -120,6 +121,7 @@ void bs_collect_read_counters(const struct bs_collect *c, struct bs_counters *su
 		sum->traced_full += __atomic_load_n(&line->traced_full, __ATOMIC_RELAXED);
 		sum->batch_lost += __atomic_load_n(&line->batch_lost, __ATOMIC_RELAXED);
 		sum->last_lost += __atomic_load_n(&line->last_lost, __ATOMIC_RELAXED);
+		sum->stacks_lost += __atomic_load_n(&line->stacks_lost, __ATOMIC_RELAXED);
 	}
 }
 
@@ -148,6 +150,7 @@ int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out)
 	out->sum.traced_full = sum.traced_full - c->base.traced_full;
 	out->sum.batch_lost = sum.batch_lost - c->base.batch_lost;
 	out->sum.last_lost = sum.last_lost - c->base.last_lost;
+	out->sum.stacks_lost = sum.stacks_lost - c->base.stacks_lost;
 	out->received = c->received;
 	ret = bs_collect_read_missed(c, &out->missed);
 	out->missed -= c->base_missed;

@@ -263,6 +263,7 @@ int bs_collect_listen(struct bs_collect *c, int fd, const char *path,
 				 .ref_ctr = runtime->semaphore_offset};
 	/* One holder is enough (MAX_REF_CTR_PERF), and this one goes out first. */
 	struct bs_probe buffer = {.offset = runtime->buffer_offset};
+	struct bs_probe stack = {.offset = runtime->stack_offset};
 	char self[32];
 	int ret;
 
@@ -271,5 +272,7 @@ int bs_collect_listen(struct bs_collect *c, int fd, const char *path,
 	ret = bs_collect_attach(c, c->skel->progs.buffer, &c->batches, self, &buffer, 1);
 	if (!ret)
 		ret = bs_collect_attach(c, c->skel->progs.batch, &c->batches, self, &batch, 1);
+	if (!ret && c->stack_kinds && runtime->stack_offset)
+		ret = bs_collect_attach(c, c->skel->progs.stack, &c->batches, self, &stack, 1);
 	return ret ? bs_caps_explain(err, ret, path) : 0;
 }

@@ -29,6 +29,7 @@ struct bs_collect {
 	struct ring_buffer *ring;
 	int wait_fd; /* epoll over the ring */
 	bool multi;
+	uint32_t stack_kinds, stack_bytes;
 	uint32_t max_sites;
 	size_t ring_bytes;
 	struct links traps[BS_TRAPS]; /* keep sites lit by traps */
@@ -39,7 +40,7 @@ struct bs_collect {
 	/* what the tool itself caused while it tried out and measured */
 	struct bs_counters base;
 	uint64_t base_missed;
-	double ns_per_hit;
+	double ns_per_hit, ns_per_stack;
 
 	uint64_t received;
 	bool more; /* the ring was not read to its end */

@@ -64,6 +64,7 @@ struct bs_own_site {
 };
 int bs_own_site_find(struct bs_own_site *own);
 void bs_own_site_hit(void);
+void bs_own_site_hit_deep(void); /* below 15 frames more */
 
 /*
  * Makes a sentence, with the remedy, of a failure (-errno) to load or attach what: which

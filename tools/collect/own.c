@@ -19,6 +19,28 @@ __asm__(".pushsection .text\n"
 	"	nop\n"
 	"	ret\n"
 	".size bs_own_site_hit, . - bs_own_site_hit\n"
+	/* The same below 15 frames of its own; the kernel walks them by their frame pointers. */
+	".p2align 4\n"
+	".globl bs_own_site_hit_deep\n"
+	".hidden bs_own_site_hit_deep\n"
+	".type bs_own_site_hit_deep, %function\n"
+	"bs_own_site_hit_deep:\n"
+#if defined(__x86_64__)
+	"	mov $15, %eax\n"
+	"1:	push %rbp\n"
+	"	mov %rsp, %rbp\n"
+	"	dec %eax\n"
+	"	je 2f\n"
+	"	call 1b\n"
+	"	pop %rbp\n"
+	"	ret\n"
+	"2:	call bs_own_site_hit\n"
+	"	pop %rbp\n"
+	"	ret\n"
+#else
+	"	b bs_own_site_hit\n"
+#endif
+	".size bs_own_site_hit_deep, . - bs_own_site_hit_deep\n"
 	".popsection\n");
 
 struct place {

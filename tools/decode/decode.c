@@ -10,6 +10,7 @@
 #include "bpf/event.h"
 #include "bscope/abi.h"
 #include "bscope/buffer.h"
+#include "decode/stacks.h"
 #include "decode/tsc.h"
 #include "target/sites.h"
 
@@ -102,7 +103,27 @@ static const struct bs_mark *mark_of(struct bs_decoder *d, uint32_t index)
 	return index < d->nmarks && d->marks[index].kind ? &d->marks[index] : mark_learn(d, index);
 }
 
-/* code: of its caller, where it has one. */
+/*
+ * What the code of an event is that has come with this stack, or without.  Only where objects begin
+ * it matters to anybody who goes through events one by one.
+ */
+static uint32_t stack_code(struct bs_decoder *d, const struct bs_mark *m, uint32_t stack,
+			   uint32_t caller)
+{
+	uint32_t code;
+
+	if (!d->stacks || !(d->stack_kinds >> m->kind & 1))
+		return caller;
+	if (!stack) {
+		d->unstacked++;
+		return caller;
+	}
+	d->stacked++;
+	code = bs_stacks_event(d->stacks, stack, m->place, m->kind, caller);
+	return m->kind == BSCOPE_KIND_NEW || m->kind == BSCOPE_KIND_RESIZE_END ? code : caller;
+}
+
+/* code: of its caller, where it has one, or of its stack. */
 static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint32_t code,
 			struct bs_event *out)
 {
@@ -113,7 +134,7 @@ static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint
 	out->has = m->has;
 	out->id = id;
 	out->arg = m->has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER | BS_EVENT_TRIES) ? arg : 0;
-	out->code = m->has & BS_EVENT_HAS_CALLER ? code : 0;
+	out->code = m->has & BS_EVENT_HAS_CALLER || bs_is_stack(code) ? code : 0;
 }
 
 static void decode_forgotten(const struct bs_mark *m, uint64_t id, struct bs_event *out)
@@ -128,7 +149,7 @@ static void decode_forgotten(const struct bs_mark *m, uint64_t id, struct bs_eve
 	out->code = 0;
 }
 
-static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec,
+static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec, uint32_t stack,
 			 struct bs_event *out)
 {
 	const struct bs_mark *m;
@@ -140,11 +161,15 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec,
 
 	switch (rec->type) {
 	case BS_RING_MARK:
+	case BS_RING_MARK_STACK:
 		m = mark_of(d, rec->site);
 		if (!m)
 			return -EBADMSG;
 		decode_mark(m, rec->args[0], rec->args[1],
-			    m->has & BS_EVENT_HAS_CALLER ? resolve(d, rec->pid, rec->args[2]) : 0,
+			    stack_code(d, m, stack,
+				       m->has & BS_EVENT_HAS_CALLER
+					       ? resolve(d, rec->pid, rec->args[2])
+					       : 0),
 			    out);
 		return 0;
 	case BS_RING_FORGOTTEN:
@@ -178,12 +203,18 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec,
 
 int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_event *out)
 {
+	return bs_decode_stack(d, data, size, 0, out);
+}
+
+int bs_decode_stack(struct bs_decoder *d, const void *data, size_t size, uint32_t stack,
+		    struct bs_event *out)
+{
 	struct bs_ring_event rec;
 	int err = -EBADMSG;
 
 	if (size == sizeof(rec)) {
 		memcpy(&rec, data, sizeof(rec)); /* the source need not be aligned */
-		err = decode_record(d, &rec, out);
+		err = decode_record(d, &rec, stack, out);
 	}
 	if (err)
 		d->bad++;
@@ -265,6 +296,27 @@ static unsigned is_extra(const struct bscope_slot *slot)
 }
 
 /*
+ * An event, in one slot or two, behind which its further operands follow; the same where stacks are
+ * wanted.  Returns the first free slot.
+ */
+static struct bscope_slot *with_stack(struct bs_decoder *d, const struct bs_mark *m, uint32_t pid,
+				      const struct bscope_slot *at, uint32_t stack, uint64_t time,
+				      struct bscope_slot *to)
+{
+	bool has_caller = m->has & BS_EVENT_HAS_CALLER;
+	uint32_t code = stack_code(d, m, stack,
+				   has_caller ? resolve(d, pid, second_operand(at[1].head)) : 0);
+
+	to->head = time << TIME_SHIFT | (at->head & ((1ull << TIME_SHIFT) - 1));
+	to->value = at->value;
+	if (!m->two && !code)
+		return to + 1;
+	to[1].head = second_head(code);
+	to[1].value = m->two ? at[1].value : 0;
+	return to + 2;
+}
+
+/*
  * Whether the next event has a second slot, or a caller, is chance as far as a processor can tell,
  * and a branch that it guesses wrong takes longer than all else that is done for an event.  So the
  * second slot is copied in any case, and written over where there is none.  Where the next event
@@ -272,8 +324,9 @@ static unsigned is_extra(const struct bscope_slot *slot)
  * site.
  */
 size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
-			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
-			 uint64_t reference, struct bscope_slot *out, struct bs_slots *prepared)
+			 const struct bscope_slot *slots, const uint32_t *stacks, size_t n,
+			 const struct bs_tsc *tsc, uint64_t reference, struct bscope_slot *out,
+			 struct bs_slots *prepared)
 {
 	struct times times = {.tsc = tsc, .reference = reference, .base = base_of(tsc, reference)};
 	const struct bscope_slot *slot = slots, *end = slots + n;
@@ -299,6 +352,12 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 		m = mark_of(d, at->head & BSCOPE_SLOT_INDEX_MASK);
 		if (!m || m->two > is_extra(next)) {
 			d->bad++;
+			continue;
+		}
+		if (stacks || d->stacks) {
+			to = with_stack(d, m, pid, at, stacks ? stacks[at - slots] : 0,
+					time_of(&times, at->head), to);
+			events++;
 			continue;
 		}
 		to[m->two] = *next;
@@ -337,12 +396,13 @@ size_t bs_decode_slots(const struct bs_decoder *d, const struct bs_slots *slots,
 			i++;
 			continue;
 		}
-		if (m->two)
+		if (i + 1 < slots->n && is_extra(&slot[1])) {
 			decode_mark(m, slot->value, slot[1].value,
 				    (uint32_t)second_operand(slot[1].head), &out[n]);
-		else
+			i++;
+		} else {
 			decode_mark(m, slot->value, 0, 0, &out[n]);
-		i += m->two;
+		}
 	}
 	return n;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct bs_sites;
+struct bs_stacks;
 struct bs_tsc;
 struct bscope_slot;
 
@@ -41,7 +42,8 @@ struct bs_event {
 	uint32_t tid;
 	uint32_t place;	   /* bs_places_get; 0 unless a mark, or forgotten */
 	uint32_t klass_id; /* likewise */
-	uint32_t code;	   /* who called, as numbered by the resolver; 0: unknown or not said */
+	uint32_t code;	   /* who called, as numbered by the resolver; 0: unknown or not said; where
+			      objects begin, if it is known, the number of the stack (stacks.h) */
 	uint8_t type;	   /* enum bs_event_type */
 	uint8_t kind;	   /* enum bscope_kind; 0 unless a mark */
 	uint8_t has;	   /* BS_EVENT_HAS_* */
@@ -56,6 +58,14 @@ struct bs_decoder {
 	void *code_ctx;
 	uint64_t bad; /* records refused so far */
 
+	/*
+	 * Stacks of events, if stacks is not NULL: of the kinds with a bit in stack_kinds.  Counted
+	 * are events that came with one, and those that came without.
+	 */
+	struct bs_stacks *stacks;
+	uint32_t stack_kinds;
+	uint64_t stacked, unstacked;
+
 	/* What is known of sites, by index; its own, {0} at first. */
 	struct bs_mark *marks;
 	uint32_t nmarks;
@@ -67,12 +77,16 @@ void bs_decoder_fini(struct bs_decoder *d);
  * bad, *out undefined.  Out of memory is a site that does not exist.
  */
 int bs_decode(struct bs_decoder *d, const void *data, size_t size, struct bs_event *out);
+/* The same for a record of a mark that has come with this stack (stacks.h); 0: it has none. */
+int bs_decode_stack(struct bs_decoder *d, const void *data, size_t size, uint32_t stack,
+		    struct bs_event *out);
 
 /*
  * Slots of one thread that are understood: each of an event is followed by that of its further
  * operands, if its kind has any; the rest is objects that are forgotten (bscope/follow.h).  As in
- * include/bscope/buffer.h but that the time in the heads is in ns since base_ns, and a caller is
- * the number that the resolver gave.
+ * include/bscope/buffer.h but that the time in the heads is in ns since base_ns, a caller is the
+ * number that the resolver gave, and an event whose stack is known has a second slot in any case,
+ * with the number of the stack in the caller's place.
  */
 struct bs_slots {
 	uint32_t pid, tid;
@@ -84,13 +98,15 @@ struct bs_slots {
 
 /*
  * Slots of a thread's buffer, in order, each committed, become such slots in out, which has room
- * for n.  Those that were left empty, and those of further operands without their event before
- * them, are passed over; events that do not fit their site are counted in bad.
- * reference: a stamp not before theirs.  Returns the number of events, and of objects forgotten.
+ * for n, or 2 n with stacks: those of each slot of an event, 0 for none; NULL: none has one.  Those
+ * that were left empty, and those of further operands without their event before them, are passed
+ * over; events that do not fit their site are counted in bad. reference: a stamp not before theirs.
+ * Returns the number of events, and of objects forgotten.
  */
 size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
-			 const struct bscope_slot *slots, size_t n, const struct bs_tsc *tsc,
-			 uint64_t reference, struct bscope_slot *out, struct bs_slots *prepared);
+			 const struct bscope_slot *slots, const uint32_t *stacks, size_t n,
+			 const struct bs_tsc *tsc, uint64_t reference, struct bscope_slot *out,
+			 struct bs_slots *prepared);
 
 /*
  * The events of slots that this decoder has prepared, into out, which has room for slots->n.

@@ -171,6 +171,25 @@ unsigned bs_series_read(const struct bs_series *s, const struct bs_clock *c, dou
 	return n;
 }
 
+int bs_series_merge(struct bs_series *to, const struct bs_series *from, const struct bs_clock *c)
+{
+	double bytes[2][BS_SERIES_POINTS], count[2][BS_SERIES_POINTS];
+	unsigned n = bs_series_read(to, c, bytes[0], count[0]);
+
+	bs_series_read(from, c, bytes[1], count[1]);
+	if (series_reserve(to, n))
+		return -ENOMEM;
+	to->first = to->npoints = 0;
+	for (unsigned i = 0; i < n; i++)
+		series_push(to, bytes[0][i] + bytes[1][i], count[0][i] + count[1][i]);
+	to->bytes = (int64_t)((uint64_t)to->bytes + (uint64_t)from->bytes);
+	to->count += from->count;
+	to->acc_bytes = to->acc_count = 0;
+	to->last_ns = c->elapsed_ns;
+	to->shift = (uint8_t)c->shift;
+	return 0;
+}
+
 /* --- slope ------------------------------------------------------------------------------------ */
 
 /* Two-sided 95 % point of Student's t, interpolated in 1/df; within 0.5 % of the exact values. */

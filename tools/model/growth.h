@@ -64,6 +64,8 @@ static inline int bs_series_add(struct bs_series *s, const struct bs_clock *c, u
 	return 0;
 }
 void bs_series_fini(struct bs_series *s);
+/* Adds another one, up to the clock's time, beyond which `to` does not go.  0 or -ENOMEM. */
+int bs_series_merge(struct bs_series *to, const struct bs_series *from, const struct bs_clock *c);
 
 /*
  * Means of all closed intervals since the start, up to the clock's time, into arrays of

@@ -102,6 +102,7 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 {
 	struct bs_origin *g = &m->origins.v[obj->origin];
+	uint64_t age;
 
 	/* How long it had lived before its resize made it known, nobody knows. */
 	if (obj->flags & BS_OBJ_ADOPTED)
@@ -110,7 +111,9 @@ static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t t
 		g->lifetime = calloc(1, sizeof(*g->lifetime));
 	if (!g->lifetime)
 		return -ENOMEM;
-	return bs_hist_add(g->lifetime, ts_ns > obj->birth_ns ? ts_ns - obj->birth_ns : 0);
+	age = ts_ns > obj->birth_ns ? ts_ns - obj->birth_ns : 0;
+	g->lifetime_ns += (double)age;
+	return bs_hist_add(g->lifetime, age);
 }
 
 int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)

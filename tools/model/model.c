@@ -40,6 +40,8 @@ struct bs_model *bs_model_new(const struct bs_model_opts *opts)
 	m->coarse_ns = opts->coarse_ns;
 	m->lasting = opts->lasting;
 	m->lasting_ctx = opts->lasting_ctx;
+	m->caller = opts->caller;
+	m->caller_ctx = opts->caller_ctx;
 	/* Early in a boot there may be no entropy yet: guessable then, but still right. */
 	if (getrandom(m->seed, sizeof(m->seed), GRND_NONBLOCK) != (ssize_t)sizeof(m->seed)) {
 		struct timespec ts;

@@ -39,6 +39,8 @@ struct bs_sample;
 /* Does what is at that address last as long as the process?  As static variables do. */
 typedef bool (*bs_model_lasting_fn)(void *ctx, uint32_t pid, uint64_t addr);
 
+typedef uint32_t (*bs_model_caller_fn)(void *ctx, uint32_t code);
+
 struct bs_model_opts {
 	uint64_t start_ns; /* CLOCK_MONOTONIC when the first site was lit */
 	/*
@@ -49,6 +51,13 @@ struct bs_model_opts {
 	uint64_t coarse_ns;
 	bs_model_lasting_fn lasting; /* of locks; NULL: nothing does */
 	void *lasting_ctx;
+	/*
+	 * Where objects begin an event's code may stand for more than a caller, such as a stack:
+	 * who the caller is.  Rows and verdicts go by callers; bs_model_stacks goes by codes. NULL:
+	 * a code is a caller.
+	 */
+	bs_model_caller_fn caller;
+	void *caller_ctx;
 };
 
 struct bs_model *bs_model_new(const struct bs_model_opts *opts);
@@ -172,6 +181,19 @@ struct bs_exit_row {
 };
 
 /*
+ * What came of one (class, place, code): the parts of the rows above.  exited: alive when their
+ * process exited or executed another program.  With sampling, rates are those of all objects, and
+ * created, live and live_bytes are in the estimate, too.
+ */
+struct bs_stack_row {
+	uint32_t klass_id, place, code;
+	uint64_t created, dropped, live, live_bytes, exited, exited_bytes;
+	double lifetime_ns; /* of all that were dropped, in sum */
+	double bytes_per_s, error_bytes_per_s, objects_per_s, error_objects_per_s;
+	struct bs_estimate estimate;
+};
+
+/*
  * Each makes a sorted array that the caller frees with free(); *n rows; *rows NULL when none.
  * 0 or -ENOMEM.
  *   classes  by live bytes, then live, then created, falling
@@ -179,12 +201,14 @@ struct bs_exit_row {
  *            and rows without any are left out
  *   growth   by sure_bytes_per_s, falling (rows with nothing sure follow, by bytes_per_s)
  *   at_exit  by bytes, falling
+ *   stacks   in the order in which they were met
  */
 int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_t *n);
 int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site_row **rows,
 		   size_t *n);
 int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_t *n);
 int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t *n);
+int bs_model_stacks(const struct bs_model *m, struct bs_stack_row **rows, size_t *n);
 
 /* --- verdicts --------------------------------------------------------------------------------- */
 

@@ -48,18 +48,25 @@ static int origins_grow(struct bs_origins *o)
 	return 0;
 }
 
+uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
+{
+	uint32_t i = origin_hash(klass, place, code) & o->mask;
+
+	for (; o->index && o->index[i]; i = (i + 1) & o->mask) {
+		const struct bs_origin *g = &o->v[o->index[i] - 1];
+
+		if (g->place == place && g->code == code && g->klass == klass)
+			return o->index[i] - 1;
+	}
+	return UINT32_MAX;
+}
+
 uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
 {
-	if (o->index) {
-		uint32_t i = origin_hash(klass, place, code) & o->mask;
+	uint32_t known = bs_origin_find(o, klass, place, code);
 
-		for (; o->index[i]; i = (i + 1) & o->mask) {
-			const struct bs_origin *g = &o->v[o->index[i] - 1];
-
-			if (g->place == place && g->code == code && g->klass == klass)
-				return o->index[i] - 1;
-		}
-	}
+	if (known != UINT32_MAX)
+		return known;
 	if (o->n == o->cap && origins_grow(o))
 		return UINT32_MAX;
 	memset(&o->v[o->n], 0, sizeof(*o->v));

@@ -21,9 +21,9 @@ struct bs_pin {
 
 uint32_t bs_pin_of(struct bs_model *m, uint32_t place, uint32_t code)
 {
-	struct bs_pin *pin, probe = {.key = {place, code}};
+	struct bs_pin *pin, probe = {.key = {place, bs_model_caller(m, code)}};
 
-	if (!code)
+	if (!probe.key.code)
 		return place;
 	HASH_FIND(hh, m->pins, &probe.key, sizeof(probe.key), pin);
 	if (pin)

@@ -49,6 +49,75 @@ static struct ages *ages_new(const struct bs_model *m, uint64_t min_age_ns)
 	return ages;
 }
 
+/* --- rows by caller --------------------------------------------------------------------------- */
+
+/* Origins that differ in what is behind one caller are one row. */
+struct groups {
+	struct bs_origins rows; /* what origins know, added up; code: the caller */
+	uint32_t *of;		/* row of each origin */
+	struct ages *ages;	/* by row */
+	struct bs_origin_sums *sums;
+};
+
+static void groups_fini(struct groups *g)
+{
+	bs_origins_fini(&g->rows);
+	free(g->of);
+	free(g->ages);
+	free(g->sums);
+}
+
+static int group_add(struct bs_origin *to, const struct bs_origin *from)
+{
+	to->created += from->created;
+	to->dropped += from->dropped;
+	to->live += from->live;
+	to->live_bytes += from->live_bytes;
+	if (!from->lifetime)
+		return 0;
+	if (!to->lifetime)
+		to->lifetime = calloc(1, sizeof(*to->lifetime));
+	return to->lifetime ? bs_hist_merge(to->lifetime, from->lifetime) : -ENOMEM;
+}
+
+static void ages_merge(struct ages *to, const struct ages *from)
+{
+	if (from->oldest_ns > to->oldest_ns)
+		to->oldest_ns = from->oldest_ns;
+	to->live += from->live;
+	to->live_bytes += from->live_bytes;
+}
+
+/* All zero before; 0 or -ENOMEM, to be ended in any case. */
+static int groups_init(struct groups *g, const struct bs_model *m, uint64_t min_age_ns)
+{
+	struct bs_origin_sums *sums = bs_sums_new(m, min_age_ns);
+	struct ages *ages = ages_new(m, min_age_ns);
+	int err = -ENOMEM;
+
+	g->of = calloc(m->origins.n + 1, sizeof(*g->of));
+	g->ages = calloc(m->origins.n + 1, sizeof(*g->ages));
+	g->sums = calloc(m->origins.n + 1, sizeof(*g->sums));
+	if (!sums || !ages || !g->of || !g->ages || !g->sums)
+		goto out;
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin *o = &m->origins.v[i];
+		uint32_t at =
+			bs_origin_intern(&g->rows, o->klass, o->place, bs_model_caller(m, o->code));
+
+		if (at == UINT32_MAX || group_add(&g->rows.v[at], o))
+			goto out;
+		g->of[i] = at;
+		ages_merge(&g->ages[at], &ages[i]);
+		bs_sums_merge(&g->sums[at], &sums[i]);
+	}
+	err = 0;
+out:
+	free(sums);
+	free(ages);
+	return err;
+}
+
 static struct bs_lifetime lifetime_of(const struct bs_hist *h)
 {
 	if (!h)
@@ -160,38 +229,36 @@ int bs_model_sites(const struct bs_model *m, uint64_t min_age_ns, struct bs_site
 		   size_t *n)
 {
 	struct bs_site_row *v = calloc(m->origins.n + 1, sizeof(*v));
-	struct bs_origin_sums *sums = bs_sums_new(m, min_age_ns);
-	struct ages *ages = ages_new(m, min_age_ns);
+	struct groups g = {0};
 	size_t kept = 0;
+	int err = groups_init(&g, m, min_age_ns);
 
 	*rows = NULL;
 	*n = 0;
-	if (!v || !ages || !sums) {
+	if (!v || err) {
 		free(v);
-		free(ages);
-		free(sums);
+		groups_fini(&g);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < m->origins.n; i++) {
-		const struct bs_origin *g = &m->origins.v[i];
+	for (uint32_t i = 0; i < g.rows.n; i++) {
+		const struct bs_origin *row = &g.rows.v[i];
 
-		if (min_age_ns && !ages[i].live)
+		if (min_age_ns && !g.ages[i].live)
 			continue;
 		v[kept++] = (struct bs_site_row){
-			.klass_id = g->klass,
-			.place = g->place,
-			.code = g->code,
-			.created = g->created,
-			.dropped = g->dropped,
-			.live = ages[i].live,
-			.live_bytes = ages[i].live_bytes,
-			.oldest_ns = ages[i].oldest_ns,
-			.lifetime = lifetime_of(g->lifetime),
-			.estimate = bs_sums_estimate(m, &sums[i]),
+			.klass_id = row->klass,
+			.place = row->place,
+			.code = row->code,
+			.created = row->created,
+			.dropped = row->dropped,
+			.live = g.ages[i].live,
+			.live_bytes = g.ages[i].live_bytes,
+			.oldest_ns = g.ages[i].oldest_ns,
+			.lifetime = lifetime_of(row->lifetime),
+			.estimate = bs_sums_estimate(m, &g.sums[i]),
 		};
 	}
-	free(ages);
-	free(sums);
+	groups_fini(&g);
 	if (!kept) {
 		free(v);
 		return 0;
@@ -248,44 +315,45 @@ static struct bs_growth growth_of(const struct bs_model *m, const struct bs_orig
 int bs_model_growth(const struct bs_model *m, struct bs_growth_row **rows, size_t *n)
 {
 	struct bs_growth_row *v = calloc(m->origins.n + 1, sizeof(*v));
-	struct bs_origin_sums *sums = bs_sums_new(m, 0);
-	struct ages *ages = ages_new(m, 0);
+	struct groups g = {0};
 	size_t kept = 0;
+	int err = groups_init(&g, m, 0);
 
 	*rows = NULL;
 	*n = 0;
-	if (!v || !ages || !sums) {
+	for (uint32_t i = 0; i < m->origins.n && !err; i++)
+		err = bs_series_merge(&g.rows.v[g.of[i]].series, &m->origins.v[i].series,
+				      &m->clock);
+	if (!v || err) {
 		free(v);
-		free(ages);
-		free(sums);
+		groups_fini(&g);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < m->origins.n; i++) {
-		const struct bs_origin *g = &m->origins.v[i];
+	for (uint32_t i = 0; i < g.rows.n; i++) {
+		const struct bs_origin *row = &g.rows.v[i];
 		struct bs_growth e;
 		double sure;
 
-		if (!g->live)
+		if (!row->live)
 			continue;
-		e = growth_of(m, g, &sums[i]);
+		e = growth_of(m, row, &g.sums[i]);
 		sure = e.bytes.slope - e.bytes.error;
 		v[kept++] = (struct bs_growth_row){
-			.klass_id = g->klass,
-			.place = g->place,
-			.code = g->code,
-			.live = g->live,
-			.live_bytes = g->live_bytes,
+			.klass_id = row->klass,
+			.place = row->place,
+			.code = row->code,
+			.live = row->live,
+			.live_bytes = row->live_bytes,
 			.bytes_per_s = e.bytes.slope,
 			.error_bytes_per_s = e.bytes.error,
 			.sure_bytes_per_s = sure > 0 ? sure : 0,
 			.objects_per_s = e.objects.slope,
 			.error_objects_per_s = e.objects.error,
-			.oldest_ns = ages[i].oldest_ns,
-			.estimate = bs_sums_estimate(m, &sums[i]),
+			.oldest_ns = g.ages[i].oldest_ns,
+			.estimate = bs_sums_estimate(m, &g.sums[i]),
 		};
 	}
-	free(ages);
-	free(sums);
+	groups_fini(&g);
 	if (!kept) {
 		free(v);
 		return 0;
@@ -324,8 +392,11 @@ int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t
 	*n = 0;
 	if (!v)
 		return -ENOMEM;
-	for (size_t i = 0; i < m->nexits; i++)
-		v[all++] = m->exits[i];
+	for (size_t i = 0; i < m->nexits; i++) {
+		v[all] = m->exits[i];
+		v[all].code = bs_model_caller(m, v[all].code);
+		all++;
+	}
 	for (uint32_t i = 0; i < m->origins.n; i++) {
 		const struct bs_origin *g = &m->origins.v[i];
 
@@ -334,7 +405,7 @@ int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t
 		v[all++] = (struct bs_exit_row){
 			.klass_id = g->klass,
 			.place = g->place,
-			.code = g->code,
+			.code = bs_model_caller(m, g->code),
 			.count = g->exit_count,
 			.bytes = g->exit_bytes,
 		};
@@ -356,5 +427,61 @@ int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t
 	qsort(v, kept, sizeof(*v), exit_cmp);
 	*rows = v;
 	*n = kept;
+	return 0;
+}
+
+int bs_model_stacks(const struct bs_model *m, struct bs_stack_row **rows, size_t *n)
+{
+	struct bs_stack_row *v = calloc(m->origins.n + 1, sizeof(*v));
+	struct bs_origin_sums *sums = bs_sums_new(m, 0);
+
+	*rows = NULL;
+	*n = 0;
+	if (!v || !sums) {
+		free(v);
+		free(sums);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < m->origins.n; i++) {
+		const struct bs_origin *g = &m->origins.v[i];
+
+		v[i] = (struct bs_stack_row){
+			.klass_id = g->klass,
+			.place = g->place,
+			.code = g->code,
+			.created = g->created,
+			.dropped = g->dropped,
+			.live = g->live,
+			.live_bytes = g->live_bytes,
+			.exited = g->exit_count,
+			.exited_bytes = g->exit_bytes,
+			.lifetime_ns = g->lifetime_ns,
+			.estimate = bs_sums_estimate(m, &sums[i]),
+		};
+		if (g->live) {
+			struct bs_growth e = growth_of(m, g, &sums[i]);
+
+			v[i].bytes_per_s = e.bytes.slope;
+			v[i].error_bytes_per_s = e.bytes.error;
+			v[i].objects_per_s = e.objects.slope;
+			v[i].error_objects_per_s = e.objects.error;
+		}
+	}
+	free(sums);
+	for (size_t i = 0; i < m->nexits; i++) {
+		const struct bs_exit_row *e = &m->exits[i];
+		uint32_t at = bs_origin_find(&m->origins, e->klass_id, e->place, e->code);
+
+		if (at == UINT32_MAX)
+			continue;
+		v[at].exited += e->count;
+		v[at].exited_bytes += e->bytes;
+	}
+	*n = m->origins.n;
+	if (!*n) {
+		free(v);
+		v = NULL;
+	}
+	*rows = v;
 	return 0;
 }

@@ -39,6 +39,7 @@ struct bs_origin {
 	uint64_t created, dropped, live, live_bytes;
 	struct bs_series series;
 	struct bs_hist *lifetime;	 /* made at the first drop */
+	double lifetime_ns;		 /* in sum */
 	struct bs_origin_sample *sample; /* NULL without sampling */
 	/* Left alive by processes that have gone: rows without a pid, see BS_MODEL_MAX_EXITS. */
 	uint64_t exit_count, exit_bytes;
@@ -284,12 +285,22 @@ struct bs_model {
 
 	bs_model_lasting_fn lasting;
 	void *lasting_ctx;
+	bs_model_caller_fn caller;
+	void *caller_ctx;
 	struct bs_cycle *cycles;
 	struct bs_lock_use *lock_uses;
 	size_t nlock_edges;   /* in all processes */
 	uint32_t block_looks; /* how often objects were searched for what holds a lock */
 };
 
+/* Who called, where an event has this code. */
+static inline uint32_t bs_model_caller(const struct bs_model *m, uint32_t code)
+{
+	return m->caller ? m->caller(m->caller_ctx, code) : code;
+}
+
+/* The number of an origin, UINT32_MAX if it is not known. */
+uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
 uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
 void bs_origins_fini(struct bs_origins *o);

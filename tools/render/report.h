@@ -139,6 +139,20 @@ struct bs_report_lock_use {
 	struct bs_report_lifetime held;
 };
 
+/* Stacks of events; asked false: none were. */
+struct bs_report_stacks {
+	bool asked;
+	uint64_t taken;	    /* events that have one */
+	uint64_t missing;   /* events of the kinds asked for that have none */
+	uint64_t lost;	    /* that did not fit into the ring */
+	uint64_t beyond;    /* for which there was no room among the distinct ones */
+	uint64_t no_event;  /* whose events never came */
+	uint64_t truncated; /* of taken: there may be more frames */
+	uint64_t broken;    /* of taken: behind the last frame came what is no code */
+	uint64_t distinct;
+	double ns; /* that one costs the program; <= 0: not known */
+};
+
 struct bs_report {
 	const char *version;	     /* of the tool */
 	const char *mode;	     /* "jump", "trap" */
@@ -185,6 +199,8 @@ struct bs_report {
 	size_t nlock_uses;
 	const struct bs_report_exit *at_exit;
 	size_t nat_exit;
+
+	struct bs_report_stacks stacks;
 
 	double ns_per_event;	 /* <= 0: not known */
 	double cpu_percent;	 /* of the traced processes' CPU time; < 0: not known */

@@ -380,6 +380,21 @@ static void json_overhead(struct bs_json *j, const struct bs_report *r)
 	bs_json_object_end(j);
 }
 
+static void json_stacks(struct bs_json *j, const struct bs_report_stacks *s)
+{
+	bs_json_object_begin(j, "stacks");
+	bs_json_u64(j, "taken", s->taken);
+	bs_json_u64(j, "missing", s->missing);
+	bs_json_u64(j, "lost", s->lost);
+	bs_json_u64(j, "beyond", s->beyond);
+	bs_json_u64(j, "no_event", s->no_event);
+	bs_json_u64(j, "truncated", s->truncated);
+	bs_json_u64(j, "broken", s->broken);
+	bs_json_u64(j, "distinct", s->distinct);
+	double_or_null(j, "ns_per_stack", s->ns, s->ns > 0);
+	bs_json_object_end(j);
+}
+
 int bs_render_json(FILE *out, const struct bs_report *r)
 {
 	struct bs_json j;
@@ -408,6 +423,8 @@ int bs_render_json(FILE *out, const struct bs_report *r)
 	json_at_exit(&j, r);
 	if (r->older_than_ns)
 		json_older(&j, r);
+	if (r->stacks.asked)
+		json_stacks(&j, &r->stacks);
 	json_overhead(&j, r);
 	bs_json_array_begin(&j, "notes");
 	for (size_t i = 0; i < r->nnotes; i++)

@@ -243,6 +243,32 @@ static int head_events(struct bs_out *o, const struct bs_report *r)
 	return bs_part_line(o, BS_PLAIN, "events", &s);
 }
 
+static int head_stacks(struct bs_out *o, const struct bs_report *r)
+{
+	const struct bs_report_stacks *st = &r->stacks;
+	struct bs_str s = {0};
+	char buf[BS_FMT];
+
+	if (!st->asked)
+		return 0;
+	bs_str_addf(&s, "%s taken, ", bs_fmt_count(buf, st->taken));
+	bs_str_addf(&s, "%s distinct", bs_fmt_count(buf, st->distinct));
+	if (st->truncated)
+		bs_str_addf(&s, "; %s as deep as can be, perhaps not whole",
+			    bs_fmt_count(buf, st->truncated));
+	if (st->broken)
+		bs_str_addf(&s, "; %s broken off where code keeps no frame pointers",
+			    bs_fmt_count(buf, st->broken));
+	if (st->missing)
+		bs_str_addf(&s, "; %s event%s without one", bs_fmt_count(buf, st->missing),
+			    st->missing == 1 ? "" : "s");
+	if (st->no_event)
+		bs_str_addf(&s, "; %s of events that were lost", bs_fmt_count(buf, st->no_event));
+	if (st->ns > 0)
+		bs_str_addf(&s, "; one costs some %.0f ns", st->ns);
+	return bs_part_line(o, BS_PLAIN, "stacks", &s);
+}
+
 static int head_lost(struct bs_out *o, const struct bs_report *r)
 {
 	struct bs_str s = {0};
@@ -761,6 +787,7 @@ int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool co
 		head_sites,
 		head_events,
 		head_lost,
+		head_stacks,
 		head_objects,
 		head_estimate,
 		bs_part_verdicts_head,

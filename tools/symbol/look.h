@@ -64,7 +64,8 @@ void bs_look_work(struct bs_look_out *o, const struct bs_look *look,
 
 /*
  * Leaves this process with nothing but these descriptors, at most so much memory more, and the
- * system calls that looking up takes.  0 or -errno.
+ * system calls that looking up takes, or answering questions that come through a socket
+ * (unwind/cfi.h). 0 or -errno.
  */
 int bs_look_shut_in(const int *fds, size_t nfds);
 

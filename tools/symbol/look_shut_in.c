@@ -100,10 +100,11 @@ static int limit(void)
 static int filter(void)
 {
 	static const int calls[] = {
-		SCMP_SYS(read),	  SCMP_SYS(pread64),  SCMP_SYS(lseek),	 SCMP_SYS(fstat),
-		SCMP_SYS(fcntl),  SCMP_SYS(write),    SCMP_SYS(brk),	 SCMP_SYS(mmap),
-		SCMP_SYS(munmap), SCMP_SYS(mremap),   SCMP_SYS(madvise), SCMP_SYS(newfstatat),
-		SCMP_SYS(futex),  SCMP_SYS(mprotect), SCMP_SYS(exit),	 SCMP_SYS(exit_group),
+		SCMP_SYS(read),	   SCMP_SYS(pread64),  SCMP_SYS(lseek),	  SCMP_SYS(fstat),
+		SCMP_SYS(fcntl),   SCMP_SYS(write),    SCMP_SYS(brk),	  SCMP_SYS(mmap),
+		SCMP_SYS(munmap),  SCMP_SYS(mremap),   SCMP_SYS(madvise), SCMP_SYS(newfstatat),
+		SCMP_SYS(futex),   SCMP_SYS(mprotect), SCMP_SYS(exit),	  SCMP_SYS(exit_group),
+		SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
 	};
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int ret = f ? 0 : -ENOMEM;

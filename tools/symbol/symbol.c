@@ -458,6 +458,14 @@ bool bs_code_static(struct bs_code *c, uint32_t pid, uint64_t addr)
 	return segment_holds(&c->files[*number]->elf, &maps->v[at], addr);
 }
 
+bool bs_code_text(struct bs_code *c, uint32_t pid, uint64_t addr)
+{
+	const struct process *p = process_find(c, pid);
+	const struct bs_mapping *map = p && p->space ? bs_maps_find(&p->space->maps, addr) : NULL;
+
+	return map && map->exec;
+}
+
 /* A process of which nothing is known yet. */
 static struct process *process_fresh(struct bs_code *c, uint32_t pid)
 {

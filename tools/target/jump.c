@@ -209,6 +209,7 @@ static int runtime_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias
 		.buffers = control.buffers,
 		.control = bias + jm->m->runtime.control_vaddr,
 		.table = control.table,
+		.stacks = jm->m->runtime.stack_offset != 0,
 	};
 	entries = reallocarray(s->entries, s->nentries + 1, sizeof(*entries));
 	if (!entries)

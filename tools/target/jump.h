@@ -53,6 +53,7 @@ struct bs_jump_pool {
 	uint64_t addr, buffers;
 	uint64_t control; /* address of its struct bscope_control */
 	uint64_t table;	  /* of a struct bscope_follow, its own or in use; 0: there is none */
+	bool stacks;	  /* it can fire bscope:stack */
 };
 
 struct bs_jumps {

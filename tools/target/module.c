@@ -56,7 +56,7 @@ struct reader {
 	struct note *notes;
 	size_t nnotes, notes_room;
 	/* The runtime's own probes: link-time addresses, 0 where there is none. */
-	uint64_t batch, buffer, semaphore;
+	uint64_t batch, buffer, stack, semaphore;
 	bool odd; /* twice: two copies of the runtime, or a compiler that copied the probe */
 	struct record *records;
 	size_t nrecords, records_room;
@@ -111,6 +111,9 @@ static int take_note(void *ctx, const struct bs_stapsdt_note *n)
 	} else if (!strcmp(n->name, "buffer")) {
 		r->odd |= r->buffer != 0;
 		r->buffer = n->pc;
+	} else if (!strcmp(n->name, "stack")) {
+		r->odd |= r->stack != 0;
+		r->stack = n->pc;
 	}
 	kind = bs_kind_find(n->name);
 	if (!kind)
@@ -400,6 +403,12 @@ static void runtime_set(struct reader *r)
 	    bs_elf_offset_find(e, r->semaphore, PF_W, &found.semaphore_offset, NULL) &&
 	    is_probe(e, found.batch_offset) && is_probe(e, found.buffer_offset))
 		r->m->runtime = found;
+	else
+		return;
+	/* A library of before. */
+	if (r->stack && bs_elf_offset_find(e, r->stack, PF_X, &found.stack_offset, NULL) &&
+	    is_probe(e, found.stack_offset))
+		r->m->runtime.stack_offset = found.stack_offset;
 }
 
 static int read_sites(struct reader *r)

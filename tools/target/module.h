@@ -42,6 +42,7 @@ struct bs_site {
 struct bs_runtime {
 	uint64_t batch_offset; /* 0: no runtime here */
 	uint64_t buffer_offset;
+	uint64_t stack_offset; /* 0: it has no stacks to offer */
 	uint64_t semaphore_offset;
 	uint64_t control_vaddr;
 };

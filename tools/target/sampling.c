@@ -82,10 +82,11 @@ static int table_find(pid_t pid, const struct bs_jump_pool *pools, size_t n, boo
 }
 
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
-		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err)
+		      const struct bs_sample *s, bool coarse, uint32_t stack_kinds, bool anew,
+		      struct bs_error *err)
 {
 	uint32_t chosen = s->by != BS_SAMPLE_NOT ? BSCOPE_FOLLOW_CHOSEN : 0;
-	uint32_t follow = chosen | (coarse ? BSCOPE_STAMP_COARSE : 0);
+	uint32_t plain = chosen | (coarse ? BSCOPE_STAMP_COARSE : 0);
 	uint64_t table;
 	int ret = table_find(pid, pools, n, anew, &table);
 
@@ -97,11 +98,16 @@ int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 	if (!ret && chosen && anew && n)
 		ret = empty(pid, table);
 	for (size_t i = 0; i < n && !ret; i++) {
+		uint32_t follow = plain | (stack_kinds && pools[i].stacks ? BSCOPE_STACKS : 0);
+
 		if (chosen) {
 			ret = bs_memory_write(pid, FIELD(pools[i], table), &table, sizeof(table));
 			if (!ret)
 				ret = tell(pid, &pools[i], s);
 		}
+		if (!ret && follow & BSCOPE_STACKS)
+			ret = bs_memory_write(pid, FIELD(pools[i], stacks), &stack_kinds,
+					      sizeof(stack_kinds));
 		if (!ret)
 			ret = bs_memory_write(pid, FIELD(pools[i], follow), &follow,
 					      sizeof(follow));

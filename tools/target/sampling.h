@@ -18,11 +18,13 @@ struct bs_sample;
 /*
  * Before sites of the process are lit: its runtimes share a table and know how they decide.  anew:
  * nothing of it is lit now, so the table is emptied; else it is kept, and runtimes that are new
- * join.  coarse: stamps are.  Errors, with err: -ENOTSUP (no memory for a table), or what
- * bs_memory_write says.
+ * join.  coarse: stamps are.  stack_kinds: whose events are to fire bscope:stack, a bit for each
+ * enum bscope_kind; a runtime that cannot do that is not told.  Errors, with err: -ENOTSUP (no
+ * memory for a table), or what bs_memory_write says.
  */
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
-		      const struct bs_sample *s, bool coarse, bool anew, struct bs_error *err);
+		      const struct bs_sample *s, bool coarse, uint32_t stack_kinds, bool anew,
+		      struct bs_error *err);
 
 /* The table that the runtimes share then, 0 if there is none. */
 uint64_t bs_sampling_table(const struct bs_jump_pool *pools, size_t n);

@@ -1,0 +1,326 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Stacks of events, and the flamegraphs that are made of them: against programs whose call trees and
+# costs are known.
+
+load common
+
+setup() {
+	need_bpf
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# wait_for PATTERN FILE: up to ten seconds.
+wait_for() {
+	for _ in $(seq 500); do
+		grep -q "$1" "$2" 2>/dev/null && return 0
+		sleep 0.02
+	done
+	cat "$2"
+	return 1
+}
+
+# start_tree PROGRAM ROUNDS: it waits for its signal then.
+start_tree() {
+	rm -f "$BATS_TEST_TMPDIR/err"
+	start "$PROGRAMS/$1" "$2"
+	wait_for ready "$BATS_TEST_TMPDIR/err"
+}
+
+# tree PROGRAM ARG...: runs it for 400 rounds from when it is attached to; what it says is in truth,
+# what bscope-trace says in o.folded, o.svg and report.json.
+tree() {
+	local program=$1 tracer
+	shift
+	start_tree "$program" 400
+	"$TRACE" -p "$PID" --stacks --folded=o.folded --flame=o.svg --format=json -o report.json "$@" \
+		2>messages 3>&- &
+	tracer=$!
+	STARTED="$STARTED $tracer"
+	wait_for attached messages
+	kill -USR1 "$PID"
+	kill -TERM "$PID"
+	wait "$PID"
+	mv "$OUT" truth
+	if ! wait "$tracer"; then
+		cat messages
+		return 1
+	fi
+}
+
+# widths COLUMN POINTS: the share of each path in o.folded is that of the column in truth, within so
+# many points; and there is nothing else in it.
+widths() {
+	awk -v column="$1" -v points="$2" '
+		NR == FNR { want[$1] = $column; all += $column; next }
+		{
+			value = $NF
+			sub(/ [0-9]+$/, "")
+			n = split($0, frames, ";")
+			path = ""
+			for (i = 1; i <= n && frames[i] != "main"; i++)
+				;
+			for (i++; i < n; i++) {
+				name = frames[i]
+				# As the linker has them, or as people read them.
+				if (name ~ /^_ZL?[0-9]/) {
+					sub(/^_ZL?[0-9]+/, "", name)
+					sub(/[vm]$/, "", name)
+				}
+				sub(/\(.*/, "", name)
+				path = path (path ? ";" : "") name
+			}
+			if (frames[n] != "[tree]" || !(path in want)) {
+				print "not known: " $0
+				bad = 1
+			}
+			got[path] += value
+			sum += value
+		}
+		END {
+			for (path in want) {
+				w = all ? 100 * want[path] / all : 0
+				g = sum ? 100 * got[path] / sum : 0
+				printf "%-20s %7.3f %% of the truth, %7.3f %% of the graph\n", path, w, g
+				if (g - w > points || w - g > points)
+					bad = 1
+			}
+			exit bad || !sum
+		}' truth o.folded
+}
+
+# All events of the kind have their stack, or are counted as having none.
+stacks_agree() {
+	json '.events.written == .events.received + .events.lost
+		and .stacks.taken + .stacks.missing == .events.by_kind.new
+		and .stacks.truncated == 0 and .stacks.broken == 0' report.json
+}
+
+# one PROGRAM MODE WEIGHT COLUMN
+one() {
+	echo "$1 -m $2 --weight=$3"
+	tree "$1" -m "$2" --weight="$3"
+	widths "$4" 2
+	stacks_agree
+	json '.mode == "'"$2"'" and .events.lost == 0 and .events.by_kind.new == 40000
+		and .stacks.missing == 0 and .stacks.no_event == 0 and .stacks.distinct == 4
+		and .stacks.ns_per_stack > 0' report.json
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
+}
+
+@test "gcc, jumps: widths are the truth" {
+	one tree jump events 2
+	one tree jump live 3
+	one tree jump live-bytes 4
+	one tree jump lifetime 5
+}
+
+@test "gcc, traps: widths are the truth" {
+	one tree trap events 2
+	one tree trap live 3
+	one tree trap live-bytes 4
+	one tree trap lifetime 5
+}
+
+@test "clang: widths are the truth" {
+	one tree-clang jump live-bytes 4
+	one tree-clang jump lifetime 5
+	one tree-clang trap events 2
+	one tree-clang trap live 3
+}
+
+@test "C++: widths are the truth" {
+	one tree-cxx jump events 2
+	one tree-cxx jump live 3
+	one tree-cxx trap live-bytes 4
+	one tree-cxx trap lifetime 5
+}
+
+@test "with coarse stamps, and with perf events instead of one link, the same" {
+	tree tree -m jump --clock=coarse --weight=live-bytes
+	widths 4 2
+	stacks_agree
+}
+
+@test "with sampling, widths are estimates" {
+	tree tree -m jump -s 5 --weight=events
+	widths 2 3
+	json '.events.by_kind.new < 10000 and .stacks.taken == .events.by_kind.new' report.json
+	grep -q 'estimates' o.svg
+	# Scaled: some 40,000.
+	awk '{ sum += $NF } END { exit !(sum > 36000 && sum < 44000) }' o.folded
+	tree tree -m trap -s 5 --weight=live-bytes
+	widths 4 6
+	stacks_agree
+}
+
+@test "a command, from traps to jumps" {
+	TREE_AT_ONCE=1 "$TRACE" --stacks --folded=o.folded --flame=o.svg --weight=live-bytes \
+		--format=json -o report.json -- "$PROGRAMS/tree" 400 >truth
+	widths 4 2
+	stacks_agree
+	json '.mode == "jump" and .stacks.missing == 0 and .objects.live == 0' report.json
+}
+
+@test "with too small a ring stacks are lost, and none goes to a wrong event" {
+	tree tree -m jump --buffer=64K --weight=events
+	jq -c '.events | {written, received, lost}' report.json
+	jq -c .stacks report.json
+	stacks_agree
+	json '.stacks.missing > 0 and .stacks.lost > 0 and .events.received > 1000' report.json
+	grep -v '^\[no stack\];leaf_[a-e]* (.*tree.c:[0-9]*);\[tree\] [0-9]*$' o.folded >joined
+	mv joined o.folded
+	# What is shown is of the known paths: nothing was put together that does not belong together.
+	widths 2 100
+	tree tree -m trap --buffer=64K --weight=events
+	stacks_agree
+	json '.stacks.missing == 0' report.json
+}
+
+@test "stacks of other kinds" {
+	tree tree -m jump --stacks=drop --weight=events
+	jq -c .stacks report.json
+	json '.stacks.taken == .events.by_kind.new + .events.by_kind.drop and .stacks.missing == 0' report.json
+	awk '/;main;run;\[tree drop\] / { sum += $NF } END { print sum }' o.folded >drops
+	[ "$(cat drops)" = "$(jq .events.by_kind.drop report.json)" ]
+}
+
+@test "without stacks: by class, site and caller" {
+	start_tree tree 100
+	"$TRACE" -p "$PID" -d 1 --folded=o.folded --weight=events --format=json -o report.json \
+		2>messages 3>&- &
+	tracer=$!
+	wait_for attached messages
+	kill -USR1 "$PID"
+	wait "$tracer"
+	grep -Eq '^tree;leaf_ab \(.*tree.c:[0-9]+\) 5000$' o.folded
+	grep -Eq '^tree;leaf_e \(.*tree.c:[0-9]+\) 500$' o.folded
+	json 'has("stacks") | not' report.json
+}
+
+@test "hostile names leave picture, stacks, report and terminal intact" {
+	for mode in jump trap; do
+		"$TRACE" -m auto --stacks --folded=o.folded --flame=o.svg --weight=events -f kind=new \
+			--format=json -o report.json -- "$PROGRAMS/hostile" 2>messages
+		# One stack, one line, and what a folded file means is unchanged.
+		[ "$(wc -l <o.folded)" = 1 ]
+		[ "$(sed 's/.* //' o.folded)" = 100 ]
+		[ "$(awk -F';' '{ print NF }' o.folded)" -ge 5 ]
+		grep -q 'main;' o.folded
+		! grep -q '[[:cntrl:]]' o.folded
+		iconv -f UTF-8 -t UTF-8 o.folded >/dev/null
+		"$FLAME" o.folded >again.svg
+		# The picture is XML, and has no element that we did not make.
+		python3 - o.svg again.svg <<-'EOF'
+			import sys, xml.etree.ElementTree as e
+			for name in sys.argv[1:]:
+			    tree = e.parse(name)
+			    tags = {t.tag.split("}")[1] for t in tree.iter()}
+			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "desc"}, tags
+			    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
+			    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
+			    text = "".join(tree.getroot().itertext())
+			    assert "\x1b" not in text and "alert(1)" in text
+		EOF
+		! grep -q $'[\001-\010\013-\037\177]' o.svg
+		jq -e '.stacks.taken == 100' report.json
+		"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
+		"$TRACE" --stacks -m auto -- "$PROGRAMS/hostile" >text 2>&1
+		! grep -q $'[\001-\010\013-\037\177]' text
+		iconv -f UTF-8 -t UTF-8 text >/dev/null
+	done
+}
+
+@test "under the preload library the caller of malloc is there" {
+	cat >keep.c <<-'EOF'
+		#include <stdlib.h>
+		void *volatile kept[1000];
+		__attribute__((noinline)) void keep(int i) { kept[i] = malloc(1000); }
+		__attribute__((noinline)) void some(int i) { keep(i); __asm__ volatile("" ::: "memory"); }
+		__attribute__((noinline)) void other(int i) { kept[i] = calloc(1, 500); __asm__ volatile(""); }
+		int main(void) { for (int i = 0; i < 1000; i++) i % 4 ? some(i) : other(i); return 0; }
+	EOF
+	${CC:-cc} -O2 -fno-omit-frame-pointer -fno-optimize-sibling-calls -o keep keep.c
+	"$TRACE" --preload --stacks --folded=o.folded --flame=o.svg --format=json -o report.json -- ./keep
+	cat o.folded
+	grep -Eq '^keep;.*;main;some;keep;malloc;\[malloc\] 750000$' o.folded
+	grep -Eq '^keep;.*;main;other;calloc;\[malloc\] 125000$' o.folded
+	# And the report names it as without stacks.
+	json '[.origins[] | select(.caller | startswith("keep+0x"))] | length == 1 and .[0].created == 750' report.json
+}
+
+@test "redis-server, unmodified" {
+	mkdir r
+	start env LD_PRELOAD="$BUILD/libbscope-preload.so" redis-server --port 0 --unixsocket "$PWD/r/s" \
+		--dir "$PWD/r" --save '' --appendonly no
+	until redis-cli -s r/s ping 2>/dev/null | grep -q PONG; do sleep 0.05; done
+	"$TRACE" -p "$PID" -d 3 --stacks --flame=o.svg --folded=o.folded --weight=live-bytes \
+		--format=json -o report.json 2>messages &
+	tracer=$!
+	wait_for attached messages
+	redis-benchmark -s r/s -q -t set -n 20000 -r 100000 -d 200 >/dev/null
+	wait "$tracer"
+	python3 -c 'import sys, xml.etree.ElementTree as e; e.parse(sys.argv[1])' o.svg
+	jq -c '.events | {written, received, lost}' report.json
+	jq -c .stacks report.json
+	json '.stacks.taken > 10000 and .stacks.taken + .stacks.missing == .events.by_kind.new
+		and .events.written == .events.received + .events.lost' report.json
+	grep -q '^redis-server;.*;malloc;\[malloc\] [0-9]*$' o.folded
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
+	redis-cli -s r/s shutdown nosave || true
+	wait "$PID"
+}
+
+# refused PATTERN ARG...: a usage error of one line.
+refused() {
+	local pattern=$1 status=0
+	shift
+	"$TRACE" "$@" >stdout 2>stderr || status=$?
+	echo "status $status: $(cat stderr)"
+	[ "$status" = 64 ]
+	grep -Eq -- "^bscope-trace: $pattern" stderr
+	[ "$(wc -l <stderr)" = 1 ]
+	[ ! -s stdout ]
+}
+
+@test "what makes no sense is refused" {
+	refused '--stacks=nwe: no kind' -p 1 --stacks=nwe
+	refused '--stacks=,: no kind in it' -p 1 --stacks=,
+	refused '--weight=size: no such weight' -p 1 --flame=x --weight=size
+	refused '--weight: of what' -p 1 --weight=live
+	refused '--flame: an empty' -p 1 --flame=
+	refused '--flame and --folded: two things' -p 1 --flame=x --folded=x
+	refused '-o: the report and a flamegraph' -p 1 --flame=x -o x
+	refused '--max-overhead does not know' -p 1 --stacks --max-overhead=1
+	refused '--list prints' -l -p 1 --stacks
+	[ ! -e x ]
+}
+
+@test "a name that cannot be written fails before anything is traced; nothing is left" {
+	run "$TRACE" --flame=no/such/place.svg -- "$PROGRAMS/hostile"
+	[ "$status" = 1 ]
+	[[ $output == "bscope-trace: no/such/place.svg: No such file or directory"* ]]
+	# Nothing to draw: said, with what to do, and no file.
+	mkdir empty
+	start_tree tree 10
+	run "$TRACE" -q -o report.txt --flame=empty/o.svg -p "$PID" -d 0.2
+	[ "$status" = 1 ]
+	[[ $output == "bscope-trace: --flame=empty/o.svg: nothing to draw: "* ]]
+	[ -z "$(ls empty)" ]
+}
+
+@test "a second signal leaves nothing of a file that is not whole" {
+	mkdir out
+	start_tree tree 10
+	for _ in 1 2 3 4 5; do
+		"$TRACE" -q -o out/report -p "$PID" --stacks --flame=out/o.svg --folded=out/o.folded &
+		tracer=$!
+		until compgen -G "out/o.folded.*" >/dev/null; do sleep 0.01; done
+		sleep 0.3
+		kill -INT "$tracer"
+		kill -INT "$tracer" || true
+		wait "$tracer" || true
+		ls out
+		! compgen -G "out/*.??????" >/dev/null
+	done
+}
