@@ -245,6 +245,8 @@ one() {
 	${CC:-cc} -O2 -fno-omit-frame-pointer -fno-optimize-sibling-calls -o keep keep.c
 	"$TRACE" --preload --stacks --folded=o.folded --flame=o.svg --format=json -o report.json -- ./keep
 	cat o.folded
+	"$TRACE" --preload --stacks -- ./keep >text
+	grep -q '^  stacks   1,0[0-9][0-9] taken, ' text
 	grep -Eq '^keep;.*;main;some;keep;malloc;\[malloc\] 750000$' o.folded
 	grep -Eq '^keep;.*;main;other;calloc;\[malloc\] 125000$' o.folded
 	# And the report names it as without stacks.
