@@ -110,9 +110,11 @@ $B/tests/unit/test_names: $(NAMES_PROGRAMS) $(NAMES_LIBRARY)
 
 unit: $(UNIT_BIN)
 
+TREE_OMIT := $(addprefix $B/tests/programs/tree-omit-,gcc clang cxx static)
 # Programs that know what they did.  NAME-plain is the same source without sites.
 PROGRAMS := $(patsubst tests/programs/%.c,$B/tests/programs/%,$(wildcard tests/programs/*.c)) \
-	$B/tests/programs/leaky-plain $B/tests/programs/tree-clang $B/tests/programs/tree-cxx
+	$B/tests/programs/leaky-plain $B/tests/programs/tree-clang $B/tests/programs/tree-cxx \
+	$(TREE_OMIT)
 
 $B/tests/programs/%: tests/programs/%.c $(LIBBSCOPE_A)
 	$(call say,CC,$@)
@@ -127,6 +129,16 @@ $B/tests/programs/%-plain: tests/programs/%.c
 # Whose stacks are taken.
 STACKS_CFLAGS := -O2 -g -fno-omit-frame-pointer
 $B/tests/programs/tree: private CFLAGS += $(STACKS_CFLAGS)
+
+# Without frame pointers: for call frame information.
+$(TREE_OMIT): tests/programs/tree.c $(LIBBSCOPE_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(TREE_CC) $(INC) -O2 -fomit-frame-pointer -o $@ $< -x none $(LIBBSCOPE_A) -lpthread
+$B/tests/programs/tree-omit-gcc: TREE_CC = gcc -std=gnu11
+$B/tests/programs/tree-omit-clang: TREE_CC = $(CLANG) -std=gnu11
+$B/tests/programs/tree-omit-cxx: TREE_CC = g++ -x c++ -std=c++17
+$B/tests/programs/tree-omit-static: TREE_CC = gcc -std=gnu11 -static
 
 $B/tests/programs/tree-clang: tests/programs/tree.c $(LIBBSCOPE_A)
 	$(call say,CC,$@)

@@ -275,6 +275,78 @@ one() {
 	wait "$PID"
 }
 
+# dwarf_one PROGRAM MODE WEIGHT COLUMN
+dwarf_one() {
+	echo "$1 -m $2 --weight=$3"
+	tree "$1" -m "$2" --weight="$3" --call-graph=dwarf
+	widths "$4" 2
+	stacks_agree
+	json '.mode == "'"$2"'" and .events.lost == 0 and .events.by_kind.new == 40000
+		and .stacks.missing == 0 and .stacks.no_event == 0 and .stacks.distinct == 4
+		and .stacks.call_graph == "dwarf" and .stacks.stack_size == 16384' report.json
+	# To where the program begins.
+	awk -F';' '$2 != "_start" { exit 1 }' o.folded
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
+}
+
+@test "without frame pointers, by call frame information: widths are the truth" {
+	dwarf_one tree-omit-gcc jump events 2
+	dwarf_one tree-omit-gcc trap live-bytes 4
+	dwarf_one tree-omit-clang jump live-bytes 4
+	dwarf_one tree-omit-clang trap events 2
+	dwarf_one tree-omit-cxx jump live 3
+	dwarf_one tree-omit-static jump lifetime 5
+	# These have none indeed.
+	tree tree-omit-gcc -m jump --weight=events
+	if widths 2 2; then return 1; fi
+}
+
+@test "stacks that are longer than what is copied are truncated, and say so" {
+	tree tree-omit-gcc -m jump --call-graph=dwarf --stack-size=256 --weight=events
+	jq -c .stacks report.json
+	json '.stacks.truncated == .stacks.taken and .stacks.taken == 40000
+		and .stacks.broken == 0 and .stacks.stack_size == 256' report.json
+	# Innermost frames are right, and no other is there.
+	awk '{ sub(/ [0-9]+$/, "") }
+		!/^tree-omit-gcc;\[truncated\];.*leaf_(ab|ac|d|e);\[tree\]$/ || /;_start;/ { print; bad = 1 }
+		END { exit bad }' o.folded
+	grep -q ';run;a;b;leaf_ab;' o.folded
+	grep -q 'truncated 40000' o.svg
+	"$TRACE" --stacks --call-graph=dwarf --stack-size=256 -- env TREE_AT_ONCE=1 \
+		"$PROGRAMS/tree-omit-gcc" 10 >text
+	grep -q ' truncated, deeper than what was copied' text
+}
+
+@test "code without call frame information breaks stacks off, and they say so" {
+	gcc -std=gnu11 -I"$ROOT/include" -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables \
+		-o none "$ROOT/tests/programs/tree.c" "$BUILD/libbscope.a" -lpthread
+	TREE_AT_ONCE=1 "$TRACE" --stacks --call-graph=dwarf --folded=o.folded --weight=events \
+		--format=json -o report.json -- ./none 100 >truth
+	json '.stacks.broken == .stacks.taken and .stacks.taken == 10000' report.json
+	awk '!/^none;\[broken\];leaf_(ab|ac|d|e);\[tree\] / { print; bad = 1 } END { exit bad }' o.folded
+}
+
+@test "redis-server, unmodified, by call frame information: stacks reach main" {
+	mkdir r
+	start env LD_PRELOAD="$BUILD/libbscope-preload.so" redis-server --port 0 --unixsocket "$PWD/r/s" \
+		--dir "$PWD/r" --save '' --appendonly no
+	until redis-cli -s r/s ping 2>/dev/null | grep -q PONG; do sleep 0.05; done
+	"$TRACE" -p "$PID" -d 3 -s 5 --stacks --call-graph=dwarf --folded=o.folded --weight=events \
+		--format=json -o report.json 2>messages &
+	tracer=$!
+	wait_for attached messages
+	redis-benchmark -s r/s -q -t set -n 20000 -r 100000 -d 200 >/dev/null
+	wait "$tracer"
+	jq -c .stacks report.json
+	json '.stacks.taken > 2000 and .stacks.truncated == 0 and .stacks.broken == 0
+		and .stacks.missing == 0 and (.notes | all(contains("was lost") | not))' report.json
+	# All of them: the server's own thread, which starts at _start.
+	awk '!/^redis-server;_start;.*;main;aeMain;.*malloc|^redis-server;_start;.*;main;aeMain;.*calloc/ { print; bad = 1 }
+		END { exit bad }' o.folded
+	redis-cli -s r/s shutdown nosave || true
+	wait "$PID"
+}
+
 # refused PATTERN ARG...: a usage error of one line.
 refused() {
 	local pattern=$1 status=0
@@ -295,6 +367,13 @@ refused() {
 	refused '--flame: an empty' -p 1 --flame=
 	refused '--flame and --folded: two things' -p 1 --flame=x --folded=x
 	refused '-o: the report and a flamegraph' -p 1 --flame=x -o x
+	refused '--call-graph=lbr: no such way: use fp or dwarf' -p 1 --stacks --call-graph=lbr
+	refused '--call-graph=dwarf: of which stacks' -p 1 --call-graph=dwarf
+	refused '--stack-size is for --call-graph=dwarf' -p 1 --stacks --stack-size=1024
+	for size in 0 1001 255 65536 1T x; do
+		refused "--stack-size=$size: not a multiple of 8 from 256 to 65528" \
+			-p 1 --stacks --call-graph=dwarf --stack-size="$size"
+	done
 	refused '--max-overhead does not know' -p 1 --stacks --max-overhead=1
 	refused '--list prints' -l -p 1 --stacks
 	[ ! -e x ]

@@ -321,9 +321,11 @@ static void describe(struct maker *m)
 			     : "");
 	if (r->stacks.asked)
 		note(out,
-		     "%" PRIu64 " stacks by frame pointers, at most %u frames; truncated %" PRIu64
+		     "%" PRIu64 " stacks by %s, at most %u frames; truncated %" PRIu64
 		     ", broken %" PRIu64 ", missing %" PRIu64,
-		     r->stacks.taken, m->s->stack_most - 1, r->stacks.truncated, r->stacks.broken,
+		     r->stacks.taken,
+		     r->stacks.copied ? "call frame information" : "frame pointers",
+		     m->s->stack_most - 1, r->stacks.truncated, r->stacks.broken,
 		     r->stacks.missing);
 	if (r->lost)
 		note(out, "%" PRIu64 " of %" PRIu64 " events were lost", r->lost, r->written);

@@ -2,6 +2,7 @@
 /* report_fill.c - from a finished session to the plain data that the renderers take. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "symbol/symbol.h"
 #include "target/module.h"
 #include "target/sites.h"
+#include "unwind/unwind.h"
 
 /* Everything that a report owns hangs on one chain, so that one loop frees it. */
 struct chunk {
@@ -636,6 +638,21 @@ static double skipped_ns(const struct fill *f, const struct bs_report *r)
 	       marks * (s->lighting.cost.follow - s->lighting.cost.one);
 }
 
+static void fill_unwind(struct fill *f)
+{
+	struct bs_unwind_stats stats;
+
+	if (!f->s->unwind)
+		return;
+	bs_unwind_stats(f->s->unwind, &stats);
+	if (stats.deaths)
+		note(f,
+		     "the process that reads call frame information was lost %" PRIu64
+		     " time%s: it crashed over a file, or took too long or too much memory; stacks "
+		     "that lead through that file are broken there",
+		     stats.deaths, stats.deaths == 1 ? "" : "s");
+}
+
 static void fill_stacks(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
@@ -644,6 +661,7 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 	if (!s->stacks)
 		return;
 	to->asked = true;
+	to->copied = s->options->stack_bytes;
 	to->taken = s->decoder.stacked;
 	to->missing = s->decoder.unstacked;
 	to->lost = s->counts.sum.stacks_lost;
@@ -657,6 +675,7 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 		to->truncated += k->flags & BS_STACK_TRUNCATED ? k->events : 0;
 		to->broken += k->flags & BS_STACK_BROKEN ? k->events : 0;
 	}
+	fill_unwind(f);
 	if (s->lighting.stackless)
 		note(f,
 		     "%zu process%s lit by jumps with a libbscope that cannot give stacks: rebuild with "

@@ -142,13 +142,15 @@ struct bs_report_lock_use {
 /* Stacks of events; asked false: none were. */
 struct bs_report_stacks {
 	bool asked;
+	uint32_t copied;    /* bytes of each that were copied, to be unwound; 0: frame pointers */
 	uint64_t taken;	    /* events that have one */
 	uint64_t missing;   /* events of the kinds asked for that have none */
 	uint64_t lost;	    /* that did not fit into the ring */
 	uint64_t beyond;    /* for which there was no room among the distinct ones */
 	uint64_t no_event;  /* whose events never came */
 	uint64_t truncated; /* of taken: there may be more frames */
-	uint64_t broken;    /* of taken: behind the last frame came what is no code */
+	uint64_t broken;    /* of taken: behind the last frame came what is no code, or what nothing
+			       is known of that would lead on */
 	uint64_t distinct;
 	double ns; /* that one costs the program; <= 0: not known */
 };

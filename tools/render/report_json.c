@@ -383,6 +383,11 @@ static void json_overhead(struct bs_json *j, const struct bs_report *r)
 static void json_stacks(struct bs_json *j, const struct bs_report_stacks *s)
 {
 	bs_json_object_begin(j, "stacks");
+	bs_json_str(j, "call_graph", s->copied ? "dwarf" : "fp");
+	if (s->copied)
+		bs_json_u64(j, "stack_size", s->copied);
+	else
+		bs_json_null(j, "stack_size");
 	bs_json_u64(j, "taken", s->taken);
 	bs_json_u64(j, "missing", s->missing);
 	bs_json_u64(j, "lost", s->lost);

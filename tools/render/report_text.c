@@ -254,11 +254,14 @@ static int head_stacks(struct bs_out *o, const struct bs_report *r)
 	bs_str_addf(&s, "%s taken, ", bs_fmt_count(buf, st->taken));
 	bs_str_addf(&s, "%s distinct", bs_fmt_count(buf, st->distinct));
 	if (st->truncated)
-		bs_str_addf(&s, "; %s as deep as can be, perhaps not whole",
+		bs_str_addf(&s,
+			    st->copied ? "; %s truncated, deeper than what was copied of them"
+				       : "; %s as deep as can be, perhaps not whole",
 			    bs_fmt_count(buf, st->truncated));
 	if (st->broken)
-		bs_str_addf(&s, "; %s broken off where code keeps no frame pointers",
-			    bs_fmt_count(buf, st->broken));
+		bs_str_addf(&s, "; %s broken off where code %s", bs_fmt_count(buf, st->broken),
+			    st->copied ? "has no call frame information"
+				       : "keeps no frame pointers");
 	if (st->missing)
 		bs_str_addf(&s, "; %s event%s without one", bs_fmt_count(buf, st->missing),
 			    st->missing == 1 ? "" : "s");
