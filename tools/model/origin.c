@@ -5,22 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t origin_hash(uint32_t klass, uint32_t place, uint32_t code)
+/* The high bits of the product, which depend on all that went in. */
+static uint32_t origin_hash(const struct bs_origins *o, uint32_t klass, uint32_t place,
+			    uint32_t code)
 {
-	uint64_t h = ((uint64_t)place << 32 | code) * 0x9e3779b97f4a7c15ull;
+	uint64_t in = ((uint64_t)place << 32 | code) + klass * 0xd6e8feb86659fd93ull;
 
-	h ^= h >> 29;
-	h = (h + klass) * 0xd6e8feb86659fd93ull;
-	return (uint32_t)(h >> 32);
+	return (uint32_t)((in * 0x9e3779b97f4a7c15ull) >> o->shift);
+}
+
+static uint32_t mask_of(const struct bs_origins *o)
+{
+	return UINT32_MAX >> (o->shift - 32);
 }
 
 static void index_put(struct bs_origins *o, uint32_t origin)
 {
 	const struct bs_origin *g = &o->v[origin];
-	uint32_t i = origin_hash(g->klass, g->place, g->code) & o->mask;
+	uint32_t i = origin_hash(o, g->klass, g->place, g->code);
 
 	while (o->index[i])
-		i = (i + 1) & o->mask;
+		i = (i + 1) & mask_of(o);
 	o->index[i] = origin + 1;
 }
 
@@ -41,25 +46,17 @@ static int origins_grow(struct bs_origins *o)
 		return -1;
 	free(o->index);
 	o->index = index;
-	o->mask = cap * 2 - 1;
+	o->shift = (uint8_t)(64 - __builtin_ctz(cap * 2));
 	o->cap = cap;
 	for (uint32_t i = 0; i < o->n; i++)
 		index_put(o, i);
 	return 0;
 }
 
-uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
+/* Kept apart, so that finding one stays short. */
+static __attribute__((noinline)) uint32_t origin_add(struct bs_origins *o, uint32_t klass,
+						     uint32_t place, uint32_t code)
 {
-	if (o->index) {
-		uint32_t i = origin_hash(klass, place, code) & o->mask;
-
-		for (; o->index[i]; i = (i + 1) & o->mask) {
-			const struct bs_origin *g = &o->v[o->index[i] - 1];
-
-			if (g->place == place && g->code == code && g->klass == klass)
-				return o->index[i] - 1;
-		}
-	}
 	if (o->n == o->cap && origins_grow(o))
 		return UINT32_MAX;
 	memset(&o->v[o->n], 0, sizeof(*o->v));
@@ -68,6 +65,21 @@ uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, 
 	o->v[o->n].code = code;
 	index_put(o, o->n);
 	return o->n++;
+}
+
+uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
+{
+	if (o->index) {
+		uint32_t i = origin_hash(o, klass, place, code), mask = mask_of(o);
+
+		for (; o->index[i]; i = (i + 1) & mask) {
+			const struct bs_origin *g = &o->v[o->index[i] - 1];
+
+			if (g->place == place && g->code == code && g->klass == klass)
+				return o->index[i] - 1;
+		}
+	}
+	return origin_add(o, klass, place, code);
 }
 
 void bs_origins_fini(struct bs_origins *o)
