@@ -150,7 +150,7 @@ struct bs_report_stacks {
 	uint64_t truncated; /* of taken: there may be more frames */
 	uint64_t broken;    /* of taken: behind the last frame came what is no code */
 	uint64_t distinct;
-	double ns; /* that one costs the program; <= 0: not known */
+	double ns; /* that one costs the program, in the mean; <= 0: not known */
 };
 
 struct bs_report {
