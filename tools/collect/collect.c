@@ -4,7 +4,7 @@
  * exec and exit, leave.
  *
  * What they send and count: collect_poll.c; what is lit: collect_sites.c; who is traced:
- * collect_traced.c.
+ * collect_traced.c; samples of the CPU clock: collect_profile.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,6 +71,7 @@ const char *bs_collect_method(const struct bs_collect *c)
 
 static void unload(struct bs_collect *c)
 {
+	bs_profile_fini(c);
 	ring_buffer__free(c->ring);
 	c->ring = NULL;
 	if (c->wait_fd >= 0)
@@ -138,6 +139,8 @@ static int load(struct bs_collect *c, bool multi)
 	if (!ret && !kernel_has("btf_trace_sched_prepare_exec"))
 		ret = bpf_program__set_autoload(skel->progs.on_prepare_exec, false);
 	if (!ret)
+		ret = bs_profile_size(c);
+	if (!ret)
 		ret = trace_bpf__load(skel);
 	if (ret)
 		return ret;
@@ -149,7 +152,7 @@ static int load(struct bs_collect *c, bool multi)
 	c->wait_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->wait_fd < 0 || epoll_ctl(c->wait_fd, EPOLL_CTL_ADD, fd, &event))
 		return -errno;
-	return 0;
+	return bs_profile_init(c);
 }
 
 /* --- the tool's own site ---------------------------------------------------------------------- */
@@ -294,6 +297,7 @@ int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 	if (!c)
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	c->wait_fd = -1;
+	c->profile_hz = opts->profile_hz;
 	c->max_sites = opts->max_sites ? opts->max_sites : DEFAULT_SITES;
 	for (c->ring_bytes = page; c->ring_bytes < bytes;)
 		c->ring_bytes *= 2;

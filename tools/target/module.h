@@ -44,6 +44,8 @@ struct bs_runtime {
 	uint64_t buffer_offset;
 	uint64_t semaphore_offset;
 	uint64_t control_vaddr;
+	/* The code that only lit sites execute (BSCOPE_RECORD_SECTION); 0, 0: not known. */
+	uint64_t code_vaddr, code_bytes;
 };
 
 struct bs_module {
