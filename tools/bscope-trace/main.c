@@ -15,6 +15,7 @@
 #include "bscope-trace/command.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/overhead.h"
 #include "bscope-trace/preload.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
@@ -118,6 +119,22 @@ static int report_write(struct bs_output *out, const struct bs_options *o,
 		fflush(stdout);
 	}
 	return BS_EXIT_FAILED;
+}
+
+/* The picture of --overhead.  0 or BS_EXIT_FAILED. */
+static int overhead_write(struct bs_output *out, struct bs_session *s, const struct bs_report *r)
+{
+	struct bs_error err = {0};
+	int ret;
+
+	stop = 0; /* what ended the trace does not end this */
+	ret = bs_overhead_draw(s, r, &stop, out->file);
+	if (ret == -ECANCELED) {
+		bs_output_abort(out);
+		bs_error_set(&err, ret, "--overhead: stopped: there is no picture");
+		return fail(&err);
+	}
+	return bs_output_commit(out, "picture", ret, &err) ? fail(&err) : 0;
 }
 
 /* The exit status that --fail-on makes of a report that was written. */
@@ -226,12 +243,14 @@ static int trace(const struct bs_options *o)
 	struct bs_command command = {.gate = -1, .result = -1};
 	struct bs_session *session = NULL;
 	struct bs_filled filled = {0};
-	struct bs_output out = {0};
+	struct bs_output out = {0}, picture = {0};
 	struct bs_error err = {0};
 	char preload[PATH_MAX];
 	int ret, status = BS_EXIT_FAILED;
 
 	ret = bs_output_open(&out, o->output, &err);
+	if (!ret && o->overhead)
+		ret = bs_output_open(&picture, o->overhead, &err);
 	if (!ret && o->preload)
 		ret = bs_preload_find(o->preload, preload, sizeof(preload), &err);
 	if (!ret && o->command)
@@ -239,8 +258,11 @@ static int trace(const struct bs_options *o)
 	if (ret)
 		goto out;
 	signals_set();
-	ret = bs_session_new(o, o->command ? &command : NULL, o->preload ? preload : NULL, &session,
-			     &err);
+	if (o->compare_ns && !o->quiet)
+		fprintf(stderr, "bscope-trace: sampling for %g s before sites are lit\n",
+			(double)o->compare_ns / 1e9);
+	ret = bs_session_new(o, o->command ? &command : NULL, o->preload ? preload : NULL, &stop,
+			     &session, &err);
 	if (ret)
 		goto out;
 	if (!o->quiet && !o->command && !line.on)
@@ -266,12 +288,15 @@ static int trace(const struct bs_options *o)
 			o->command[0]);
 	if (!ret && report_write(&out, o, &filled.report))
 		status = BS_EXIT_FAILED;
+	if (!ret && o->overhead && overhead_write(&picture, session, &filled.report))
+		status = BS_EXIT_FAILED;
 	if (!ret && !status)
 		status = findings(o, &filled.report);
 out:
 	if (ret)
 		status = fail(&err);
 	bs_output_abort(&out);
+	bs_output_abort(&picture);
 	bs_report_fini(&filled);
 	bs_session_free(session);
 	bs_command_fini(&command);

@@ -62,6 +62,11 @@ double bs_collect_ns_per_hit(const struct bs_collect *c)
 	return c->ns_per_hit;
 }
 
+double bs_collect_spread_per_hit(const struct bs_collect *c)
+{
+	return c->spread_per_hit;
+}
+
 const char *bs_collect_method(const struct bs_collect *c)
 {
 	return c->multi ? "uprobe_multi" : "perf events";
@@ -166,18 +171,28 @@ static double hit_round(unsigned int hits)
 	return (double)(bs_now_ns() - start) / hits;
 }
 
-static double min_round(struct bs_collect *c, unsigned int hits)
+#define ROUNDS 11
+
+static int compare(const void *a, const void *b)
 {
-	double least = hit_round(hits);
+	const double *x = a, *y = b;
 
-	for (int i = 0; i < 10; i++) {
-		double ns = hit_round(hits);
+	return *x < *y ? -1 : *x > *y;
+}
 
-		if (ns < least)
-			least = ns;
-		bs_ring_consume(c, NULL, NULL);
+/* The least of all rounds, and the median. */
+static double min_round(struct bs_collect *c, unsigned int hits, double *median)
+{
+	double rounds[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		rounds[i] = hit_round(hits);
+		if (i)
+			bs_ring_consume(c, NULL, NULL);
 	}
-	return least;
+	qsort(rounds, ROUNDS, sizeof(rounds[0]), compare);
+	*median = rounds[ROUNDS / 2];
+	return rounds[0];
 }
 
 /*
@@ -192,7 +207,7 @@ static int try_out(struct bs_collect *c)
 	struct bs_counters before, after;
 	struct bs_own_site own = {0};
 	struct bs_probe probe = {0};
-	double lit;
+	double lit, median, dark;
 	int ret;
 
 	ret = bs_own_site_find(&own);
@@ -211,9 +226,10 @@ static int try_out(struct bs_collect *c)
 		bs_collect_read_counters(c, &after);
 		ret = after.written == before.written + 1 ? 0 : -ENOSYS;
 		if (!ret) {
-			lit = min_round(c, hits);
+			lit = min_round(c, hits, &median);
 			bs_collect_dark(c);
-			c->ns_per_hit = lit - min_round(c, hits);
+			c->ns_per_hit = lit - min_round(c, hits, &dark);
+			c->spread_per_hit = median - lit;
 		}
 	}
 	bs_collect_dark(c);

@@ -232,5 +232,7 @@ size_t bs_collect_programs(const struct bs_collect *c, struct bs_kernel_code *ou
  * very same program, with and without the probe.  Measured by new.
  */
 double bs_collect_ns_per_hit(const struct bs_collect *c);
+/* That is the least of some rounds; how far their median lies above it, in ns. */
+double bs_collect_spread_per_hit(const struct bs_collect *c);
 
 #endif

@@ -52,7 +52,7 @@ struct bs_collect {
 	/* what the tool itself caused while it tried out and measured */
 	struct bs_counters base;
 	uint64_t base_missed;
-	double ns_per_hit;
+	double ns_per_hit, spread_per_hit;
 
 	uint64_t received;
 	bool more; /* the ring was not read to its end */

@@ -93,7 +93,7 @@ enum bs_where bs_where(const struct bs_wheres *w, const bool *chosen, bool traps
 		return BS_WHERE_RECORD;
 	if (in_stub(w, vaddr, site))
 		return BS_WHERE_STUB;
-	if (!at_site(w, vaddr, site, &behind) || !chosen[*site])
+	if (!chosen || !at_site(w, vaddr, site, &behind) || !chosen[*site])
 		return BS_WHERE_PROGRAM;
 	if (traps || w->stubs[*site].why != BS_JUMP_OK || behind == PROBE_BYTES)
 		return BS_WHERE_SITE;
