@@ -27,11 +27,21 @@
 
 static volatile sig_atomic_t stop;
 
+/* What is being written: the report, the picture of --overhead. */
+static struct bs_output outputs[2];
+
 static void on_signal(int sig)
 {
-	stop = 1;
-	/* The second Ctrl-C is for somebody who does not want to wait for the report. */
+	if (!stop) {
+		stop = 1;
+		return;
+	}
+	/* The second Ctrl-C is of somebody who does not want to wait for the report. */
+	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++)
+		if (outputs[i].temp[0])
+			unlink(outputs[i].temp);
 	signal(sig, SIG_DFL);
+	raise(sig);
 }
 
 static void signals_set(void)
@@ -243,14 +253,14 @@ static int trace(const struct bs_options *o)
 	struct bs_command command = {.gate = -1, .result = -1};
 	struct bs_session *session = NULL;
 	struct bs_filled filled = {0};
-	struct bs_output out = {0}, picture = {0};
+	struct bs_output *out = &outputs[0], *picture = &outputs[1];
 	struct bs_error err = {0};
 	char preload[PATH_MAX];
 	int ret, status = BS_EXIT_FAILED;
 
-	ret = bs_output_open(&out, o->output, &err);
+	ret = bs_output_open(out, o->output, &err);
 	if (!ret && o->overhead)
-		ret = bs_output_open(&picture, o->overhead, &err);
+		ret = bs_output_open(picture, o->overhead, &err);
 	if (!ret && o->preload)
 		ret = bs_preload_find(o->preload, preload, sizeof(preload), &err);
 	if (!ret && o->command)
@@ -286,17 +296,17 @@ static int trace(const struct bs_options *o)
 			"%s: no sites in it or its libraries (built with BSCOPE_DISABLE? for a "
 			"program without sites add --preload)",
 			o->command[0]);
-	if (!ret && report_write(&out, o, &filled.report))
+	if (!ret && report_write(out, o, &filled.report))
 		status = BS_EXIT_FAILED;
-	if (!ret && o->overhead && overhead_write(&picture, session, &filled.report))
+	if (!ret && o->overhead && overhead_write(picture, session, &filled.report))
 		status = BS_EXIT_FAILED;
 	if (!ret && !status)
 		status = findings(o, &filled.report);
 out:
 	if (ret)
 		status = fail(&err);
-	bs_output_abort(&out);
-	bs_output_abort(&picture);
+	bs_output_abort(out);
+	bs_output_abort(picture);
 	bs_report_fini(&filled);
 	bs_session_free(session);
 	bs_command_fini(&command);

@@ -2,6 +2,7 @@
 /* overhead_draw.c - the stacks of --overhead get names, and become a picture. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "flame/flame.h"
 #include "flame/flame_svg.h"
 #include "overhead/profile.h"
+#include "overhead/share.h"
 #include "render/human.h"
 #include "render/report.h"
 #include "symbol/kernel.h"
@@ -28,7 +30,7 @@ struct draw {
 	bool kernel_tried;
 	const volatile sig_atomic_t *stop;
 	struct bs_flame *flame;
-	bool difference;
+	bool compare; /* both phases */
 	char names[DEPTH_MAX][NAME_MAX_];
 	char notes[NOTES_MAX][NAME_MAX_];
 	size_t nnotes;
@@ -137,12 +139,40 @@ static int stack_add(void *ctx, const uint64_t *frames, size_t n,
 		stack[depth] = (struct bs_flame_frame){d->names[depth], frames[i] & BS_FRAME_MARKED};
 		depth++;
 	}
+	if (d->compare)
+		return bs_flame_add_sides(d->flame, stack, depth, count[BS_PHASE_WITHOUT - 1],
+					  count[BS_PHASE_WITH - 1]);
 	return bs_flame_add(d->flame, stack, depth, count[BS_PHASE_WITH - 1]);
+}
+
+static bool noise(uint64_t before, uint64_t all_before, uint64_t after, uint64_t all_after)
+{
+	const struct bs_share d = bs_share_difference(after, all_after, before, all_before);
+
+	return fabs(d.percent) <= d.error;
 }
 
 static char *note(struct draw *d)
 {
 	return d->notes[d->nnotes++];
+}
+
+/* How much CPU time there was in each phase. */
+static void compare_note(struct draw *d, const struct bs_report *r)
+{
+	const struct bs_overhead *o = d->s->overhead;
+	uint64_t n[2] = {bs_profile_samples(o->profile, BS_PHASE_WITHOUT - 1),
+			 bs_profile_samples(o->profile, BS_PHASE_WITH - 1)};
+	double hz = (double)r->profiled->hz, without = (double)o->without_ns / 1e9;
+	double with = (double)r->duration_ns / 1e9;
+	char count[2][BS_FMT];
+
+	snprintf(note(d), NAME_MAX_,
+		 "Without sites lit: %s samples in %.3g s, %.3g s of CPU time a second; with: %s in "
+		 "%.3g s, %.3g s a second.",
+		 bs_fmt_count(count[0], n[0]), without,
+		 without > 0 ? (double)n[0] / hz / without : 0, bs_fmt_count(count[1], n[1]), with,
+		 with > 0 ? (double)n[1] / hz / with : 0);
 }
 
 static void notes_make(struct draw *d, const struct bs_report *r)
@@ -151,6 +181,8 @@ static void notes_make(struct draw *d, const struct bs_report *r)
 	char text[BS_FMT], ns[BS_FMT];
 
 	bs_report_sampled_say(r, note(d), NAME_MAX_);
+	if (d->compare)
+		compare_note(d, r);
 	if (p->sampling_percent >= 0)
 		snprintf(note(d), NAME_MAX_,
 			 "Sampling itself took %s of it (%s for each sample), which is in neither.",
@@ -179,6 +211,13 @@ int bs_overhead_draw(struct bs_session *s, const struct bs_report *r,
 		return ret;
 	d->s = s;
 	d->stop = stop;
+	d->compare = s->options->compare_ns > 0;
+	if (d->compare) {
+		how.title = "CPU time with sites lit, against without";
+		how.sides[0] = "without";
+		how.sides[1] = "with";
+		how.noise = noise;
+	}
 	d->flame = bs_flame_new();
 	if (d->flame)
 		ret = bs_profile_each(s->overhead->profile, stack_add, d);

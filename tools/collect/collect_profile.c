@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,9 @@
 /* What a sample costs: rounds of work, with a timer that ticks this often and without. */
 #define COST_HZ	      20000u
 #define COST_HZ_LEAST 1000u
-#define COST_ROUNDS   12
-#define COST_TURNS    1500000u
+#define COST_ROUNDS   16
+#define COST_TURNS    2500000u
+#define COST_SAMPLES  10 /* so many must be in a round */
 
 #define RATE_FILE "/proc/sys/kernel/perf_event_max_sample_rate"
 
@@ -144,51 +146,58 @@ static __attribute__((noinline, aligned(64))) uint64_t work(void)
 	return h;
 }
 
-static uint64_t work_ns(void)
+/* Of this thread, so that what others do meanwhile does not count. */
+static double work_ns(void)
 {
-	uint64_t began = bs_now_ns();
+	uint64_t began = bs_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	work();
-	return bs_now_ns() - began;
+	return (double)(bs_clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-/* One round with a timer and one without, one after the other: ns for each sample.  Below 0: none. */
-static double round_cost(struct bs_collect *c, uint32_t hz)
+/* A round with a timer, without what the program itself took; *taken: the samples in it.  < 0: none. */
+static double round_ns(struct bs_collect *c, uint32_t hz, double *taken)
 {
 	struct bs_profile_line before, after;
 	struct bpf_link *timer;
-	uint64_t with;
+	double ns;
 
 	if (timer_start(c, hz, 0, -1, &timer))
 		return -1;
 	lines_sum(c, &before);
-	with = work_ns();
+	ns = work_ns();
 	lines_sum(c, &after);
 	bpf_link__destroy(timer);
 	ring_buffer__consume(c->samples);
-	if (after.taken < before.taken + 10)
-		return -1;
-	return ((double)with - (double)work_ns() - (double)(after.ns - before.ns)) /
-	       (double)(after.taken - before.taken);
+	*taken = (double)(after.taken - before.taken);
+	return ns - (double)(after.ns - before.ns);
 }
 
 /*
- * The interrupt of the timer, and what the kernel does until the program runs and after: the median
- * of rounds.  What the program itself takes depends on the stacks, and is measured all the time.
+ * The interrupt of the timer, and what the kernel does until the program runs and after: from the
+ * least of rounds with and without, one after the other.  What the program itself takes depends on
+ * the stacks, and is measured all the time.
  */
+static double fixed_ns(struct bs_collect *c, uint32_t hz)
+{
+	double with = INFINITY, without = INFINITY, taken = 0;
+
+	for (int i = 0; i < COST_ROUNDS; i++) {
+		double n, ns = round_ns(c, hz, &n), plain = work_ns();
+
+		if (ns >= 0 && n >= COST_SAMPLES && ns < with) {
+			with = ns;
+			taken = n;
+		}
+		without = fmin(without, plain);
+	}
+	return taken > 0 && with > without ? (with - without) / taken : 0;
+}
+
 static int cost_measure(struct bs_collect *c)
 {
-	double rounds[COST_ROUNDS];
 	uint32_t hz = COST_HZ;
 	struct bpf_link *timer;
-	size_t n = 0;
 	int ret;
 
 	while ((ret = timer_start(c, hz, 0, -1, &timer)) == -EINVAL && hz > COST_HZ_LEAST)
@@ -200,18 +209,11 @@ static int cost_measure(struct bs_collect *c)
 	if (ret)
 		return ret;
 	c->skel->bss->profile_phase = BS_PHASE_WITHOUT;
-	for (int i = 0; i < COST_ROUNDS; i++) {
-		rounds[n] = round_cost(c, hz);
-		n += rounds[n] > 0;
-	}
+	c->profile_fixed_ns = fixed_ns(c, hz);
 	c->skel->bss->profile_phase = BS_PHASE_NONE;
 	bs_collect_forget(c, getpid());
 	ring_buffer__consume(c->samples);
 	lines_sum(c, &c->profile_base);
-	if (n) {
-		qsort(rounds, n, sizeof(rounds[0]), compare);
-		c->profile_fixed_ns = rounds[n / 2];
-	}
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,12 @@
 #include "render/text.h"
 #include "render/utf8.h"
 
-/* Made from flame.css and flame.js: string literals. */
+/* Made from flame.css, sides.css and flame.js: string literals. */
 static const char style[] =
 #include "tools/flame/flame.css.h"
+	;
+static const char sides_style[] =
+#include "tools/flame/sides.css.h"
 	;
 static const char script[] =
 #include "tools/flame/flame.js.h"
@@ -134,19 +138,101 @@ static void put_title(struct svg *v, unsigned y)
 	fputs("</text>\n", v->out);
 }
 
-static void put_notes(struct svg *v)
+/* Of a comparison marked frames have no colours of their own. */
+static bool has_marked(const struct svg *v)
+{
+	return v->layout.marked && !v->how->sides[0];
+}
+
+/* The colours of a comparison, by how far the parts are apart. */
+struct step {
+	double points;
+	const char *grew, *shrank;
+};
+static const struct step steps[] = {
+	{5, "g4", "s4"}, {2, "g3", "s3"}, {1, "g2", "s2"}, {0, "g1", "s1"}};
+
+/* In percent points: the part of the second side less that of the first. */
+static double difference(const struct svg *v, const struct bs_flame_node *node)
+{
+	const uint64_t *all = v->nodes[0].side;
+
+	return (all[1] ? 100.0 * (double)node->side[1] / (double)all[1] : 0) -
+	       (all[0] ? 100.0 * (double)node->side[0] / (double)all[0] : 0);
+}
+
+static const char *difference_color(const struct svg *v, const struct bs_flame_node *node)
+{
+	const uint64_t *all = v->nodes[0].side;
+	double points = difference(v, node);
+	size_t i = 0;
+
+	if (points == 0 ||
+	    (v->how->noise && v->how->noise(node->side[0], all[0], node->side[1], all[1])))
+		return "g0";
+	while (fabs(points) < steps[i].points)
+		i++;
+	return points > 0 ? steps[i].grew : steps[i].shrank;
+}
+
+/* One square of the legend, and what it means; *x moves on. */
+static void put_key(const struct svg *v, double *x, unsigned y, const char *color, const char *text)
+{
+	fprintf(v->out,
+		"<rect class=\"%s\" x=\"%.2f\" y=\"%u\" width=\"12\" height=\"12\"/>"
+		"<text class=\"note\" x=\"%.2f\" y=\"%u\">",
+		color, *x, y - 10, *x + 18, y);
+	put_escaped(v->out, text);
+	fputs("</text>\n", v->out);
+	*x += 18 + COLUMN * (double)(strlen(text) + 2);
+}
+
+static void key_text(char *buf, size_t size, size_t step, const char *which)
+{
+	if (!step)
+		snprintf(buf, size, "over %g points %s", steps[0].points, which);
+	else if (steps[step].points > 0)
+		snprintf(buf, size, "over %g", steps[step].points);
+	else
+		snprintf(buf, size, "under %g", steps[step - 1].points);
+}
+
+static void put_difference_legend(struct svg *v, unsigned y)
+{
+	char text[64];
+	double x = MARGIN;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		key_text(text, sizeof(text), i, "more");
+		put_key(v, &x, y, steps[i].grew, text);
+	}
+	put_key(v, &x, y, "g0", "no difference that is sure");
+	for (size_t i = sizeof(steps) / sizeof(steps[0]); i-- > 0;) {
+		key_text(text, sizeof(text), i, "less");
+		put_key(v, &x, y, steps[i].shrank, text);
+	}
+}
+
+/* How much of what: a line below the notes. */
+static void put_sum(struct svg *v, unsigned y)
 {
 	const struct bs_flame_layout *l = &v->layout;
-	char count[BS_FMT], share[BS_FMT], text[512];
-	unsigned y = MARGIN + LINE;
+	char count[BS_FMT], share[BS_FMT];
 
-	put_title(v, y);
-	for (size_t i = 0; i < v->how->nnotes; i++)
-		put_note(v, y += LINE, clean(v, v->how->notes[i]));
-	snprintf(text, sizeof(text), "%s ", bs_fmt_count(count, v->nodes[0].total));
 	str_reset(&v->clean);
-	bs_str_add(&v->clean, text);
-	bs_str_add_clean(&v->clean, v->unit);
+	for (int i = 0; i < 2 && v->how->sides[0]; i++) {
+		bs_str_addf(&v->clean, "%s%s ", i ? ", " : "",
+			    bs_fmt_count(count, v->nodes[0].side[i]));
+		bs_str_add_clean(&v->clean, v->unit);
+		bs_str_add(&v->clean, " ");
+		bs_str_add_clean(&v->clean, v->how->sides[i]);
+	}
+	if (v->how->sides[0]) {
+		bs_str_add(&v->clean, "; widths are the mean of both parts");
+	} else {
+		bs_str_addf(&v->clean, "%s ", bs_fmt_count(count, v->nodes[0].total));
+		bs_str_add_clean(&v->clean, v->unit);
+	}
 	if (!v->nodes[0].total)
 		bs_str_add(&v->clean, ": nothing to draw");
 	else if (l->left_out)
@@ -154,8 +240,22 @@ static void put_notes(struct svg *v)
 			    bs_fmt_count(count, l->left_out), l->left_out == 1 ? "" : "s",
 			    v->how->min_width,
 			    bs_fmt_percent(share, percent(v, l->left_out_value)));
-	put_note(v, y += LINE, v->clean.s ? v->clean.s : "");
-	if (!l->marked)
+	put_note(v, y, v->clean.s ? v->clean.s : "");
+}
+
+static void put_notes(struct svg *v)
+{
+	const struct bs_flame_layout *l = &v->layout;
+	char share[BS_FMT];
+	unsigned y = MARGIN + LINE;
+
+	put_title(v, y);
+	for (size_t i = 0; i < v->how->nnotes; i++)
+		put_note(v, y += LINE, clean(v, v->how->notes[i]));
+	put_sum(v, y += LINE);
+	if (v->how->sides[0])
+		put_difference_legend(v, y += LINE);
+	if (!has_marked(v))
 		return;
 	y += LINE;
 	fprintf(v->out,
@@ -179,30 +279,58 @@ static unsigned color_of(const char *name)
 	return (h >> 16 ^ h) % COLORS;
 }
 
+/* How much a frame has, behind its name. */
+static void put_amount(struct svg *v, const struct bs_flame_node *node, const char *of)
+{
+	const uint64_t *all = v->nodes[0].side;
+	char count[BS_FMT], share[BS_FMT];
+
+	for (int i = 0; i < 2 && v->how->sides[0]; i++) {
+		double part = all[i] ? 100.0 * (double)node->side[i] / (double)all[i] : 0;
+
+		fprintf(v->out, "%s ", bs_fmt_percent(share, part));
+		put_escaped(v->out, v->how->sides[i]);
+		fputs(", ", v->out);
+	}
+	if (v->how->sides[0]) {
+		fprintf(v->out, "%+.2f points", difference(v, node));
+		return;
+	}
+	fprintf(v->out, "%s ", bs_fmt_count(count, node->total));
+	put_escaped(v->out, v->unit);
+	fprintf(v->out, ", %s%s", bs_fmt_percent(share, percent(v, node->total)), of);
+}
+
+static void put_color(struct svg *v, const struct bs_flame_node *node)
+{
+	if (v->how->sides[0])
+		fputs(difference_color(v, node), v->out);
+	else
+		fprintf(v->out, "%c%u", node->marked ? 'm' : 'w',
+			color_of(node->name ? node->name : "all"));
+}
+
 static void put_frame(struct svg *v, const struct bs_flame_box *b)
 {
 	const struct bs_flame_node *node = &v->nodes[b->node];
 	const char *name = node->name ? clean(v, node->name) : "all";
 	unsigned row = v->how->icicle ? b->depth : v->layout.deepest - b->depth;
 	unsigned y = v->top + row * ROW;
-	char count[BS_FMT], share[BS_FMT];
 
-	bs_fmt_count(count, node->total);
-	bs_fmt_percent(share, percent(v, node->total));
 	fprintf(v->out,
 		"<g class=\"f\" role=\"button\" tabindex=\"%d\" data-s=\"%" PRIu64
 		"\" data-v=\"%" PRIu64 "\" data-d=\"%" PRIu32 "\" aria-label=\"",
 		b->node ? -1 : 0, b->start, node->total, b->depth);
 	put_escaped(v->out, name);
-	fprintf(v->out, ": %s ", count);
-	put_escaped(v->out, v->unit);
-	fprintf(v->out, ", %s\"><title>", share);
+	fputs(": ", v->out);
+	put_amount(v, node, "");
+	fputs("\"><title>", v->out);
 	put_escaped(v->out, name);
-	fprintf(v->out, "\n%s ", count);
-	put_escaped(v->out, v->unit);
-	fprintf(v->out, ", %s of all</title><rect class=\"%c%u\" x=\"%.2f\" y=\"%u\"", share,
-		node->marked ? 'm' : 'w', color_of(node->name ? node->name : "all"), MARGIN + b->x,
-		y);
+	fputs("\n", v->out);
+	put_amount(v, node, " of all");
+	fputs("</title><rect class=\"", v->out);
+	put_color(v, node);
+	fprintf(v->out, "\" x=\"%.2f\" y=\"%u\"", MARGIN + b->x, y);
 	fprintf(v->out, " width=\"%.2f\" height=\"%d\"/>", b->width, ROW - 1);
 	if (b->width - 2 * LABEL_PAD >= MIN_COLUMN * COLUMN) {
 		fprintf(v->out, "<text x=\"%.2f\" y=\"%u\">", MARGIN + b->x + LABEL_PAD, y + 12);
@@ -215,7 +343,7 @@ static void put_frame(struct svg *v, const struct bs_flame_box *b)
 /* Text above, frames, a line for details and room to breathe. */
 static void heights_set(struct svg *v)
 {
-	unsigned lines = 2 + (unsigned)v->how->nnotes + (v->layout.marked ? 1 : 0);
+	unsigned lines = 2 + (unsigned)v->how->nnotes + (has_marked(v) || v->how->sides[0] ? 1 : 0);
 
 	v->top = MARGIN + lines * LINE + LINE / 2 + (v->how->icicle ? LINE : 0);
 	v->height = v->top + (v->layout.deepest + 1) * ROW + MARGIN + (v->how->icicle ? 0 : LINE);
@@ -234,7 +362,8 @@ static void put_all(struct svg *v)
 		how->width, v->height, how->width, v->height, v->nodes[0].total, MARGIN,
 		how->icicle ? "top" : "bottom", how->min_width);
 	put_escaped(v->out, clean(v, how->title ? how->title : "Flamegraph"));
-	fprintf(v->out, "</title>\n<style>\n%s</style>\n", style);
+	/* A search finds what it finds, however that is coloured: last. */
+	fprintf(v->out, "</title>\n<style>\n%s%s</style>\n", how->sides[0] ? sides_style : "", style);
 	fputs("<rect class=\"back\" width=\"100%\" height=\"100%\"/>\n", v->out);
 	put_notes(v);
 	fprintf(v->out,
