@@ -337,6 +337,107 @@ static void nothing(void **state)
 	bs_flame_free(f);
 }
 
+static bool few(uint64_t before, uint64_t all_before, uint64_t after, uint64_t all_after)
+{
+	assert_int_equal(all_before, 200);
+	assert_int_equal(all_after, 1000);
+	return before + after < 25;
+}
+
+static void add_sides(struct bs_flame *f, const char *leaf, uint64_t before, uint64_t after)
+{
+	const struct bs_flame_frame stack[] = {{"main", false}, {leaf, false}};
+
+	assert_int_equal(bs_flame_add_sides(f, stack, 2, before, after), 0);
+}
+
+/*
+ * Two sides: 200 samples before, 1,000 after.  same: half of both; new: 3 of ten after; less: from
+ * half to a fifth, in two pieces; one that is noise.
+ */
+static void sides(void **state)
+{
+	static const struct {
+		const char *frame, *rect;
+	} want[] = {
+		{"all: 100.0 % old, 100.0 % now, +0.00 points", "g0"},
+		{"main: 100.0 % old, 100.0 % now, +0.00 points", "g0"},
+		{"same: 50.0 % old, 50.0 % now, +0.00 points", "g0"},
+		{"new: 0 % old, 28.6 % now, +28.60 points", "g4"},
+		{"less: 47.5 % old, 20.0 % now, -27.50 points", "s4"},
+		{"noise: 2.5 % old, 1.4 % now, -1.10 points", "g0"},
+	};
+	const struct bs_flame_svg how = {.sides = {"old", "now"},
+					 .noise = few,
+					 .width = 1020,
+					 .min_width = 0.1};
+	struct bs_flame *f = bs_flame_new();
+	const struct bs_flame_frame alone = {"x", false};
+	const struct bs_flame_node *nodes;
+	struct capture c;
+	size_t n;
+
+	(void)state;
+	add_sides(f, "same", 100, 500);
+	add_sides(f, "less", 90, 100);
+	add_sides(f, "new", 0, 286);
+	add_sides(f, "noise", 5, 14);
+	add_sides(f, "less", 5, 100);
+	assert_int_equal(bs_flame_add(f, &alone, 1, 1), -EINVAL);
+	nodes = bs_flame_nodes(f, &n);
+	assert_int_equal(n, 6);
+	assert_int_equal(nodes[0].side[0], 200);
+	assert_int_equal(nodes[1].side[1], 1000);
+	/* Half of 0.5 + 0.5, of 0.475 + 0.2, of 0 + 0.286, of 0.025 + 0.014, in parts. */
+	assert_int_equal(nodes[2].total, BS_FLAME_PARTS / 2);
+	assert_int_equal(nodes[3].total, BS_FLAME_PARTS * 3375 / 10000);
+	assert_int_equal(nodes[4].total, BS_FLAME_PARTS * 143 / 1000);
+	assert_int_equal(nodes[5].total, BS_FLAME_PARTS * 195 / 10000);
+	assert_int_equal(bs_flame_svg_write(f, &how, capture_begin(&c)), 0);
+	capture_end(&c);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		char text[256];
+		const char *at;
+
+		snprintf(text, sizeof(text), "aria-label=\"%s\"", want[i].frame);
+		at = strstr(c.s, text);
+		if (!at)
+			fail_msg("%s is not in %s", text, strstr(c.s, "<g id="));
+		snprintf(text, sizeof(text), "<rect class=\"%s\"", want[i].rect);
+		at = strstr(at, "<rect ");
+		if (strncmp(at, text, strlen(text)))
+			fail_msg("%s has %.20s", want[i].frame, at);
+	}
+	assert_non_null(strstr(c.s, "200 samples old, 1,000 samples now; widths are the mean"));
+	/* 1,000 pixels: half of them. */
+	assert_non_null(strstr(c.s, "width=\"500.00\""));
+	free(c.s);
+	bs_flame_free(f);
+}
+
+/* Nothing on one side: the other has all of the width.  And what can be added to what. */
+static void one_side(void **state)
+{
+	const struct bs_flame_frame alone = {"x", false};
+	struct bs_flame *f = bs_flame_new();
+	const struct bs_flame_node *nodes;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, 0, 7), 0);
+	nodes = bs_flame_nodes(f, &n);
+	assert_int_equal(nodes[1].total, BS_FLAME_PARTS);
+	bs_flame_free(f);
+	f = bs_flame_new();
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, UINT64_MAX, 1), 0);
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, 1, 1), -EOVERFLOW);
+	bs_flame_free(f);
+	f = bs_flame_new();
+	assert_int_equal(bs_flame_add(f, &alone, 1, 1), 0);
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, 1, 1), -EINVAL);
+	bs_flame_free(f);
+}
+
 /* Each piece of a hostile name is harmless in the picture. */
 static void harmless(void **state)
 {
@@ -388,6 +489,8 @@ int main(void)
 		cmocka_unit_test(layout),
 		cmocka_unit_test(marked_columns),
 		cmocka_unit_test(nothing),
+		cmocka_unit_test(sides),
+		cmocka_unit_test(one_side),
 		cmocka_unit_test(harmless),
 		cmocka_unit_test(full),
 	};
