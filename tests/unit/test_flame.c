@@ -367,10 +367,8 @@ static void sides(void **state)
 		{"less: 47.5 % old, 20.0 % now, -27.50 points", "s4"},
 		{"noise: 2.5 % old, 1.4 % now, -1.10 points", "g0"},
 	};
-	const struct bs_flame_svg how = {.sides = {"old", "now"},
-					 .noise = few,
-					 .width = 1020,
-					 .min_width = 0.1};
+	const struct bs_flame_svg how = {
+		.sides = {"old", "now"}, .noise = few, .width = 1020, .min_width = 0.1};
 	struct bs_flame *f = bs_flame_new();
 	const struct bs_flame_frame alone = {"x", false};
 	const struct bs_flame_node *nodes;

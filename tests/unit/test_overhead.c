@@ -149,8 +149,8 @@ static void expect(const struct made *x, bool traps, uint64_t vaddr, enum bs_whe
 	size_t site = 99;
 	enum bs_where where = bs_where(&x->w, x->chosen, traps, vaddr, &site);
 
-	if (where != want || (want != BS_WHERE_PROGRAM && want != BS_WHERE_RECORD &&
-			      site != want_site))
+	if (where != want ||
+	    (want != BS_WHERE_PROGRAM && want != BS_WHERE_RECORD && site != want_site))
 		fail_msg("0x%llx%s: %d of site %zu", (unsigned long long)vaddr,
 			 traps ? " with traps" : "", where, site);
 }

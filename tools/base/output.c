@@ -26,7 +26,7 @@ static int open_failed(const char *name, struct bs_error *err)
 {
 	int e = errno;
 
-	return bs_error_set(err, -e, "-o %s: %s: choose a file that can be written", name,
+	return bs_error_set(err, -e, "%s: %s: choose a file that can be written", name,
 			    strerror(e));
 }
 
@@ -44,14 +44,15 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
 	}
 	if (!stat(name, &st) && !S_ISREG(st.st_mode)) {
 		if (S_ISDIR(st.st_mode))
-			return bs_error_set(err, -EISDIR,
-					    "-o %s: is a directory: name a file in it", name);
+			return bs_error_set(err, -EISDIR, "%s: is a directory: name a file in it",
+					    name);
 		o->file = fopen(name, "we");
 		return o->file ? 0 : open_failed(name, err);
 	}
 	if ((size_t)snprintf(o->temp, sizeof(o->temp), "%s.XXXXXX", name) >= sizeof(o->temp)) {
 		o->temp[0] = '\0';
-		return bs_error_set(err, -ENAMETOOLONG, "-o: the file name is too long");
+		return bs_error_set(err, -ENAMETOOLONG, "%.64s...: the file name is too long",
+				    name);
 	}
 	fd = mkostemp(o->temp, O_CLOEXEC);
 	if (fd < 0) {
@@ -91,7 +92,7 @@ int bs_output_commit(struct bs_output *o, const char *what, int write_error, str
 	}
 	bs_output_abort(o);
 	return bs_error_set(err, -e, "cannot write the %s to %s: %s%s", what, name, strerror(e),
-			    e == ENOSPC ? " (make room or choose another place with -o)" : "");
+			    e == ENOSPC ? " (make room or choose another place)" : "");
 }
 
 void bs_output_abort(struct bs_output *o)

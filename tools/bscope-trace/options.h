@@ -38,11 +38,11 @@ struct bs_options {
 	uint64_t older_than_ns; /* 0: not asked for */
 	unsigned fail_on;	/* a set of verdicts, see fail_on.h */
 	bool json;
-	const char *output;  /* NULL: standard output */
-	const char *overhead;	  /* NULL: not asked for */
-	uint64_t compare_ns;	  /* --overhead-compare; 0: not asked for */
-	uint32_t profile_hz;	  /* -F; with overhead not 0 */
-	size_t buffer_bytes; /* 0: default */
+	const char *output;   /* NULL: standard output */
+	const char *overhead; /* NULL: not asked for */
+	uint64_t compare_ns;  /* --overhead-compare; 0: not asked for */
+	uint32_t profile_hz;  /* -F; with overhead not 0 */
+	size_t buffer_bytes;  /* 0: default */
 	bool quiet, verbose;
 };
 

@@ -70,15 +70,15 @@ struct bs_overhead {
 	struct bs_spans *spans; /* by pid */
 	struct bs_kernel_code programs[BS_PROGRAMS_MAX];
 	size_t nprograms;
-	uint64_t unlit; /* samples of processes whose sites were not lit just then */
-	uint64_t gone;	/* of processes that went before anybody could look where they were */
+	uint64_t unlit;	     /* samples of processes whose sites were not lit just then */
+	uint64_t gone;	     /* of processes that went before anybody could look where they were */
 	uint64_t without_ns; /* how long was sampled before sites were lit */
 	size_t last;	     /* process of the last sample, in bs_session.followed */
 };
 
 /*
- * Draws what was sampled; r is the report of the same session.  0 or -errno of the stream; -ECANCELED
- * when *stop is set meanwhile.
+ * Draws what was sampled; r is the report of the same session.  0 or -errno of the stream;
+ * -ECANCELED when *stop is set meanwhile.
  */
 int bs_overhead_draw(struct bs_session *s, const struct bs_report *r,
 		     const volatile sig_atomic_t *stop, FILE *out);

@@ -37,8 +37,8 @@ struct draw {
 };
 
 /*
- * False if it is in no file.  The function alone: a picture of all addresses in it would be unreadable.  What has no name is its
- * file's.
+ * False if it is in no file.  The function alone: a picture of all addresses in it would be
+ * unreadable.  What has no name is its file's.
  */
 static bool code_name(char *to, size_t size, const char *name)
 {
@@ -136,7 +136,8 @@ static int stack_add(void *ctx, const uint64_t *frames, size_t n,
 		/* Without frame pointers a caller may be any number. */
 		if (!frame_name(d, d->names[depth], frames[i]))
 			continue;
-		stack[depth] = (struct bs_flame_frame){d->names[depth], frames[i] & BS_FRAME_MARKED};
+		stack[depth] =
+			(struct bs_flame_frame){d->names[depth], frames[i] & BS_FRAME_MARKED};
 		depth++;
 	}
 	if (d->compare)
@@ -167,12 +168,13 @@ static void compare_note(struct draw *d, const struct bs_report *r)
 	double with = (double)r->duration_ns / 1e9;
 	char count[2][BS_FMT];
 
-	snprintf(note(d), NAME_MAX_,
-		 "Without sites lit: %s samples in %.3g s, %.3g s of CPU time a second; with: %s in "
-		 "%.3g s, %.3g s a second.",
-		 bs_fmt_count(count[0], n[0]), without,
-		 without > 0 ? (double)n[0] / hz / without : 0, bs_fmt_count(count[1], n[1]), with,
-		 with > 0 ? (double)n[1] / hz / with : 0);
+	snprintf(
+		note(d), NAME_MAX_,
+		"Without sites lit: %s samples in %.3g s, %.3g s of CPU time a second; with: %s in "
+		"%.3g s, %.3g s a second.",
+		bs_fmt_count(count[0], n[0]), without,
+		without > 0 ? (double)n[0] / hz / without : 0, bs_fmt_count(count[1], n[1]), with,
+		with > 0 ? (double)n[1] / hz / with : 0);
 }
 
 static void notes_make(struct draw *d, const struct bs_report *r)
@@ -186,7 +188,8 @@ static void notes_make(struct draw *d, const struct bs_report *r)
 	if (p->sampling_percent >= 0)
 		snprintf(note(d), NAME_MAX_,
 			 "Sampling itself took %s of it (%s for each sample), which is in neither.",
-			 bs_fmt_percent(text, p->sampling_percent), bs_fmt_ns(ns, p->ns_per_sample));
+			 bs_fmt_percent(text, p->sampling_percent),
+			 bs_fmt_ns(ns, p->ns_per_sample));
 	for (size_t i = 0; i < r->nnotes && d->nnotes < NOTES_MAX; i++)
 		if (!strncmp(r->notes[i], "--overhead: ", 12))
 			snprintf(note(d), NAME_MAX_, "%s", r->notes[i] + 12);

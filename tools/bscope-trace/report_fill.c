@@ -599,8 +599,8 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 #define TICK_NS 1e7
 
 /*
- * How far the share that was counted may be off: what measurements of the cost of an event lie apart,
- * and the ticks in which CPU time is told.
+ * How far the share that was counted may be off: what measurements of the cost of an event lie
+ * apart, and the ticks in which CPU time is told.
  */
 static double counted_error(const struct bs_session *s, const struct bs_report *r)
 {
@@ -657,9 +657,9 @@ static void fill_sampled(struct fill *f, struct bs_report *r)
 		.hz = s->options->profile_hz,
 		.counted_error = counted_error(s, r),
 		.ns_per_sample = c.ns_per_sample,
-		.sampling_percent = c.ns_per_sample > 0 ? (double)s->options->profile_hz *
-								  c.ns_per_sample / 1e7
-							: -1,
+		.sampling_percent = c.ns_per_sample > 0
+					    ? (double)s->options->profile_hz * c.ns_per_sample / 1e7
+					    : -1,
 	};
 	r->profiled = p;
 	sampled_disagree(f, r);

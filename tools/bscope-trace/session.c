@@ -56,8 +56,7 @@ static void cpu_begin(struct bs_session *s)
 }
 
 int bs_session_new(const struct bs_options *o, struct bs_command *command, const char *preload,
-		   const volatile sig_atomic_t *stop, struct bs_session **out,
-		   struct bs_error *err)
+		   const volatile sig_atomic_t *stop, struct bs_session **out, struct bs_error *err)
 {
 	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
 				     .profile_hz = o->profile_hz,

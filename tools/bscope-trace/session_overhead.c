@@ -45,8 +45,7 @@ void bs_session_overhead_free(struct bs_session *s)
 
 	if (!o)
 		return;
-	HASH_ITER(hh, o->spans, spans, next)
-	{
+	HASH_ITER (hh, o->spans, spans, next) {
 		HASH_DEL(o->spans, spans);
 		free(spans->v);
 		free(spans);
@@ -174,8 +173,8 @@ struct stack {
 
 static void frame_add(struct stack *st, enum bs_frame kind, uint64_t value)
 {
-	st->frames[st->n++] = (uint64_t)kind << BS_FRAME_SHIFT | (value & BS_FRAME_VALUE) |
-			      st->marked;
+	st->frames[st->n++] =
+		(uint64_t)kind << BS_FRAME_SHIFT | (value & BS_FRAME_VALUE) | st->marked;
 }
 
 static uint64_t process_number(struct bs_session *s, const struct bs_process *p)
@@ -238,8 +237,8 @@ static enum bs_where where_of(const struct bs_session *s, const struct bs_spans 
 		return BS_WHERE_PROGRAM;
 	if (r->head.phase == BS_PHASE_WITH)
 		chosen = s->lighting.modules[*module].chosen;
-	return bs_where(&s->overhead->modules[*module].where, chosen, r->head.plan == BS_TRACED_TRAP,
-			vaddr, site);
+	return bs_where(&s->overhead->modules[*module].where, chosen,
+			r->head.plan == BS_TRACED_TRAP, vaddr, site);
 }
 
 /* What a traced process does in the kernel because of our programs, without any site. */
@@ -391,10 +390,11 @@ int bs_session_compare(struct bs_session *s, const volatile sig_atomic_t *stop,
 		return bs_error_set(err, ret, "--overhead-compare: cannot take samples: %s",
 				    strerror(-ret));
 	if (*stop)
-		return bs_error_set(err, -EINTR,
-				    "--overhead-compare=%g: stopped before sites were lit: there is "
-				    "nothing to compare",
-				    seconds);
+		return bs_error_set(
+			err, -EINTR,
+			"--overhead-compare=%g: stopped before sites were lit: there is "
+			"nothing to compare",
+			seconds);
 	if (!s->followed.nalive)
 		return bs_error_set(err, -ESRCH,
 				    "--overhead-compare=%g: all processes ended before sites were "

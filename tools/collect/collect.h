@@ -30,8 +30,8 @@ enum bs_traps {
 };
 
 struct bs_collect_opts {
-	size_t ring_bytes;  /* power of two and a multiple of the page size; 0: default */
-	uint32_t max_sites; /* room in the site table; 0: default (65,536) */
+	size_t ring_bytes;   /* power of two and a multiple of the page size; 0: default */
+	uint32_t max_sites;  /* room in the site table; 0: default (65,536) */
 	uint32_t profile_hz; /* samples of the CPU clock per second of CPU time; 0: none */
 	bool no_multi; /* use per-site perf events even where uprobe_multi works (tests, bench) */
 	/* Messages of libbpf and of the verifier go here when not NULL (for -v). */
@@ -188,7 +188,8 @@ struct bs_collect_counts {
 };
 int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out);
 
-/* --- samples of the CPU clock; with opts.profile_hz --------------------------------------------- */
+/* --- samples of the CPU clock; with opts.profile_hz ---------------------------------------------
+ */
 
 /* struct bs_sample_head.phase */
 enum bs_phase {

@@ -3,8 +3,8 @@
  * collect_profile.c - samples of the CPU clock: a timer on each CPU, the records it leaves, and
  * what a sample costs whom it finds.
  *
- * perf_event_open(2): PERF_COUNT_SW_CPU_CLOCK is a timer of the kernel's own, so that it is there in
- * virtual machines without counters, too.
+ * perf_event_open(2): PERF_COUNT_SW_CPU_CLOCK is a timer of the kernel's own, so that it is there
+ * in virtual machines without counters, too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -45,8 +45,8 @@
 
 int bs_profile_size(struct bs_collect *c)
 {
-	uint64_t want = (uint64_t)c->profile_hz * ROOM_PER_HZ *
-			(uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+	uint64_t want =
+		(uint64_t)c->profile_hz * ROOM_PER_HZ * (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
 	__u32 bytes = ROOM_MIN;
 	int ret;
 
@@ -155,7 +155,8 @@ static double work_ns(void)
 	return (double)(bs_clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 }
 
-/* A round with a timer, without what the program itself took; *taken: the samples in it.  < 0: none. */
+/* A round with a timer, without what the program itself took; *taken: the samples in it.  < 0:
+ * none. */
 static double round_ns(struct bs_collect *c, uint32_t hz, double *taken)
 {
 	struct bs_profile_line before, after;
@@ -307,8 +308,8 @@ void bs_collect_profile_counts(const struct bs_collect *c, struct bs_profile_cou
 	out->lost = sum.lost - c->profile_base.lost;
 	out->ns_per_sample = 0;
 	if (out->taken && c->profile_fixed_ns > 0)
-		out->ns_per_sample = c->profile_fixed_ns + (double)(sum.ns - c->profile_base.ns) /
-								   (double)out->taken;
+		out->ns_per_sample = c->profile_fixed_ns +
+				     (double)(sum.ns - c->profile_base.ns) / (double)out->taken;
 }
 
 /* --- our own programs ------------------------------------------------------------------------- */

@@ -178,8 +178,7 @@ static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint
 }
 
 /* The node of a stack, made where there is none. */
-static int stack_get(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n,
-		     uint32_t *at)
+static int stack_get(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint32_t *at)
 {
 	uint32_t node = 0;
 	bool same = true;

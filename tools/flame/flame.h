@@ -48,8 +48,8 @@ int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t 
 
 /*
  * The same for the comparison of two sides: so much before, and after.  Of a tree to which anything
- * was added like this, self and total are the mean of the parts that the sides have of their sums, in
- * BS_FLAME_PARTS: a frame of either side has a width.  -EINVAL if something was added otherwise.
+ * was added like this, self and total are the mean of the parts that the sides have of their sums,
+ * in BS_FLAME_PARTS: a frame of either side has a width.  -EINVAL if something was added otherwise.
  */
 #define BS_FLAME_PARTS 1000000000ull
 int bs_flame_add_sides(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n,

@@ -363,7 +363,8 @@ static void put_all(struct svg *v)
 		how->icicle ? "top" : "bottom", how->min_width);
 	put_escaped(v->out, clean(v, how->title ? how->title : "Flamegraph"));
 	/* A search finds what it finds, however that is coloured: last. */
-	fprintf(v->out, "</title>\n<style>\n%s%s</style>\n", how->sides[0] ? sides_style : "", style);
+	fprintf(v->out, "</title>\n<style>\n%s%s</style>\n", how->sides[0] ? sides_style : "",
+		style);
 	fputs("<rect class=\"back\" width=\"100%\" height=\"100%\"/>\n", v->out);
 	put_notes(v);
 	fprintf(v->out,

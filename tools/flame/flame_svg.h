@@ -26,9 +26,9 @@ struct bs_flame_svg {
 	 */
 	const char *sides[2];
 	bool (*noise)(uint64_t before, uint64_t all_before, uint64_t after, uint64_t all_after);
-	bool icicle;	    /* the root at the top, not at the bottom */
-	unsigned width;	    /* in pixels, 200 to 10000 */
-	double min_width;   /* narrower frames are left out; in pixels, above 0 */
+	bool icicle;	  /* the root at the top, not at the bottom */
+	unsigned width;	  /* in pixels, 200 to 10000 */
+	double min_width; /* narrower frames are left out; in pixels, above 0 */
 };
 
 /*

@@ -22,9 +22,9 @@ struct bs_profile *bs_profile_new(void);
 void bs_profile_free(struct bs_profile *p);
 
 /*
- * A sample in a phase: n frames, the outermost first; marked: it is what tracking costs.  When there
- * are BS_PROFILE_NODES frames, what would need more counts for the innermost frame that is there.
- * 0 or -ENOMEM, and then it is not counted.
+ * A sample in a phase: n frames, the outermost first; marked: it is what tracking costs.  When
+ * there are BS_PROFILE_NODES frames, what would need more counts for the innermost frame that is
+ * there. 0 or -ENOMEM, and then it is not counted.
  */
 int bs_profile_add(struct bs_profile *p, const uint64_t *frames, size_t n, unsigned phase,
 		   bool marked);

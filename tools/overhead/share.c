@@ -48,6 +48,6 @@ struct bs_share bs_share_difference(uint64_t marked, uint64_t samples, uint64_t 
 
 	wilson(marked, samples, &plow, &phigh);
 	wilson(before, samples_before, &qlow, &qhigh);
-	return (struct bs_share){100 * (p - q),
-				 100 * fmax(hypot(p - plow, qhigh - q), hypot(phigh - p, q - qlow))};
+	return (struct bs_share){
+		100 * (p - q), 100 * fmax(hypot(p - plow, qhigh - q), hypot(phigh - p, q - qlow))};
 }

@@ -15,9 +15,9 @@ struct bs_share {
 };
 
 /*
- * marked of so many samples; each sample is by itself.  The error is the distance to the farther end
- * of Wilson's score interval (E. B. Wilson 1927, J. Am. Stat. Assoc. 22, p. 209), so that it is not
- * 0 where nothing was found.  No samples: 0 and 100.
+ * marked of so many samples; each sample is by itself.  The error is the distance to the farther
+ * end of Wilson's score interval (E. B. Wilson 1927, J. Am. Stat. Assoc. 22, p. 209), so that it is
+ * not 0 where nothing was found.  No samples: 0 and 100.
  */
 struct bs_share bs_share_of(uint64_t marked, uint64_t samples);
 
@@ -25,9 +25,9 @@ struct bs_share bs_share_of(uint64_t marked, uint64_t samples);
 bool bs_share_disagree(const struct bs_share *a, const struct bs_share *b);
 
 /*
- * marked of samples, less before of so many samples before: in percent points, with the half-width of
- * the 95 % interval of the difference (R. G. Newcombe 1998, Stat. Med. 17, p. 873, method 10: from
- * the Wilson intervals of both).
+ * marked of samples, less before of so many samples before: in percent points, with the half-width
+ * of the 95 % interval of the difference (R. G. Newcombe 1998, Stat. Med. 17, p. 873, method 10:
+ * from the Wilson intervals of both).
  */
 struct bs_share bs_share_difference(uint64_t marked, uint64_t samples, uint64_t before,
 				    uint64_t samples_before);

@@ -34,8 +34,8 @@ void bs_wheres_fini(struct bs_wheres *w);
 
 /*
  * Where a thread was, at a link-time address, in the program or by way of it in the kernel.
- * chosen: the sites that are lit, in the order of m->sites, NULL: none; traps: the process is lit by traps, else
- * by jumps.  *site: number of the site in m->sites, for all but BS_WHERE_RECORD and
+ * chosen: the sites that are lit, in the order of m->sites, NULL: none; traps: the process is lit
+ * by traps, else by jumps.  *site: number of the site in m->sites, for all but BS_WHERE_RECORD and
  * BS_WHERE_PROGRAM.
  *
  * A trap is met at the probe, and left for the instruction behind it (the nop is not executed): an

@@ -146,7 +146,8 @@ struct bs_report_sampled {
 	uint32_t hz;		 /* samples per second of CPU time */
 	double counted_error;	 /* of cpu_percent below; < 0: not known */
 	double ns_per_sample;	 /* <= 0: not known */
-	double sampling_percent; /* what sampling itself takes, in none of the others; < 0: not known */
+	double sampling_percent; /* what sampling itself takes, in none of the others; < 0: not
+				    known */
 };
 
 struct bs_report {
@@ -200,7 +201,7 @@ struct bs_report {
 	double cpu_percent;	 /* of the traced processes' CPU time; < 0: not known */
 	double tool_cpu_percent; /* of one CPU; < 0: not known */
 	const struct bs_report_sampled *profiled; /* NULL: not asked for */
-	double pause_us;	 /* the longest stop; 0 in trap mode: nothing is stopped */
+	double pause_us; /* the longest stop; 0 in trap mode: nothing is stopped */
 
 	bool has_command;   /* a COMMAND was run */
 	int command_status; /* wait(2) status of it */

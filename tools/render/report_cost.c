@@ -21,8 +21,8 @@ void bs_report_sampled_say(const struct bs_report *r, char *buf, size_t size)
 		snprintf(text, sizeof(text), "%s%s", r->sampled ? "up to " : "",
 			 bs_fmt_share(counted, r->cpu_percent, p->counted_error));
 	if (!p->samples)
-		snprintf(buf, size, "no sample found what was traced running; by counting events: %s",
-			 text);
+		snprintf(buf, size,
+			 "no sample found what was traced running; by counting events: %s", text);
 	else
 		snprintf(buf, size,
 			 "tracking took %s of the CPU time of what was traced, by %s sample%s; by "
