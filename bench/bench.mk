@@ -52,7 +52,10 @@ bench-redis: $B/bscope-trace $(PRELOAD_SO) ## redis-server's throughput plain, p
 bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=1 really costs
 	$(Q)BUILD=$B sh bench/overhead.sh
 
+bench-overhead-share: $B/bscope-trace $B/tests/programs/known ## whether the share that --overhead states is true
+	$(Q)BUILD=$B sh bench/overhead_share.sh
+
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-throughput ## all of them but bench-redis and bench-overhead
+	bench-throughput ## all of them but bench-redis and bench-overhead...
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
-	bench-pause bench-redis bench-overhead
+	bench-pause bench-redis bench-overhead bench-overhead-share
