@@ -47,7 +47,7 @@ ends() {
 	echo "$1 $(wc -l <"$dir/lines")" >>"$dir/windows"
 }
 
-# traced MODE
+# traced MODE SECONDS
 traced() {
 	: >"$dir/tool.err"
 	# shellcheck disable=SC2086 # ARGS are several
@@ -61,7 +61,7 @@ traced() {
 		sleep 0.01
 	done
 	begins traced
-	sleep "$window"
+	sleep "$2"
 	ends traced
 	kill -INT "$tool"
 	wait "$tool" || die "bscope-trace failed"
@@ -117,14 +117,14 @@ run() {
 	taskset -c 0 "$build/tests/programs/known" "$2" 100000 "$dir/lines" "$work" 2>"$dir/known.err" &
 	program=$!
 	# Once for nothing: pages that were patched stay private, and memory of buffers stays.
-	traced "$1"
+	traced "$1" 1
 	: >"$dir/windows"
 	: >"$dir/told"
 	left_alone
 	round=0
 	while [ "$round" -lt "$rounds" ]; do
 		round=$((round + 1))
-		traced "$1"
+		traced "$1" "$window"
 		left_alone
 	done
 	kill "$program"
