@@ -47,7 +47,7 @@ drawn() { grep -q "aria-label=\"$1: " "$(picture)" || { grep -o 'aria-label="[^"
 @test "nothing but marks, by jumps: nearly all is tracking, in the functions that made them" {
 	trace -m jump -- "$PROGRAMS/busy" marks 2
 	json '.mode == "jump" and .overhead.sampled.hz == 997 and .overhead.sampled.lost == 0'
-	json '.overhead.sampled | .samples > 300 and .percent > 80 and .error < 10'
+	json '.overhead.sampled | .samples > 300 and .percent > 80 and .error < 12'
 	json '.overhead.sampled | .ns_per_sample > 0 and .sampling_percent > 0'
 	whole
 	drawn '\[stub\]'

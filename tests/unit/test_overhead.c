@@ -56,6 +56,12 @@ static void shares(void **state)
 	near_to(s.error, 100 * 1.96 * sqrt(0.2 * 0.8 / 1e6), 0.001);
 	s = bs_share_of(UINT64_MAX / 2, UINT64_MAX);
 	near_to(s.percent, 50, 1e-6);
+	/* Of tracking: 0.0784 by chance, and a twentieth of 20. */
+	s = bs_share_tracking(200000, 1000000);
+	near_to(s.percent, 20, 1e-9);
+	near_to(s.error, sqrt(0.0784 * 0.0784 + 1), 0.001);
+	s = bs_share_tracking(0, 100);
+	near_to(s.error, 3.70, 0.01);
 }
 
 /* The interval holds the truth in 95 of 100 draws; of another generator than any in the tool. */

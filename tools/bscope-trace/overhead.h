@@ -3,7 +3,7 @@
  * overhead.h - --overhead: what the samples of a session say, and their picture.
  *
  * A sample becomes a stack of numbers as long as its process can be looked at (session_overhead.c);
- * their names are asked for at the end (overhead_draw.c).
+ * their names are asked for at the end (overhead_draw.c).  overhead_report.c says what they mean.
  */
 #ifndef BS_TRACE_OVERHEAD_H
 #define BS_TRACE_OVERHEAD_H
@@ -75,6 +75,15 @@ struct bs_overhead {
 	uint64_t without_ns; /* how long was sampled before sites were lit */
 	size_t last;	     /* process of the last sample, in bs_session.followed */
 };
+
+struct bs_report_sampled;
+
+/* What samples say; r is the report of the same session so far. */
+void bs_overhead_report(const struct bs_session *s, const struct bs_report *r,
+			struct bs_report_sampled *out);
+/* Sentences on them, one after the other, each beginning with "--overhead: "; with r->profiled. */
+void bs_overhead_notes(const struct bs_session *s, const struct bs_report *r,
+		       void (*say)(void *ctx, const char *text), void *ctx);
 
 /*
  * Draws what was sampled; r is the report of the same session.  0 or -errno of the stream;

@@ -17,8 +17,6 @@
 #include "bscope-trace/session.h"
 #include "model/model.h"
 #include "order/order.h"
-#include "overhead/profile.h"
-#include "overhead/share.h"
 #include "symbol/symbol.h"
 #include "target/module.h"
 #include "target/sites.h"
@@ -595,94 +593,23 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	r->pause_us = (double)s->lighting.pause_ns / 1e3;
 }
 
-/* The CPU time of processes is told in ticks of this many ns (proc(5): USER_HZ). */
-#define TICK_NS 1e7
-
-/*
- * How far the share that was counted may be off: what measurements of the cost of an event lie
- * apart, and the ticks in which CPU time is told.
- */
-static double counted_error(const struct bs_session *s, const struct bs_report *r)
+static void say(void *f, const char *text)
 {
-	double cpu = (double)bs_followed_cpu_ns(&s->followed), spread;
-
-	if (r->cpu_percent < 0 || cpu <= 0)
-		return -1;
-	spread = s->lighting.jumped ? s->lighting.cost.spread
-				    : bs_collect_spread_per_hit(s->collect) /
-					      bs_collect_ns_per_hit(s->collect);
-	return r->cpu_percent * (spread + TICK_NS * (double)s->followed.n / cpu);
-}
-
-static void sampled_disagree(struct fill *f, const struct bs_report *r)
-{
-	const struct bs_report_sampled *p = r->profiled;
-	const struct bs_share sampled = {p->percent, p->error};
-	const struct bs_share counted = {r->cpu_percent, p->counted_error};
-
-	if (!p->samples || p->counted_error < 0 || !bs_share_disagree(&sampled, &counted))
-		return;
-	/* What is not followed is counted as dear as it can be. */
-	if (r->sampled && sampled.percent < counted.percent)
-		return;
-	note(f,
-	     "--overhead: samples say %.3g +- %.2g %%, counted events and what each costs %.3g +- "
-	     "%.2g %%: they disagree by more than their errors: in this program an event costs "
-	     "%s than what was measured at the start",
-	     sampled.percent, sampled.error, counted.percent, counted.error,
-	     sampled.percent > counted.percent ? "more" : "less");
+	note(f, "%s", text);
 }
 
 static void fill_sampled(struct fill *f, struct bs_report *r)
 {
-	const struct bs_session *s = f->s;
 	struct bs_report_sampled *p;
-	struct bs_profile_counts c;
-	struct bs_share share;
-	uint64_t samples;
 
-	if (!s->overhead)
+	if (!f->s->overhead)
 		return;
 	p = keep(f, 1, sizeof(*p));
 	if (!p)
 		return;
-	samples = bs_profile_samples(s->overhead->profile, BS_PHASE_WITH - 1);
-	share = bs_share_of(bs_profile_marked(s->overhead->profile, BS_PHASE_WITH - 1), samples);
-	bs_collect_profile_counts(s->collect, &c);
-	*p = (struct bs_report_sampled){
-		.percent = share.percent,
-		.error = share.error,
-		.samples = samples,
-		.lost = c.lost,
-		.hz = s->options->profile_hz,
-		.counted_error = counted_error(s, r),
-		.ns_per_sample = c.ns_per_sample,
-		.sampling_percent = c.ns_per_sample > 0
-					    ? (double)s->options->profile_hz * c.ns_per_sample / 1e7
-					    : -1,
-	};
+	bs_overhead_report(f->s, r, p);
 	r->profiled = p;
-	sampled_disagree(f, r);
-	if (c.lost)
-		note(f,
-		     "--overhead: %llu of %llu samples were lost, since they did not fit: what they "
-		     "would have said is not in its share; use fewer (-F)",
-		     (unsigned long long)c.lost, (unsigned long long)c.taken);
-	if (s->overhead->unlit)
-		note(f,
-		     "--overhead: %llu samples found processes whose sites were not lit just then: "
-		     "they are not counted",
-		     (unsigned long long)s->overhead->unlit);
-	if (s->overhead->gone)
-		note(f,
-		     "--overhead: %llu samples are of processes that had gone when somebody looked "
-		     "where they were: they count as if tracking had cost nothing there",
-		     (unsigned long long)s->overhead->gone);
-	if (bs_profile_cut(s->overhead->profile))
-		note(f,
-		     "--overhead: the stacks of %llu samples were cut: there are more than %u "
-		     "different frames",
-		     (unsigned long long)bs_profile_cut(s->overhead->profile), BS_PROFILE_NODES);
+	bs_overhead_notes(f->s, r, say, f);
 }
 
 /* Which sites and processes are not lit as the mode says, and why. */

@@ -35,6 +35,14 @@ struct bs_share bs_share_of(uint64_t marked, uint64_t samples)
 	return (struct bs_share){100 * p, 100 * fmax(p - low, high - p)};
 }
 
+struct bs_share bs_share_tracking(uint64_t marked, uint64_t samples)
+{
+	struct bs_share s = bs_share_of(marked, samples);
+
+	s.error = hypot(s.error, BS_SHARE_BORDER * s.percent);
+	return s;
+}
+
 bool bs_share_disagree(const struct bs_share *a, const struct bs_share *b)
 {
 	return fabs(a->percent - b->percent) > a->error + b->error;
