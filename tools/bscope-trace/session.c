@@ -16,7 +16,6 @@
 #include "order/order.h"
 #include "symbol/symbol.h"
 #include "target/module.h"
-#include "target/process.h"
 #include "target/sites.h"
 
 /*
@@ -50,8 +49,8 @@ static void cpu_begin(struct bs_session *s)
 	for (size_t i = 0; i < s->followed.n; i++) {
 		struct bs_process *p = s->followed.v[i];
 
-		if (p->alive && !bs_process_cpu_ns(p->pid, &p->cpu_first_ns))
-			p->cpu_last_ns = p->cpu_first_ns;
+		bs_followed_refresh(p);
+		p->cpu_first_ns = p->cpu_last_ns;
 	}
 }
 

@@ -17,11 +17,23 @@
 #include "target/process.h"
 
 /* Mappings are read anew after so long: libraries come and go. */
-#define SPANS_NS NS_PER_S
-#define POLL_MS	 50
+#define SPANS_NS  NS_PER_S
+#define SPANS_MAX 8192u
+#define POLL_MS	  50
 
 _Static_assert(BS_PHASE_WITHOUT == 1 && BS_PHASE_WITH == BS_PROFILE_PHASES,
 	       "phases of the profile are those of collect, from 0 on");
+
+static void spans_clear(struct bs_overhead *o)
+{
+	struct bs_spans *spans, *next;
+
+	HASH_ITER (hh, o->spans, spans, next) {
+		HASH_DEL(o->spans, spans);
+		free(spans->v);
+		free(spans);
+	}
+}
 
 int bs_session_overhead_new(struct bs_session *s)
 {
@@ -41,15 +53,10 @@ int bs_session_overhead_new(struct bs_session *s)
 void bs_session_overhead_free(struct bs_session *s)
 {
 	struct bs_overhead *o = s->overhead;
-	struct bs_spans *spans, *next;
 
 	if (!o)
 		return;
-	HASH_ITER (hh, o->spans, spans, next) {
-		HASH_DEL(o->spans, spans);
-		free(spans->v);
-		free(spans);
-	}
+	spans_clear(o);
 	for (size_t i = 0; i < o->nmodules; i++)
 		bs_wheres_fini(&o->modules[i].where);
 	free(o->modules);
@@ -119,6 +126,9 @@ static struct bs_spans *spans_get(struct bs_session *s, uint32_t pid)
 
 	HASH_FIND_INT(s->overhead->spans, &pid, spans);
 	if (!spans) {
+		/* Of so many most have gone. */
+		if (HASH_COUNT(s->overhead->spans) >= SPANS_MAX)
+			spans_clear(s->overhead);
 		spans = calloc(1, sizeof(*spans));
 		if (!spans)
 			return NULL;
