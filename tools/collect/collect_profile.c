@@ -160,7 +160,7 @@ static double work_ns(void)
 static double round_ns(struct bs_collect *c, uint32_t hz, double *taken)
 {
 	struct bs_profile_line before, after;
-	struct bpf_link *timer;
+	struct bpf_link *timer = NULL;
 	double ns;
 
 	if (timer_start(c, hz, 0, -1, &timer))
@@ -198,7 +198,7 @@ static double fixed_ns(struct bs_collect *c, uint32_t hz)
 static int cost_measure(struct bs_collect *c)
 {
 	uint32_t hz = COST_HZ;
-	struct bpf_link *timer;
+	struct bpf_link *timer = NULL;
 	int ret;
 
 	while ((ret = timer_start(c, hz, 0, -1, &timer)) == -EINVAL && hz > COST_HZ_LEAST)
