@@ -31,7 +31,7 @@ $B/tests/unit/jump-shared: JUMP_LINK = $(JUMP_SHARED)
 $B/tests/unit/jump-library: JUMP_LINK = -DJUMP_MAIN_ONLY $(abspath $B)/tests/unit/jump-library.so $(JUMP_SHARED)
 $B/tests/unit/jump-none: JUMP_LINK = -DBSCOPE_NO_RUNTIME
 
-$B/tests/unit/test_jump: $(JUMP_PROGRAMS)
+$B/tests/unit/test_jump $B/tests/unit/test_overhead: $(JUMP_PROGRAMS)
 
 # A program that knows its own stack, in all ways that make a difference to its frames (test_unwind.c).
 UNWIND_FLAGS = -std=gnu11 $(WARN) $(INC) -O2 -fomit-frame-pointer

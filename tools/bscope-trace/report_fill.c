@@ -13,6 +13,7 @@
 #include "bscope-trace/command.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/overhead.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
 #include "decode/stacks.h"
@@ -43,7 +44,7 @@ struct fill {
 	bool failed; /* out of memory somewhere */
 };
 
-#define NOTES_MAX 16
+#define NOTES_MAX 20
 
 static void *keep(struct fill *f, size_t n, size_t size)
 {
@@ -724,6 +725,25 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	r->pause_us = (double)s->lighting.pause_ns / 1e3;
 }
 
+static void say(void *f, const char *text)
+{
+	note(f, "%s", text);
+}
+
+static void fill_sampled(struct fill *f, struct bs_report *r)
+{
+	struct bs_report_sampled *p;
+
+	if (!f->s->overhead)
+		return;
+	p = keep(f, 1, sizeof(*p));
+	if (!p)
+		return;
+	bs_overhead_report(f->s, r, p);
+	r->profiled = p;
+	bs_overhead_notes(f->s, r, say, f);
+}
+
 /* Which sites and processes are not lit as the mode says, and why. */
 static void fill_lighting_notes(struct fill *f)
 {
@@ -849,6 +869,7 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	ret = fill_estimate(&f, r);
 	fill_stacks(&f, r);
 	fill_cost(&f, r);
+	fill_sampled(&f, r);
 	if (!ret)
 		ret = fill_classes(&f, r);
 	if (!ret)

@@ -4,7 +4,7 @@
  * exec and exit, leave.
  *
  * What they send and count: collect_poll.c; what is lit: collect_sites.c; who is traced:
- * collect_traced.c.
+ * collect_traced.c; samples of the CPU clock: collect_profile.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -69,6 +69,11 @@ double bs_collect_ns_per_stack(const struct bs_collect *c, double frames)
 	return frames > 2 ? c->ns_per_stack + (frames - 2) * c->ns_per_frame : c->ns_per_stack;
 }
 
+double bs_collect_spread_per_hit(const struct bs_collect *c)
+{
+	return c->spread_per_hit;
+}
+
 const char *bs_collect_method(const struct bs_collect *c)
 {
 	return c->multi ? "uprobe_multi" : "perf events";
@@ -78,6 +83,7 @@ const char *bs_collect_method(const struct bs_collect *c)
 
 static void unload(struct bs_collect *c)
 {
+	bs_profile_fini(c);
 	ring_buffer__free(c->ring);
 	c->ring = NULL;
 	if (c->wait_fd >= 0)
@@ -151,6 +157,8 @@ static int load(struct bs_collect *c, bool multi)
 	if (!ret && !c->stack_kinds)
 		ret = bpf_program__set_autoload(skel->progs.stack, false);
 	if (!ret)
+		ret = bs_profile_size(c);
+	if (!ret)
 		ret = trace_bpf__load(skel);
 	if (ret)
 		return ret;
@@ -162,7 +170,7 @@ static int load(struct bs_collect *c, bool multi)
 	c->wait_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->wait_fd < 0 || epoll_ctl(c->wait_fd, EPOLL_CTL_ADD, fd, &event))
 		return -errno;
-	return 0;
+	return bs_profile_init(c);
 }
 
 /* --- the tool's own site ---------------------------------------------------------------------- */
@@ -177,18 +185,30 @@ static double hit_round(unsigned int hits, unsigned int frames)
 	return (double)(bs_now_ns() - start) / hits;
 }
 
-static double min_round(struct bs_collect *c, unsigned int hits, unsigned int frames)
+#define ROUNDS 11
+
+static int compare(const void *a, const void *b)
 {
-	double least = hit_round(hits, frames);
+	const double *x = a, *y = b;
 
-	for (int i = 0; i < 10; i++) {
-		double ns = hit_round(hits, frames);
+	return *x < *y ? -1 : *x > *y;
+}
 
-		if (ns < least)
-			least = ns;
-		bs_ring_consume(c, NULL, NULL);
+/* The least of all rounds, and their median where that is asked for. */
+static double min_round(struct bs_collect *c, unsigned int hits, unsigned int frames,
+			double *median)
+{
+	double rounds[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		rounds[i] = hit_round(hits, frames);
+		if (i)
+			bs_ring_consume(c, NULL, NULL);
 	}
-	return least;
+	qsort(rounds, ROUNDS, sizeof(rounds[0]), compare);
+	if (median)
+		*median = rounds[ROUNDS / 2];
+	return rounds[0];
 }
 
 /* With as much of a stack above it as can be copied. */
@@ -200,7 +220,7 @@ static __attribute__((noinline)) double min_round_below(struct bs_collect *c, un
 
 	memset(above, 1, sizeof(above));
 	__asm__ __volatile__("" : : "r"(above) : "memory");
-	ns = min_round(c, hits, frames);
+	ns = min_round(c, hits, frames, NULL);
 	__asm__ __volatile__("" : : "r"(above) : "memory");
 	return ns;
 }
@@ -229,9 +249,8 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	lit[1] = min_round_below(c, hits, 1 + MORE_FRAMES);
 	bs_collect_dark(c);
 	c->ns_per_stack = lit[0] - min_round_below(c, hits, 1);
-	c->ns_per_frame =
-		(lit[1] - min_round_below(c, hits, 1 + MORE_FRAMES) - c->ns_per_stack) /
-		MORE_FRAMES;
+	c->ns_per_frame = (lit[1] - min_round_below(c, hits, 1 + MORE_FRAMES) - c->ns_per_stack) /
+			  MORE_FRAMES;
 	/* What is copied is as long below any number of frames. */
 	if (c->stack_bytes || c->ns_per_frame < 0)
 		c->ns_per_frame = 0;
@@ -250,7 +269,7 @@ static int try_out(struct bs_collect *c)
 	struct bs_counters before, after;
 	struct bs_own_site own = {0};
 	struct bs_probe probe = {0};
-	double lit;
+	double lit, median;
 	int ret;
 
 	ret = bs_own_site_find(&own);
@@ -269,9 +288,10 @@ static int try_out(struct bs_collect *c)
 		bs_collect_read_counters(c, &after);
 		ret = after.written == before.written + 1 ? 0 : -ENOSYS;
 		if (!ret) {
-			lit = min_round(c, hits, 0);
+			lit = min_round(c, hits, 0, &median);
 			bs_collect_dark(c);
-			c->ns_per_hit = lit - min_round(c, hits, 0);
+			c->ns_per_hit = lit - min_round(c, hits, 0, NULL);
+			c->spread_per_hit = median - lit;
 		}
 	}
 	if (!ret && c->stack_kinds)
@@ -359,6 +379,7 @@ int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 	c->wait_fd = -1;
 	c->stack_kinds = opts->stack_kinds;
 	c->stack_bytes = opts->stack_bytes;
+	c->profile_hz = opts->profile_hz;
 	c->max_sites = opts->max_sites ? opts->max_sites : DEFAULT_SITES;
 	for (c->ring_bytes = page; c->ring_bytes < bytes;)
 		c->ring_bytes *= 2;
