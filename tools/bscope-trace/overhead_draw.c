@@ -23,7 +23,7 @@
 #include "target/module.h"
 
 #define NOTES_MAX   8
-#define NAME_MAX_   512
+#define NAME_BYTES  512
 #define INLINED_MAX 64
 #define DEPTH_MAX   (BS_SAMPLE_USER + BS_SAMPLE_KERNEL + 3)
 
@@ -36,8 +36,8 @@ struct draw {
 	size_t ndrawn;
 	struct bs_flame *flame;
 	bool compare; /* both phases */
-	char names[DEPTH_MAX][NAME_MAX_];
-	char notes[NOTES_MAX][NAME_MAX_];
+	char names[DEPTH_MAX][NAME_BYTES];
+	char notes[NOTES_MAX][NAME_BYTES];
 	size_t nnotes;
 };
 
@@ -114,23 +114,23 @@ static bool frame_name(struct draw *d, char *to, uint64_t frame)
 
 	switch (kind) {
 	case BS_FRAME_PROCESS:
-		snprintf(to, NAME_MAX_, "%s", value < all->n ? all->v[value]->comm : "[process]");
+		snprintf(to, NAME_BYTES, "%s", value < all->n ? all->v[value]->comm : "[process]");
 		break;
 	case BS_FRAME_CODE:
-		code_name(d->s->code, to, NAME_MAX_, (uint32_t)value, false);
+		code_name(d->s->code, to, NAME_BYTES, (uint32_t)value, false);
 		break;
 	case BS_FRAME_CALLER:
-		return code_name(d->s->code, to, NAME_MAX_, (uint32_t)value, true);
+		return code_name(d->s->code, to, NAME_BYTES, (uint32_t)value, true);
 	case BS_FRAME_FUNCTION:
-		function_name(d->s, to, NAME_MAX_, value);
+		function_name(d->s, to, NAME_BYTES, value);
 		break;
 	case BS_FRAME_TRACKING:
-		snprintf(to, NAME_MAX_, "%s",
+		snprintf(to, NAME_BYTES, "%s",
 			 tracking_name((enum bs_where)(value & 0xff), value >> 8));
 		break;
 	case BS_FRAME_KERNEL:
 	case BS_FRAME_RETURN:
-		kernel_name(d, to, NAME_MAX_, value | ~BS_FRAME_VALUE, kind == BS_FRAME_RETURN);
+		kernel_name(d, to, NAME_BYTES, value | ~BS_FRAME_VALUE, kind == BS_FRAME_RETURN);
 		break;
 	}
 	return true;
@@ -211,7 +211,7 @@ static void compare_note(struct draw *d, const struct bs_report *r)
 	char count[2][BS_FMT];
 
 	snprintf(
-		note(d), NAME_MAX_,
+		note(d), NAME_BYTES,
 		"Without sites lit: %s samples in %.3g s, %.3g s of CPU time a second; with: %s in "
 		"%.3g s, %.3g s a second.",
 		bs_fmt_count(count[0], n[0]), without,
@@ -224,17 +224,17 @@ static void notes_make(struct draw *d, const struct bs_report *r)
 	const struct bs_report_sampled *p = r->profiled;
 	char text[BS_FMT], ns[BS_FMT];
 
-	bs_report_sampled_say(r, note(d), NAME_MAX_);
+	bs_report_sampled_say(r, note(d), NAME_BYTES);
 	if (d->compare)
 		compare_note(d, r);
 	if (p->sampling_percent >= 0)
-		snprintf(note(d), NAME_MAX_,
+		snprintf(note(d), NAME_BYTES,
 			 "Sampling itself took %s of it (%s for each sample), which is in neither.",
 			 bs_fmt_percent(text, p->sampling_percent),
 			 bs_fmt_ns(ns, p->ns_per_sample));
 	for (size_t i = 0; i < r->nnotes && d->nnotes < NOTES_MAX; i++)
 		if (!strncmp(r->notes[i], "--overhead: ", 12))
-			snprintf(note(d), NAME_MAX_, "%s", r->notes[i] + 12);
+			snprintf(note(d), NAME_BYTES, "%s", r->notes[i] + 12);
 }
 
 int bs_overhead_draw(struct bs_session *s, const struct bs_report *r,
