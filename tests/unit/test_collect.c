@@ -352,7 +352,7 @@ static int on_stack(void *ctx, const void *data, size_t size)
 {
 	(void)ctx;
 	assert_true(size <= sizeof(last_stack));
-	/* Lighting looks for symbols in a process of its own. */
+	/* The tool makes links in a process of its own (shield.c). */
 	if (((const struct bs_ring_event *)data)->type != BS_RING_MARK_STACK)
 		return 0;
 	memcpy(&last_stack, data, size);
