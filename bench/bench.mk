@@ -65,6 +65,6 @@ bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=
 	$(Q)BUILD=$B sh bench/overhead.sh
 
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-unwind bench-throughput ## all of them but bench-redis and bench-overhead
+	bench-unwind bench-throughput ## all of them but bench-redis, bench-overhead and bench-symbols
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
 	bench-pause bench-unwind bench-redis bench-overhead bench-symbols

@@ -24,10 +24,10 @@ echo "$file: $(stat -L -c %s "$file") bytes"
 for turn in 0 1 2 3; do
 	"$program" "$file" "$count" "$dir/addresses" "$dir/names" > "$dir/said"
 	[ "$turn" = 0 ] || head -1 "$dir/said"
-	[ "$turn" = 0 ] || echo "  eu-addr2line: $(seconds eu-addr2line -e "$file") s," \
-		"with functions (-f) $(seconds eu-addr2line -f -e "$file") s," \
-		"with inlined ones, demangled (-f -i -C) $(seconds eu-addr2line -f -i -C -e "$file") s"
+	[ "$turn" = 0 ] || echo "  eu-addr2line, lines alone: $(seconds eu-addr2line -e "$file") s"
 done
+echo "  eu-addr2line with functions (-f): $(seconds eu-addr2line -f -e "$file") s"
+echo "  eu-addr2line with inlined ones, demangled (-f -i -C): $(seconds eu-addr2line -f -i -C -e "$file") s"
 sed 1d "$dir/said"
 # Line by line: the same file, by its last part, and line.
 eu-addr2line -e "$file" < "$dir/addresses" | paste -d ' ' "$dir/names" - | awk '

@@ -17,7 +17,7 @@ packages() {
 		packages demo
 		echo g++ lld llvm binutils perl elfutils dwz bats libcmocka-dev libjansson-dev valgrind gdb bpftrace \
 			linux-perf jq python3-jsonschema mandoc bsdextrautils sqlite3 git procps \
-			libclang-rt-14-dev ;;
+			libclang-rt-14-dev chromium fonts-dejavu-core ;;
 	lint) packages check; echo clang-format clang-tidy cppcheck shellcheck ;;
 	kernels) packages build; echo qemu-system-x86 busybox-static ;;
 	bare-root) echo debootstrap git ;;

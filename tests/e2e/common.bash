@@ -26,6 +26,9 @@ need_trace_events() {
 	[ "$BSCOPE_TRACE_EVENTS" = yes ] || skip "the kernel's trace events are stuck (see dmesg): reboot"
 }
 
+# no COMMAND...: it fails.
+no() { if "$@"; then return 1; fi; }
+
 N_STARTED=0
 # start PROGRAM...: runs it in the background, output to $OUT, pid in $PID.
 start() {

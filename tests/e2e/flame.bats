@@ -26,16 +26,13 @@ refuses() {
 	fails 1 "^bscope-flame: bad.folded: $1" bad.folded
 }
 
-# no COMMAND...: it fails.
-no() { if "$@"; then return 1; fi; }
-
 # well_formed FILE: a foreign XML parser takes it; prints the names that it has as tooltips.
 well_formed() {
 	python3 -c '
 import sys, xml.etree.ElementTree as e
 s = "{http://www.w3.org/2000/svg}"
 for t in e.parse(sys.argv[1]).iter(s + "g"):
-    if t.get("class") == "f":
+    if t.get("class", "").split(" ")[0] == "f":
         print(t.find(s + "title").text.split("\n")[0])' "$1"
 }
 
@@ -103,6 +100,24 @@ sample() {
 	"$FLAME" --folded h.folded >a.folded
 	"$FLAME" --folded a.folded | cmp - a.folded
 	LC_ALL=C no grep -q "$(printf '[\001-\010\013-\037\177\377]')" a.folded
+	# Names are as the picture has them, and the picture of one is that of the other.
+	"$FLAME" h.folded >h.svg
+	"$FLAME" a.folded | cmp - h.svg
+	grep -q ';\\u{202e}abc;' a.folded
+}
+
+@test "messages leave the terminal intact: file names, patterns, input" {
+	local odd=$'\e]0;x\a\xff\u202e\n'
+	sample >a.folded
+	fails 1 'x1b\]0;x.x07.xff.*x0a: No such file' "$odd"
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
+	fails 64 'mark=.x1b\]0;x.*no regular expression' --mark="$odd(" a.folded
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
+	fails 1 'x1b\]0;x.*: No such file' -o "none/$odd" a.folded
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
+	printf 'a;\033[2J\n' >"$odd"
+	fails 1 'x1b\]0;x.*: line 1: no count' "$odd"
+	LC_ALL=C no grep -q "$(printf '[\001-\011\013-\037\177-\377]')" stderr
 }
 
 @test "input that is none: file, line and remedy" {
@@ -186,8 +201,14 @@ sample() {
 @test "long names, deep stacks, many lines" {
 	awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "x"; print ";y 1" }' | "$FLAME" -o long.svg -
 	well_formed long.svg | grep -qx y
-	awk 'BEGIN { for (i = 0; i < 5000; i++) printf "f%d;", i; print "leaf 1" }' | "$FLAME" -o deep.svg -
-	[ "$(well_formed deep.svg | wc -l)" = 5002 ]
+	awk 'BEGIN { for (i = 0; i < 4999; i++) printf "f%d;", i; print "leaf 1" }' | "$FLAME" -o deep.svg -
+	[ "$(well_formed deep.svg | wc -l)" = 5001 ]
+	no grep -q 'left out' deep.svg
+	awk 'BEGIN { for (i = 0; i < 999999; i++) printf "f%d;", i; print "leaf 1" }' >deep.folded
+	"$FLAME" -o deep.svg deep.folded
+	[ "$(well_formed deep.svg | wc -l)" = 5001 ]
+	grep -q 'left out: 995,000 frames narrower than 0.1 pixels or too deep, 100.0 % of all' deep.svg
+	"$FLAME" --folded deep.folded | cmp - deep.folded
 	awk 'BEGIN { for (i = 0; i < 200000; i++) print "main;a" i % 100 ";b" i % 7919 " 1" }' >many
 	"$FLAME" -o many.svg many
 	well_formed many.svg | grep -qx a99

@@ -45,7 +45,8 @@ static struct text write_folded(struct bs_flame *f)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct bs_flame_svg how = {.width = 1200, .min_width = 0.1, .icicle = size & 1};
+	const struct bs_flame_svg how = {
+		.width = 1200, .min_width = size & 2 ? 400 : 0.1, .icicle = size & 1};
 	bool good, again;
 	struct bs_flame *f = read_bytes(data, size, &good), *g;
 	struct text first = write_folded(f), second, svg;

@@ -14,6 +14,7 @@
 #include "bscope/abi.h"
 #include "bscope/buffer.h"
 #include "decode/decode.h"
+#include "decode/stacks.h"
 #include "decode/tsc.h"
 #include "target/sites.h"
 
@@ -594,6 +595,62 @@ static void slots_time(void **state)
 	bs_decoder_fini(&d);
 }
 
+/* Where stacks are wanted: one slot or two, with a caller or without, with a stack or without. */
+static void slots_with_stacks(void **state)
+{
+	uint32_t one = add_site(BSCOPE_KIND_NEW, 1, 0),
+		 two = add_site(BSCOPE_KIND_NEW, 2, BSCOPE_SITE_SIZED),
+		 three = add_site(BSCOPE_KIND_NEW, 3, BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER),
+		 drop = add_site(BSCOPE_KIND_DROP, 1, 0);
+	const struct bscope_slot v[] = {
+		event_slot(TSC_START, one, 1),	       event_slot(TSC_START + 100, one, 2),
+		event_slot(TSC_START + 200, two, 3),   second_slot(64, 0),
+		event_slot(TSC_START + 300, three, 4), second_slot(65, 0x4000),
+		event_slot(TSC_START + 400, three, 5), second_slot(66, 0x4000),
+		event_slot(TSC_START + 500, drop, 6),
+	};
+	struct bscope_slot out[18];
+	struct bs_stacks *table = bs_stacks_new();
+	struct bs_event ev[9];
+	struct bs_decoder d = {.code = code_of, .code_ctx = &code_calls};
+	struct bs_slots prepared;
+	struct bs_tsc t = one_ghz();
+	uint32_t codes[] = {900, 901, 902}, stack, stacks[9] = {0};
+
+	(void)state;
+	assert_non_null(table);
+	stack = bs_stacks_intern(table, 1, codes, 3, 0);
+	stacks[0] = stacks[2] = stacks[4] = stacks[8] = stack;
+	d.stacks = table;
+	d.stack_kinds = 1u << BSCOPE_KIND_NEW;
+	assert_int_equal(
+		bs_decode_prepare(&d, 42, 43, v, stacks, 9, &t, TSC_START + 1000, out, &prepared),
+		6);
+	assert_int_equal(bs_decode_slots(&d, &prepared, ev), 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(ev[i].id, i + 1);
+	assert_int_equal(ev[0].code, stack);
+	assert_int_equal(ev[1].code, 0);
+	assert_int_equal(ev[2].code, stack);
+	assert_int_equal(ev[2].arg, 64);
+	/* The caller that its site names is behind the site, since the walk did not find it. */
+	assert_true(bs_is_stack(ev[3].code) && ev[3].code != stack);
+	assert_int_equal(ev[3].arg, 65);
+	assert_int_equal(bs_stacks_caller(table, ev[3].code),
+			 bs_stacks_get(table, ev[3].code)->codes[1]);
+	/* Without a stack the caller is all there is. */
+	assert_false(bs_is_stack(ev[4].code));
+	assert_int_equal(ev[4].code, bs_stacks_caller(table, ev[3].code));
+	assert_int_not_equal(ev[4].code, 0);
+	assert_int_equal(ev[4].arg, 66);
+	assert_int_equal(ev[5].kind, BSCOPE_KIND_DROP);
+	assert_int_equal(ev[5].code, 0);
+	assert_int_equal(d.stacked, 3);
+	assert_int_equal(d.unstacked, 2);
+	bs_decoder_fini(&d);
+	bs_stacks_free(table);
+}
+
 /* Objects that are not followed any more, between events; at the end of what was handed over, too.
  */
 static void slots_forgotten(void **state)
@@ -696,6 +753,7 @@ int main(void)
 		cmocka_unit_test_setup(slots_refused, reset),
 		cmocka_unit_test_setup(slots_time, reset),
 		cmocka_unit_test_setup(slots_forgotten, reset),
+		cmocka_unit_test_setup(slots_with_stacks, reset),
 		cmocka_unit_test_setup(slots_random, reset),
 	};
 

@@ -167,6 +167,24 @@ static void escapes(void **state)
 	bs_flame_free(f);
 }
 
+/* What is written sorts and merges as what is read of it: 0x16 < '<' < '\\'. */
+static void escapes_sort(void **state)
+{
+	static const struct bs_flame_frame control = {"a\x16", false}, same = {"a\\x16", false},
+					   less = {"a<", false}, number = {"#", false};
+	struct bs_flame *f = bs_flame_new();
+
+	(void)state;
+	assert_int_equal(bs_flame_add(f, &control, 1, 1), 0);
+	assert_int_equal(bs_flame_add(f, &less, 1, 2), 0);
+	assert_int_equal(bs_flame_add(f, &same, 1, 4), 0);
+	assert_int_equal(bs_flame_add(f, &number, 1, 8), 0);
+	assert_folded(f, "\\x23 8\na< 2\na\\x16 5\n");
+	/* The tree itself is as it was. */
+	assert_folded(f, "\\x23 8\na< 2\na\\x16 5\n");
+	bs_flame_free(f);
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -221,6 +239,7 @@ static void deep(void **state)
 {
 	enum { DEPTH = 100000 };
 	const struct bs_flame_svg how = {.width = 1200, .min_width = 0.1};
+	struct bs_flame_room room = {.width = 1000, .min_width = 0.1, .rows = DEPTH};
 	struct bs_flame_frame *s = calloc(DEPTH, sizeof(*s));
 	struct bs_flame *f = bs_flame_new();
 	struct bs_flame_layout l;
@@ -232,9 +251,18 @@ static void deep(void **state)
 		s[i].name = i % 2 ? "odd" : "even";
 	assert_int_equal(bs_flame_add(f, s, DEPTH, 1), 0);
 	assert_int_equal(bs_flame_add(f, s, DEPTH / 2, 1), 0);
-	assert_int_equal(bs_flame_layout(f, 1000, 0.1, &l), 0);
+	assert_int_equal(bs_flame_layout(f, &room, &l), 0);
 	assert_int_equal(l.n, DEPTH + 1);
 	assert_int_equal(l.deepest, DEPTH);
+	assert_int_equal(l.left_out, 0);
+	bs_flame_layout_fini(&l);
+	room.rows = DEPTH - 2;
+	assert_int_equal(bs_flame_layout(f, &room, &l), 0);
+	assert_int_equal(l.deepest, DEPTH - 2);
+	assert_int_equal(l.left_out, 2);
+	assert_int_equal(l.left_out_value, 1);
+	assert_int_equal(l.too_deep, 2);
+	assert_int_equal(l.missing, 2);
 	bs_flame_layout_fini(&l);
 	assert_int_equal(bs_flame_svg_write(f, &how, capture_begin(&c)), 0);
 	capture_end(&c);
@@ -249,6 +277,7 @@ static void deep(void **state)
 /* Stacks by chance: frames are as wide as their share, within their parents, beside each other. */
 static void layout(void **state)
 {
+	static const struct bs_flame_room room = {1180, 0.1, 20, 0};
 	struct bs_flame *f = bs_flame_new();
 	const struct bs_flame_node *nodes;
 	struct bs_flame_layout l;
@@ -271,7 +300,7 @@ static void layout(void **state)
 			s[k] = (struct bs_flame_frame){names[(seed >> (4 * k + 8)) % 7], false};
 		assert_int_equal(bs_flame_add(f, s, depth, seed >> 50), 0);
 	}
-	assert_int_equal(bs_flame_layout(f, 1180, 0.1, &l), 0);
+	assert_int_equal(bs_flame_layout(f, &room, &l), 0);
 	nodes = bs_flame_nodes(f, &n);
 	used = calloc(n, sizeof(*used));
 	box = calloc(n, sizeof(*box));
@@ -302,6 +331,41 @@ static void layout(void **state)
 	bs_flame_free(f);
 }
 
+/*
+ * 100 pixels for 100: only what has 10 is drawn.  Of the narrow ones below, those that are laid out
+ * are the largest, with what they stand on; of equals all or none.
+ */
+static void narrow(void **state)
+{
+	static const char text[] = "a;b 3\na;c 2\na;d 2\nf;g;h 8\nx 85\nz 0\n";
+	static const struct {
+		size_t room, n, missing;
+		uint64_t most;
+	} cases[] = {{0, 2, 7, 8}, {3, 5, 4, 7}, {4, 6, 3, 3}, {5, 7, 2, 2},
+		     {6, 7, 2, 2}, {7, 9, 0, 0}, {8, 9, 0, 0}};
+	struct bs_flame *f = flame_of(text);
+	struct bs_flame_layout l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct bs_flame_room room = {100, 10, 20, cases[i].room};
+
+		assert_int_equal(bs_flame_layout(f, &room, &l), 0);
+		assert_int_equal(l.n, cases[i].n);
+		assert_int_equal(l.narrow, cases[i].n - 2);
+		assert_int_equal(l.missing, cases[i].missing);
+		assert_int_equal(l.missing_most, cases[i].most);
+		/* All but the root and x, z with them. */
+		assert_int_equal(l.left_out, 8);
+		assert_int_equal(l.left_out_value, 15);
+		assert_int_equal(l.deepest, 1);
+		assert_int_equal(l.boxes[l.n - 1].start, 15);
+		assert_false(l.boxes[l.n - 1].narrow);
+		bs_flame_layout_fini(&l);
+	}
+	bs_flame_free(f);
+}
+
 static bool is_m(void *ctx, const char *name)
 {
 	(void)ctx;
@@ -310,12 +374,13 @@ static bool is_m(void *ctx, const char *name)
 
 static void marked_columns(void **state)
 {
+	static const struct bs_flame_room room = {100, 0.1, 20, 20};
 	struct bs_flame *f = flame_of("a;m1;m2 5\na;m1 3\nb;m2 1\nc 10\n");
 	struct bs_flame_layout l;
 
 	(void)state;
 	bs_flame_mark(f, is_m, NULL);
-	assert_int_equal(bs_flame_layout(f, 100, 0.1, &l), 0);
+	assert_int_equal(bs_flame_layout(f, &room, &l), 0);
 	assert_int_equal(l.marked, 3);
 	assert_int_equal(l.marked_value, 9);
 	bs_flame_layout_fini(&l);
@@ -382,10 +447,12 @@ int main(void)
 		cmocka_unit_test(merges_and_sorts),
 		cmocka_unit_test(order_is_no_matter),
 		cmocka_unit_test(escapes),
+		cmocka_unit_test(escapes_sort),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(sums),
 		cmocka_unit_test(deep),
 		cmocka_unit_test(layout),
+		cmocka_unit_test(narrow),
 		cmocka_unit_test(marked_columns),
 		cmocka_unit_test(nothing),
 		cmocka_unit_test(harmless),

@@ -6,6 +6,7 @@
  * Lines are found in the source by the comments there; what eu-addr2line says is asked, too.
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -27,6 +28,8 @@
 #include "target/elf.h"
 
 #define MAX_PLACES 32
+
+extern char __executable_start[]; /* of the linker: where this program is loaded */
 
 static char dir[64], built[4096], library[4200];
 
@@ -388,6 +391,96 @@ static void as_others_say(void **state)
 	bs_code_free(c);
 }
 
+/* "FUNCTION" and "FILE:LINE:COLUMN" as llvm-symbolizer writes them; false at the end of a chain. */
+static bool next_frame(FILE *f, char *function, size_t size, char *file, unsigned *line)
+{
+	char place[4200], *colon;
+
+	assert_non_null(fgets(function, (int)size, f));
+	function[strcspn(function, "\n")] = '\0';
+	if (!*function)
+		return false;
+	assert_non_null(fgets(place, sizeof(place), f));
+	colon = strrchr(place, ':');
+	assert_non_null(colon);
+	*colon = '\0';
+	colon = strrchr(place, ':');
+	assert_non_null(colon);
+	*line = (unsigned)strtoul(colon + 1, NULL, 10);
+	*colon = '\0';
+	colon = strrchr(place, '/');
+	strcpy(file, colon ? colon + 1 : place);
+	return true;
+}
+
+/* Every 97th byte of the functions of this very program: all frames as llvm-symbolizer has them. */
+static void as_llvm_says(void **state)
+{
+	uint64_t base = (uint64_t)(uintptr_t)__executable_start;
+	struct bs_code *c = bs_code_new(1000000000);
+	char command[8192], list[128], path[4200], function[1024], file[4200];
+	struct bs_elf_symbols *symbols;
+	struct bs_code_ask asks[20000];
+	size_t n = 0, inlined = 0;
+	struct bs_elf e;
+	FILE *f;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/test_names", built);
+	snprintf(list, sizeof(list), "%s/list", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(bs_elf_init(&e, fd, path, NULL), 0);
+	assert_int_equal(bs_elf_symbols_new(&e, &symbols), 0);
+	f = fopen(list, "w");
+	for (size_t i = 0; i < e.nsegments; i++) {
+		const struct bs_elf_segment *g = &e.segments[i];
+
+		for (uint64_t at = g->vaddr; (g->flags & PF_X) && at < g->vaddr + g->filesz;
+		     at += 97) {
+			if (!bs_elf_symbols_find(symbols, at, NULL) || n == 20000)
+				continue;
+			asks[n].code = bs_code_intern(c, (uint32_t)getpid(), base + at);
+			asks[n++].is_return = false;
+			fprintf(f, "0x%llx\n", (unsigned long long)at);
+		}
+	}
+	bs_elf_symbols_free(symbols);
+	bs_elf_fini(&e);
+	close(fd);
+	assert_int_equal(fclose(f), 0);
+	assert_in_range(n, 1000, 20000);
+	assert_int_equal(bs_code_resolve(c, asks, n, NULL, NULL), 0);
+	snprintf(command, sizeof(command), "llvm-symbolizer -e %s <%s", path, list);
+	f = popen(command, "r");
+	assert_non_null(f);
+	for (size_t i = 0; i < n; i++) {
+		struct bs_frame got[64];
+		size_t have = bs_code_frames(c, asks[i].code, false, got, 64), k;
+		unsigned line;
+
+		for (k = 0; next_frame(f, function, sizeof(function), file, &line); k++) {
+			const char *slash;
+
+			assert_true(k < have);
+			/* A part, or a copy for some arguments, has its own symbol: "f.cold". */
+			function[strcspn(function, ".")] = '\0';
+			assert_int_equal(strcspn(got[k].function, "."), strlen(function));
+			assert_memory_equal(got[k].function, function, strlen(function));
+			assert_int_equal(got[k].line, line);
+			if (!line)
+				continue;
+			slash = strrchr(got[k].file, '/');
+			assert_string_equal(slash ? slash + 1 : got[k].file, file);
+		}
+		assert_int_equal(k, have);
+		inlined += have > 1;
+	}
+	assert_int_equal(pclose(f), 0);
+	assert_in_range(inlined, 100, n);
+	bs_code_free(c);
+}
+
 /* Deleted, and the process dead, before anybody asks. */
 static void afterwards(void **state)
 {
@@ -630,13 +723,10 @@ static void damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(builds),
-		cmocka_unit_test(removed),
-		cmocka_unit_test(as_others_say),
-		cmocka_unit_test(afterwards),
-		cmocka_unit_test(separate),
-		cmocka_unit_test(linked_to),
-		cmocka_unit_test(shared_with_others),
+		cmocka_unit_test(builds),	 cmocka_unit_test(removed),
+		cmocka_unit_test(as_others_say), cmocka_unit_test(as_llvm_says),
+		cmocka_unit_test(afterwards),	 cmocka_unit_test(separate),
+		cmocka_unit_test(linked_to),	 cmocka_unit_test(shared_with_others),
 		cmocka_unit_test(damaged),
 	};
 

@@ -346,6 +346,18 @@ static void random_report(struct bs_report *r, struct rows *rows)
 	r->cpu_percent = random_double();
 	r->tool_cpu_percent = random_double();
 	r->pause_us = (double)random_count() / 1000;
+	r->stacks = (struct bs_report_stacks){
+		.asked = random_u64() % 2,
+		.taken = random_count(),
+		.missing = random_count(),
+		.lost = random_count(),
+		.beyond = random_count(),
+		.no_event = random_count(),
+		.truncated = random_count(),
+		.broken = random_count(),
+		.distinct = random_count(),
+		.ns = random_double(),
+	};
 	r->method = random_string_or_null();
 	r->has_command = random_u64() % 2;
 	r->command_status =
@@ -753,6 +765,20 @@ static void same_report(json_t *doc, const struct bs_report *r)
 		same_count(v, "status", (uint64_t)r->command_status >> 8);
 	else
 		same_count(v, "signal", (uint64_t)r->command_status);
+
+	assert_int_equal(json_object_get(doc, "stacks") != NULL, r->stacks.asked);
+	if (r->stacks.asked) {
+		v = member(doc, "stacks");
+		same_count(v, "taken", r->stacks.taken);
+		same_count(v, "missing", r->stacks.missing);
+		same_count(v, "lost", r->stacks.lost);
+		same_count(v, "beyond", r->stacks.beyond);
+		same_count(v, "no_event", r->stacks.no_event);
+		same_count(v, "truncated", r->stacks.truncated);
+		same_count(v, "broken", r->stacks.broken);
+		same_count(v, "distinct", r->stacks.distinct);
+		same_double(v, "ns_per_stack", r->stacks.ns, r->stacks.ns > 0);
+	}
 
 	v = member(doc, "overhead");
 	same_double(v, "ns_per_event", r->ns_per_event, r->ns_per_event > 0);

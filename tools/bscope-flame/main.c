@@ -17,6 +17,7 @@
 #include "flame/flame.h"
 #include "flame/flame_svg.h"
 #include "flame/folded.h"
+#include "render/text.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  64
@@ -71,10 +72,11 @@ const char *argp_program_version = "bscope-flame " BSCOPE_VERSION;
 
 static void complain(const char *text)
 {
-	char clean[4 * BS_ERROR_TEXT];
+	struct bs_str clean = {0};
 
-	bs_text_clean(clean, sizeof(clean), text);
-	fprintf(stderr, "bscope-flame: %s\n", clean);
+	bs_str_add_clean(&clean, text);
+	fprintf(stderr, "bscope-flame: %s\n", clean.err ? "out of memory" : clean.s);
+	bs_str_fini(&clean);
 }
 
 static int fail(const struct bs_error *err)

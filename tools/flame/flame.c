@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* An open hash table of numbers of nodes or names; 0 is a free place, i is stored as i + 1. */
 struct table {
@@ -28,6 +29,7 @@ struct bs_flame {
 	uint32_t *last; /* nodes of the stack added last: neighbours share most of theirs */
 	size_t nlast, last_room;
 	bool sorted;
+	uint64_t seed; /* of names' hashes: who chooses names is not to choose where they stand */
 };
 
 static uint64_t mix(uint64_t h)
@@ -37,9 +39,10 @@ static uint64_t mix(uint64_t h)
 	return h ^ h >> 29;
 }
 
-static uint64_t name_hash(const char *s)
+/* FNV-1a, its start unknown to those who choose names. */
+static uint64_t name_hash(const struct bs_flame *f, const char *s)
 {
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = 0xcbf29ce484222325u ^ f->seed;
 
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
@@ -65,12 +68,13 @@ static int grow(void *array, size_t *room, size_t used, size_t size)
 		return -ENOMEM;
 	memcpy(array, &p, sizeof(p));
 	*room = want;
+	/* cppcheck-suppress memleak; the array has it */
 	return 0;
 }
 
 static uint64_t hash_of(const struct bs_flame *f, const struct table *t, uint32_t i)
 {
-	return t == &f->by_name ? name_hash(f->names[i])
+	return t == &f->by_name ? name_hash(f, f->names[i])
 				: child_hash(f->nodes[i].parent, f->nodes[i].name);
 }
 
@@ -111,6 +115,9 @@ struct bs_flame *bs_flame_new(void)
 		free(f);
 		return NULL;
 	}
+	/* Without it all is as right, and slower if somebody means ill. */
+	if (getrandom(&f->seed, sizeof(f->seed), GRND_NONBLOCK) < 0)
+		f->seed = 0;
 	f->nodes[0] = (struct bs_flame_node){
 		.parent = BS_FLAME_NONE, .first = BS_FLAME_NONE, .next = BS_FLAME_NONE};
 	f->nnodes = 1;
@@ -131,35 +138,36 @@ void bs_flame_free(struct bs_flame *f)
 	free(f);
 }
 
-/* The one copy of a name; NULL if memory is short. */
-static const char *name_get(struct bs_flame *f, const char *name)
+/* The number of a name's one copy, from 1; 0 if memory is short. */
+static uint32_t name_get(struct bs_flame *f, const char *name)
 {
 	size_t at;
 
 	if (table_grow(f, &f->by_name) ||
 	    grow(&f->names, &f->names_room, f->nnames, sizeof(*f->names)))
-		return NULL;
-	at = name_hash(name) & (f->by_name.cap - 1);
+		return 0;
+	at = name_hash(f, name) & (f->by_name.cap - 1);
 	for (; f->by_name.slot[at]; at = (at + 1) & (f->by_name.cap - 1))
 		if (!strcmp(f->names[f->by_name.slot[at] - 1], name))
-			return f->names[f->by_name.slot[at] - 1];
+			return f->by_name.slot[at];
 	f->names[f->nnames] = strdup(name);
 	if (!f->names[f->nnames])
-		return NULL;
+		return 0;
 	f->by_name.slot[at] = (uint32_t)++f->nnames;
 	f->by_name.used++;
-	return f->names[f->nnames - 1];
+	return f->by_name.slot[at];
 }
 
 static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint32_t *child)
 {
 	struct table *t = &f->by_child;
+	uint32_t id = name_get(f, name);
 	size_t at;
 
-	name = name_get(f, name);
-	if (!name || table_grow(f, t) || grow(&f->nodes, &f->room, f->nnodes, sizeof(*f->nodes)) ||
+	if (!id || table_grow(f, t) || grow(&f->nodes, &f->room, f->nnodes, sizeof(*f->nodes)) ||
 	    f->nnodes >= BS_FLAME_NONE - 1)
 		return -ENOMEM;
+	name = f->names[id - 1];
 	at = child_hash(parent, name) & (t->cap - 1);
 	for (; t->slot[at]; at = (at + 1) & (t->cap - 1)) {
 		*child = t->slot[at] - 1;
@@ -171,7 +179,8 @@ static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint
 						  .parent = parent,
 						  .first = BS_FLAME_NONE,
 						  .next = BS_FLAME_NONE,
-						  .depth = f->nodes[parent].depth + 1};
+						  .depth = f->nodes[parent].depth + 1,
+						  .id = id};
 	t->slot[at] = *child + 1;
 	t->used++;
 	return 0;
@@ -258,6 +267,31 @@ const struct bs_flame_node *bs_flame_nodes(struct bs_flame *f, size_t *n)
 	}
 	f->sorted = true;
 	return f->nodes;
+}
+
+struct bs_flame *bs_flame_renamed(const struct bs_flame *f,
+				  const char *(*name)(void *ctx, const struct bs_flame_node *node),
+				  void *ctx)
+{
+	struct bs_flame *g = bs_flame_new();
+	uint32_t *same = calloc(f->nnodes, sizeof(*same)); /* by node of f: that of g */
+	int ret = g && same ? 0 : -ENOMEM;
+
+	for (size_t i = 1; !ret && i < f->nnodes; i++) {
+		const struct bs_flame_node *node = &f->nodes[i];
+		const char *s = name(ctx, node);
+
+		ret = s ? child_get(g, same[node->parent], s, &same[i]) : -ENOMEM;
+		if (ret)
+			break;
+		g->nodes[same[i]].self += node->self;
+		g->nodes[same[i]].marked |= node->marked;
+	}
+	free(same);
+	if (!ret)
+		return g;
+	bs_flame_free(g);
+	return NULL;
 }
 
 uint32_t bs_flame_walk(const struct bs_flame_node *nodes, uint32_t i, bool skip)

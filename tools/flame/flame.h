@@ -28,6 +28,7 @@ struct bs_flame_node {
 	uint64_t self, total;
 	uint32_t parent, first, next; /* children by name in byte order; BS_FLAME_NONE: none */
 	uint32_t depth;		      /* of the root 0 */
+	uint32_t id;		      /* of the name: equal names, equal numbers; of the root 0 */
 	bool marked;
 };
 
@@ -58,10 +59,19 @@ const struct bs_flame_node *bs_flame_nodes(struct bs_flame *f, size_t *n);
 uint32_t bs_flame_walk(const struct bs_flame_node *nodes, uint32_t i, bool skip);
 
 /*
+ * A copy of which the name of each node is what name(ctx, node) makes of it, which is copied;
+ * stacks that become equal are merged.  NULL if memory is short, or if name returned NULL.
+ */
+struct bs_flame *bs_flame_renamed(const struct bs_flame *f,
+				  const char *(*name)(void *ctx, const struct bs_flame_node *node),
+				  void *ctx);
+
+/*
  * Writes one line for each stack with a value of its own: frames by `;`, a space, the value;
- * sorted, so that equal trees make equal bytes.  What would break the format (`;`, control
- * characters, what is not UTF-8, a `#` that begins the line) becomes \xNN.  Returns 0, -ENOMEM or
- * -errno of the stream, which is not flushed.
+ * sorted, so that equal trees make equal bytes, and what is read of them makes them again.  What
+ * would break the format (`;`, control characters, what is not UTF-8, a `#` that begins the line)
+ * becomes \xNN, what hides or turns others round \u{NNNN}.  Returns 0, -ENOMEM or -errno of the
+ * stream, which is not flushed.
  */
 int bs_flame_write_folded(struct bs_flame *f, FILE *out);
 

@@ -6,35 +6,17 @@
 	const svg = document.documentElement;
 	if (!svg.classList.contains("bscope-flame"))
 		return;
-	const margin = Number(svg.dataset.margin), total = Number(svg.dataset.total);
+	const margin = Number(svg.dataset.margin), row = Number(svg.dataset.row);
+	/* Values may pass 2^53: only what is on the screen becomes a number. */
+	const total = BigInt(svg.dataset.total), unit = svg.dataset.unit;
 	const least = Number(svg.dataset.min), bottom = svg.dataset.root === "bottom";
+	const missing = svg.dataset.missing !== "0";
 	const height = Number(svg.getAttribute("height")), pad = 3;
+	const group = document.getElementById("frames");
 	const details = document.getElementById("details");
-	let width = Number(svg.getAttribute("width")), column = 7.25;
-	let zoomed = null, focused = null, found = "", regexp = null;
-
-	/* Frames come parents first, from left to right. */
-	const frames = [], open = [];
-	for (const g of document.querySelectorAll("#frames > g")) {
-		const f = { g: g, rect: g.querySelector("rect"), text: g.querySelector("text"),
-			    s: Number(g.dataset.s), v: Number(g.dataset.v), d: Number(g.dataset.d),
-			    i: frames.length, kids: [] };
-		f.lines = g.querySelector("title").textContent.split("\n");
-		f.name = f.lines[0];
-		f.up = f.d ? open[f.d - 1] : null;
-		if (f.up)
-			f.up.kids.push(f);
-		open[f.d] = f;
-		g.frame = f;
-		frames.push(f);
-	}
-	/* The last frame above each, itself if there is none. */
-	for (const f of frames.slice().reverse())
-		f.end = f.kids.length ? f.kids[f.kids.length - 1].end : f.i;
-	const root = frames[0];
-	if (!root)
-		return;
-	zoomed = focused = root;
+	const details_y = Number(details.getAttribute("y"));
+	let width = Number(svg.getAttribute("width")), grown = 0;
+	let zoomed = null, focused = null, matched = "", regexp = null;
 
 	function make(ns, name, attributes, parent) {
 		const e = document.createElementNS(ns, name);
@@ -44,34 +26,122 @@
 		return e;
 	}
 
-	function wide(c) {
-		const n = c.codePointAt(0);
-		return n >= 0x1100 && n !== 0x2026 && (n < 0x2000 || n >= 0x2e80) ? 2 : 1;
+	/* Frames come parents first, from left to right; f.g is null while one is not drawn. */
+	const frames = [], open = [];
+	function add(f, d) {
+		f.i = frames.length;
+		f.d = Number(d);
+		f.kids = [];
+		f.up = f.d ? open[f.d - 1] : null;
+		if (f.up)
+			f.up.kids.push(f);
+		open[f.d] = f;
+		frames.push(f);
 	}
 
-	/* The name cut to so many pixels. */
-	function label(name, pixels) {
-		let used = 0, cut = "";
-		const columns = Math.floor(pixels / column);
-		if (columns < 3)
-			return "";
-		for (const c of name) {
-			used += wide(c);
-			if (used > columns)
-				return cut + "\u2026";
-			if (used < columns)
-				cut += c;
-			else if (cut.length + c.length === name.length)
-				return name;
+	const drawn = Array.from(group.children);
+	function add_drawn(n) {
+		for (const g of drawn.splice(0, n)) {
+			const lines = g.querySelector("title").textContent.split("\n");
+			const f = { g: g, rect: g.querySelector("rect"), text: g.querySelector("text"),
+				    s: BigInt(g.dataset.s), v: BigInt(g.dataset.v),
+				    name: lines[0], says: lines[1] };
+			g.frame = f;
+			add(f, g.dataset.d);
 		}
-		return cut;
+	}
+
+	/* See put_narrow() in flame_svg.c. */
+	const names = [], colors = [];
+	for (const line of document.getElementById("narrow").textContent.split("\n")) {
+		const space = line.indexOf(" "), words = line.slice(1).split(" ");
+		if (line[0] === "=") {
+			colors.push(line.slice(1, space));
+			names.push(line.slice(space + 1));
+		} else if (line[0] === "@") {
+			add_drawn(Number(words[0]));
+		} else if (line) {
+			add({ g: null, s: BigInt(words[1]), v: BigInt(words[2]), name: names[words[0]],
+			      color: line[0] + colors[words[0]] }, words[3]);
+		}
+	}
+	add_drawn(drawn.length);
+	/* The last frame above each, itself if there is none. */
+	for (const f of frames.slice().reverse())
+		f.end = f.kids.length ? f.kids[f.kids.length - 1].end : f.i;
+	const root = frames[0];
+	if (!root)
+		return;
+	const root_y = Number(root.rect.getAttribute("y"));
+	let deepest = 0;
+	for (const f of frames)
+		if (f.g)
+			deepest = Math.max(deepest, f.d);
+	zoomed = focused = root;
+
+	/* As bs_fmt_percent() and bs_fmt_count() write them. */
+	function percent(v) {
+		const p = 100 * Number(v) / Number(total);
+		return p === 0 ? "0 %" : p < 0.01 ? "under 0.01 %" : p.toFixed(p < 0.995 ? 2 : 1) + " %";
+	}
+
+	/* Not rounded up. */
+	function percent_at_least(v) {
+		const p = 100 * Number(v) / Number(total), steps = p < 1 ? 100 : 10;
+		return p < 0.01 ? "0 %" : (Math.floor(p * steps) / steps).toFixed(p < 1 ? 2 : 1) + " %";
+	}
+
+	function count(v) {
+		return v.toString().replace(/\B(?=(\d{3})+$)/g, ",");
+	}
+
+	/* How wide characters are in the font that the reader has. */
+	const pen = document.createElementNS(HTML, "canvas").getContext("2d"), advances = new Map();
+	pen.font = getComputedStyle(svg).font;
+	function advance(text) {
+		let sum = 0;
+		for (const c of text) {
+			if (!advances.has(c))
+				advances.set(c, pen.measureText(c).width);
+			sum += advances.get(c);
+		}
+		return sum;
+	}
+
+	/* As much of a text as fits. */
+	function cut(text, pixels) {
+		let used = 0, at = 0, end = 0;
+		const ellipsis = advance("\u2026");
+		for (const c of text) {
+			used += advance(c);
+			if (used > pixels)
+				return text.slice(0, end) + "\u2026";
+			at += c.length;
+			if (used + ellipsis <= pixels)
+				end = at;
+		}
+		return text;
+	}
+
+	/* A frame that was too narrow until now. */
+	function build(f) {
+		f.says = count(f.v) + " " + unit + ", " + percent(f.v) + " of all";
+		f.g = make(XML, "g", { class: f.hit ? "f hit" : "f", role: "button", tabindex: "-1" }, group);
+		f.g.frame = f;
+		make(XML, "title", {}, f.g).textContent = f.name + "\n" + f.says;
+		f.rect = make(XML, "rect", { class: f.color, height: row - 1,
+					     y: root_y + (bottom ? -f.d : f.d) * row }, f.g);
+		f.text = null;
 	}
 
 	function place(f, x, w) {
+		if (!f.g)
+			build(f);
 		f.g.classList.remove("off");
+		f.g.classList.toggle("thin", w < 3);
 		f.rect.setAttribute("x", (margin + x).toFixed(2));
 		f.rect.setAttribute("width", w.toFixed(2));
-		const text = label(f.name, w - 2 * pad);
+		const room = w - 2 * pad, text = room < advance("000") ? "" : cut(f.name, room);
 		if (!text && !f.text)
 			return;
 		if (!f.text)
@@ -81,22 +151,37 @@
 	}
 
 	function draw() {
-		const inner = width - 2 * margin, scale = inner / zoomed.v;
-		const above = new Set();
+		const inner = width - 2 * margin, scale = inner / Number(zoomed.v);
+		const below = new Set();
+		let rows = deepest;
 		for (let f = zoomed.up; f; f = f.up)
-			above.add(f);
+			below.add(f);
 		for (const f of frames) {
-			const x = (f.s - zoomed.s) * scale, w = f.v * scale;
-			const up = above.has(f);
-			f.g.classList.toggle("up", up);
-			if (up)
-				place(f, 0, inner);
-			else if (f.i < zoomed.i || f.i > zoomed.end || w < least && f !== root)
+			const x = Number(f.s - zoomed.s) * scale, w = Number(f.v) * scale;
+			const up = below.has(f);
+			const off = !up && (f.i < zoomed.i || f.i > zoomed.end || w < least && f !== zoomed);
+			if (off && f.g)
 				f.g.classList.add("off");
-			else
-				place(f, x, w);
+			if (off)
+				continue;
+			place(f, up ? 0 : x, up ? inner : w);
+			f.g.classList.toggle("up", up);
+			rows = Math.max(rows, f.d);
 		}
+		grow((rows - deepest) * row);
 		tools();
+	}
+
+	/* Room for rows that only frames have which were too narrow; what the reader sees stays. */
+	function grow(pixels) {
+		const by = pixels - grown;
+		grown = pixels;
+		svg.setAttribute("height", height + grown);
+		svg.setAttribute("viewBox", "0 0 " + width + " " + (height + grown));
+		if (!bottom || !by)
+			return;
+		group.setAttribute("transform", "translate(0 " + grown + ")");
+		window.scrollBy(0, by);
 	}
 
 	function zoom(f) {
@@ -106,44 +191,72 @@
 	}
 
 	function shown(f) {
-		return f && !f.g.classList.contains("off");
+		return f && f.g && !f.g.classList.contains("off");
 	}
 
 	function focus(f) {
 		focused.g.setAttribute("tabindex", "-1");
 		focused = f;
 		f.g.setAttribute("tabindex", "0");
-		f.g.focus();
+		f.g.focus({ preventScroll: true });
+		/* Two rows from the edges, where the line of details may be; at once, or keys overtake it. */
+		const r = f.rect.getBoundingClientRect(), edge = 2 * row;
+		const by = Math.min(r.top - edge, 0) || Math.max(r.bottom + edge - window.innerHeight, 0);
+		if (by)
+			window.scrollBy({ top: by, behavior: "instant" });
 		say(f);
 	}
 
+	/* What is found stands at the right of what is said, on a line that never leaves the window. */
+	const back = make(XML, "rect", { class: "back", height: 34 }, svg);
+	const found = make(XML, "text", { class: "note", "text-anchor": "end", "aria-live": "polite" }, svg);
+	svg.append(details, found);
 	function say(f) {
-		const text = f ? f.name + ": " + f.lines[1] : found;
-		details.textContent = label(text, width - 2 * margin);
+		const room = width - 2 * margin - (matched ? advance(matched) + 20 : 0);
+		found.textContent = cut(matched, width - 2 * margin);
+		/* The name apart, or one that is written from right to left would turn the numbers. */
+		details.textContent = f ? "\u2068" + cut(f.name, room - advance(": " + f.says)) +
+			"\u2069: " + f.says : "";
+		lines_place();
+	}
+
+	function lines_place() {
+		const own = details_y + (bottom ? grown : 0), top = window.scrollY;
+		const y = bottom ? Math.min(own, top + window.innerHeight - margin) :
+			  Math.max(own, top + margin + 10);
+		details.setAttribute("y", y);
+		found.setAttribute("x", width - margin);
+		found.setAttribute("y", y);
+		back.setAttribute("width", width);
+		/* To the edge of the window, and past it. */
+		back.setAttribute("y", y - (bottom ? 15 : 28));
+		back.style.display = y === own || !details.textContent && !matched ? "none" : "";
 	}
 
 	/* What matches, in parts of all: what stands above a match does not count again. */
 	function search(source) {
-		let sum = 0, end = -1;
+		let sum = 0n, end = -1;
 		regexp = null;
-		found = "";
+		matched = "";
 		try {
 			if (source)
 				regexp = new RegExp(source, "u");
 		} catch (e) {
-			found = "not a regular expression: " + source;
+			matched = "not a regular expression: " + source;
 		}
 		for (const f of frames) {
-			const hit = Boolean(regexp) && f !== root && regexp.test(f.name);
-			f.g.classList.toggle("hit", hit);
-			if (hit && f.i > end) {
+			f.hit = Boolean(regexp) && f !== root && regexp.test(f.name);
+			if (f.g)
+				f.g.classList.toggle("hit", f.hit);
+			if (f.hit && f.i > end) {
 				sum += f.v;
 				end = f.end;
 			}
 		}
+		/* Names of frames that are not in the file cannot match. */
 		if (regexp)
-			found = "matched: " + (total ? 100 * sum / total : 0).toFixed(2) + " % of all";
-		svg.dataset.matched = regexp ? String(sum) : "";
+			matched = "matched: " + (missing ? "at least " + percent_at_least(sum) : percent(sum)) +
+				  " of all";
 		say(null);
 		tools();
 	}
@@ -155,7 +268,7 @@
 		g.rect = make(XML, "rect", { y: margin, height: 20, rx: 3 }, g);
 		g.text = make(XML, "text", { y: margin + 14 }, g);
 		g.text.textContent = name;
-		g.size = name.length * column + 14;
+		g.size = advance(name) + 14;
 		g.rect.setAttribute("width", g.size);
 		g.addEventListener("click", act);
 		g.addEventListener("keydown", function (e) {
@@ -175,10 +288,11 @@
 			return;
 		}
 		const w = Math.min(300, width - 2 * margin);
-		holder = make(XML, "foreignObject", { x: width - margin - w, y: margin + 24, width: w,
-						      height: 28 }, svg);
+		holder = make(XML, "foreignObject", { x: width - margin - w, width: w, height: 28,
+						      y: margin + 24 + window.scrollY }, svg);
 		const input = holder.input = make(HTML, "input", {
 			type: "text", placeholder: "regular expression", "aria-label": "search",
+			spellcheck: "false",
 			style: "width:100%;box-sizing:border-box;font:12px monospace" }, holder);
 		input.value = regexp ? regexp.source : "";
 		input.addEventListener("input", function () { search(input.value); });
@@ -191,7 +305,7 @@
 				field_close();
 			}
 		});
-		input.focus();
+		input.focus({ preventScroll: true });
 		input.select();
 	}
 
@@ -265,7 +379,6 @@
 			zoom(focused);
 		}
 	});
-	const group = document.getElementById("frames");
 	group.addEventListener("click", function (e) {
 		const f = of_event(e);
 		if (f)
@@ -273,33 +386,51 @@
 	});
 	group.addEventListener("mouseover", function (e) { say(of_event(e)); });
 	group.addEventListener("mouseout", function () { say(null); });
-	group.addEventListener("focusin", function (e) {
+	/* Not of the group: an element of SVG that listens for the focus can have it. */
+	document.addEventListener("focusin", function (e) {
 		const f = of_event(e);
 		if (f && f !== focused)
 			focus(f);
+		else if (f)
+			say(f);
 	});
 
-	function resize() {
-		width = Math.max(200, window.innerWidth || width);
-		svg.setAttribute("width", width);
-		svg.setAttribute("viewBox", "0 0 " + width + " " + height);
-		/* Not under a scroll bar. */
-		const inside = svg.clientWidth;
-		if (inside >= 200 && inside < width) {
-			width = inside;
-			svg.setAttribute("viewBox", "0 0 " + width + " " + height);
+	/* Title and notes, as long as the window allows. */
+	const notes = [];
+	for (const e of document.querySelectorAll("text.title, text.note")) {
+		const whole = e.querySelector("title");
+		if (e !== details && e !== found)
+			notes.push({ e: e, text: e.dataset.live || (whole || e).textContent });
+	}
+	function notes_cut() {
+		for (const n of notes) {
+			const title = n.e.classList.contains("title");
+			const room = width - margin - Number(n.e.getAttribute("x"));
+			const text = cut(n.text, title ? (room - search_button.size - reset_button.size - 20) *
+					 12 / 15 : room);
+			n.e.textContent = text;
+			if (text !== n.text)
+				make(XML, "title", {}, n.e).textContent = n.text;
 		}
-		field_close();
+	}
+
+	function fit(pixels) {
+		width = Math.max(200, pixels);
+		svg.setAttribute("width", width);
 		draw();
+	}
+
+	function resize() {
+		fit(window.innerWidth || width);
+		/* Not under a scroll bar. */
+		if (svg.clientWidth < width)
+			fit(svg.clientWidth);
+		notes_cut();
+		field_close();
 		say(null);
 	}
 
-	/* The font that the reader has. */
-	const probe = make(XML, "text", { visibility: "hidden" }, svg);
-	probe.textContent = "0".repeat(50);
-	if (probe.getComputedTextLength)
-		column = probe.getComputedTextLength() / 50 || column;
-	probe.remove();
 	window.addEventListener("resize", resize);
+	window.addEventListener("scroll", lines_place);
 	resize();
 })();

@@ -6,32 +6,25 @@
 #include <stdlib.h>
 
 #include "flame/flame.h"
-#include "render/utf8.h"
+#include "render/text.h"
 
-/* What would not be read as it was written. */
-static bool breaks(uint32_t cp)
+struct text {
+	struct bs_str clean, name;
+};
+
+/* The same name must come out of what this makes: `\` stays as it is. */
+static const char *folded_name(void *ctx, const struct bs_flame_node *node)
 {
-	return cp == BS_UTF8_BAD || cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == ';';
-}
+	struct text *t = ctx;
 
-/* The same line must come out of what this makes: `\` stays as it is. */
-static void put_name(FILE *out, const char *s, bool first)
-{
-	bool escape = first && *s == '#';
+	t->clean.len = t->name.len = 0;
+	bs_str_add_clean(&t->clean, node->name);
+	for (const char *s = t->clean.s; !t->clean.err && *s; s++) {
+		bool begins = node->depth == 1 && s == t->clean.s && *s == '#';
 
-	while (*s) {
-		uint32_t cp;
-		size_t len = bs_utf8_next(s, &cp);
-
-		for (size_t i = 0; i < len; i++) {
-			if (escape || breaks(cp))
-				fprintf(out, "\\x%02x", (unsigned char)s[i]);
-			else
-				putc_unlocked(s[i], out);
-		}
-		escape = false;
-		s += len;
+		bs_str_addf(&t->name, *s == ';' || begins ? "\\x%02x" : "%c", *s);
 	}
+	return t->clean.err || t->name.err ? NULL : t->name.s;
 }
 
 /* Returns 0 or -errno. */
@@ -42,7 +35,7 @@ static int put_stack(const struct bs_flame_node *nodes, const uint32_t *path, ui
 	for (uint32_t i = 1; i <= depth; i++) {
 		if (i > 1)
 			putc_unlocked(';', out);
-		put_name(out, nodes[path[i]].name, i == 1);
+		fputs(nodes[path[i]].name, out);
 	}
 	fprintf(out, " %" PRIu64 "\n", nodes[path[depth]].self);
 	if (ferror(out))
@@ -50,7 +43,7 @@ static int put_stack(const struct bs_flame_node *nodes, const uint32_t *path, ui
 	return 0;
 }
 
-int bs_flame_write_folded(struct bs_flame *f, FILE *out)
+static int put_stacks(struct bs_flame *f, FILE *out)
 {
 	size_t n;
 	const struct bs_flame_node *nodes = bs_flame_nodes(f, &n);
@@ -71,5 +64,19 @@ int bs_flame_write_folded(struct bs_flame *f, FILE *out)
 			ret = put_stack(nodes, path, nodes[i].depth, out);
 	}
 	free(path);
+	return ret;
+}
+
+/* Sorted by what is written, not by what it was: or what is read of it would be in another order.
+ */
+int bs_flame_write_folded(struct bs_flame *f, FILE *out)
+{
+	struct text text = {0};
+	struct bs_flame *g = bs_flame_renamed(f, folded_name, &text);
+	int ret = g ? put_stacks(g, out) : -ENOMEM;
+
+	bs_str_fini(&text.clean);
+	bs_str_fini(&text.name);
+	bs_flame_free(g);
 	return ret;
 }

@@ -201,8 +201,10 @@ static int read_units(struct look *l)
 		if (dwarf_tag(&die) != DW_TAG_compile_unit &&
 		    dwarf_tag(&die) != DW_TAG_skeleton_unit)
 			continue;
+		if (l->nunits == NOBODY)
+			return -ENOMEM;
 		units = room_for(l->units, l->nunits, &l->units_room, sizeof(*units));
-		if (!units || l->nunits == NOBODY)
+		if (!units)
 			return -ENOMEM;
 		l->units = units;
 		units[l->nunits] = dwarf_dieoffset(&die);

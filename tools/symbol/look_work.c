@@ -83,12 +83,17 @@ static const char *symbol_at(struct names *s, uint64_t addr, uint64_t *start)
 	return name;
 }
 
-static void send_address(struct names *s, size_t at)
+/*
+ * The end of an address; outer: the function that it is in.  A part of it that lies elsewhere
+ * (".cold") has a symbol of its own: there is no offset then.
+ */
+static void send_address(struct names *s, size_t at, const char *outer)
 {
 	struct bs_wire_msg m = {.kind = BS_WIRE_ADDRESS, .a = (uint32_t)(s->first + at)};
 	uint64_t start, offset;
+	const char *symbol = symbol_at(s, s->addrs[at], &start);
 
-	if (symbol_at(s, s->addrs[at], &start)) {
+	if (symbol && outer && !strcmp(symbol, outer)) {
 		offset = s->addrs[at] - start;
 		m.b = (uint32_t)offset;
 		m.c = (uint32_t)(offset >> 32);
@@ -115,6 +120,7 @@ static const char *outer_name(struct names *s, uint64_t addr, const char *name)
 static void frames(void *ctx, size_t at, const struct bs_dwarf_frame *f, size_t n)
 {
 	struct names *s = ctx;
+	const char *outer = NULL;
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
@@ -122,7 +128,7 @@ static void frames(void *ctx, size_t at, const struct bs_dwarf_frame *f, size_t 
 		struct bs_wire_msg frame = {.kind = BS_WIRE_FRAME, .c = f[i].line};
 
 		if (!f[i].inlined)
-			name = outer_name(s, s->addrs[at], name);
+			outer = name = outer_name(s, s->addrs[at], name);
 		frame.a = number_of(s, &s->functions, name);
 		if (!frame.a)
 			continue;
@@ -134,7 +140,7 @@ static void frames(void *ctx, size_t at, const struct bs_dwarf_frame *f, size_t 
 		any = true;
 	}
 	if (any)
-		send_address(s, at);
+		send_address(s, at, outer);
 }
 
 static void progress(void *ctx)

@@ -166,7 +166,7 @@ static int job_order(const void *a, const void *b)
 	return x->is_return < y->is_return ? -1 : x->is_return > y->is_return;
 }
 
-/* Where the code, or the call before it, is in its file as linked. */
+/* Where the code, or the call before it, is in its file as linked, if that can be looked at. */
 static bool place(struct bs_code *c, uint32_t code, bool is_return, uint64_t *vaddr)
 {
 	const struct code *k = &c->codes[code];
@@ -175,6 +175,8 @@ static bool place(struct bs_code *c, uint32_t code, bool is_return, uint64_t *va
 	if (!k->file)
 		return false;
 	f = c->files[k->file];
+	if (f->failed)
+		return false;
 	bs_code_file_elf(f);
 	/* The call may be the last instruction of its function, or of the segment. */
 	return bs_elf_vaddr_find(&f->elf, k->addr - (is_return && k->addr), 0, vaddr);
@@ -247,6 +249,7 @@ static void files_close(struct resolve *r)
 			close(r->files[i].alt_fd);
 		if (!r->files[i].failed)
 			continue;
+		r->whose[i]->failed = true;
 		r->c->nfailed++;
 		r->c->failed = r->whose[i];
 	}

@@ -28,6 +28,7 @@ struct file {
 	ino_t ino;
 	int fd; /* -1: could not be opened */
 	bool elf_tried, symbols_tried;
+	bool failed; /* looking up its names crashed or took too long: not again */
 	struct bs_elf elf;
 	struct bs_elf_symbols *symbols;
 	char *path; /* as its process knows it */

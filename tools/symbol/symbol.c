@@ -463,7 +463,7 @@ bool bs_code_text(struct bs_code *c, uint32_t pid, uint64_t addr)
 	const struct process *p = process_find(c, pid);
 	const struct bs_mapping *map = p && p->space ? bs_maps_find(&p->space->maps, addr) : NULL;
 
-	return map && map->exec;
+	return map ? map->exec : p && p->gone;
 }
 
 /* A process of which nothing is known yet. */

@@ -33,7 +33,7 @@ uint32_t bs_code_known(struct bs_code *c, uint32_t pid, uint64_t addr);
 /* Is addr in the static data of a file that pid has loaded, zeroed variables among them? */
 bool bs_code_static(struct bs_code *c, uint32_t pid, uint64_t addr);
 
-/* Is addr in the text of a file that pid has mapped, as far as it was looked at? */
+/* Is addr in the text of a file that pid has mapped, or is that nobody's knowledge any more? */
 bool bs_code_text(struct bs_code *c, uint32_t pid, uint64_t addr);
 
 /* The mappings of pid have changed (exec, dlopen): forget what was cached for it; a child of a
