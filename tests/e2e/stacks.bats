@@ -10,6 +10,15 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 }
 
+teardown() {
+	stop_all
+	if [ -e perf ]; then
+		perf probe -q -d 'sdt_bscope:*' || true
+		perf buildid-cache --remove "$PROGRAMS/tree" || true
+	fi
+	if [ -e mounted ]; then umount /sys/kernel/tracing; fi
+}
+
 # wait_for PATTERN FILE: up to ten seconds.
 wait_for() {
 	for _ in $(seq 500); do
@@ -407,4 +416,62 @@ refused() {
 		! compgen -G "out/o.*.*" >/dev/null
 		! compgen -G "out/report.*" >/dev/null
 	done
+}
+
+# fold: perf's stacks from main on, as folded stacks without process and class.
+fold() {
+	awk '
+		function flush() {
+			if (!n)
+				return
+			for (i = n; i > 0 && frame[i] != "main"; i--)
+				;
+			path = ""
+			for (; i > 0; i--)
+				path = path (path ? ";" : "") frame[i]
+			print path
+			n = 0
+		}
+		/^[^ \t]/ { flush(); next }
+		NF >= 2 { frame[++n] = $2 }
+		END { flush() }' | sort | uniq -c | awk '{ print $2, $1 }'
+}
+
+@test "perf's stacks of the same events in the same process are the same" {
+	need_trace_events
+	if [ ! -e /sys/kernel/tracing/uprobe_events ]; then
+		mount -t tracefs tracefs /sys/kernel/tracing
+		touch mounted
+	fi
+	perf buildid-cache --add "$PROGRAMS/tree"
+	perf probe -q sdt_bscope:new
+	touch perf
+	start_tree tree 400
+	perf record -q -m 16M -e 'sdt_bscope:new*' --call-graph fp -p "$PID" -o perf.data 2>perf.err 3>&- &
+	recorder=$!
+	STARTED="$STARTED $recorder"
+	"$TRACE" -m jump -p "$PID" --stacks --folded=o.folded --weight=events --format=json -o report.json \
+		2>messages 3>&- &
+	tracer=$!
+	STARTED="$STARTED $tracer"
+	wait_for attached messages
+	for _ in $(seq 100); do [ -s perf.data ] && break || sleep 0.05; done
+	sleep 0.5
+	kill -USR1 "$PID"
+	kill -TERM "$PID"
+	wait "$PID" "$tracer" "$recorder"
+	perf script -i perf.data -F comm,ip,sym 2>/dev/null | fold >perf.folded
+	sed -E 's/^.*;(main;.*);\[tree\] /\1 /' o.folded >ours.folded
+	cat perf.folded ours.folded
+	# Total variation; at least 20,000 of each.
+	awk '
+		NR == FNR { a[$1] += $2; na += $2; next }
+		{ b[$1] += $2; nb += $2 }
+		END {
+			for (s in a) all[s]
+			for (s in b) all[s]
+			for (s in all) { d = a[s] / na - b[s] / nb; tv += (d < 0 ? -d : d) / 2 }
+			printf "%d and %d stacks, total variation %.4f\n", na, nb, tv
+			exit !(na >= 20000 && nb >= 20000 && tv <= 0.05)
+		}' perf.folded ours.folded
 }

@@ -657,6 +657,7 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
 	struct bs_report_stacks *to = &r->stacks;
+	double frames = 0;
 
 	if (!s->stacks)
 		return;
@@ -667,14 +668,15 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 	to->lost = s->counts.sum.stacks_lost;
 	to->beyond = bs_stacks_beyond(s->stacks);
 	to->no_event = less(s->stacks_taken, to->taken);
-	to->ns = bs_collect_ns_per_stack(s->collect);
 	for (uint32_t i = 1; i <= bs_stacks_count(s->stacks); i++) {
 		const struct bs_stack *k = bs_stacks_get(s->stacks, BS_STACK_BIT | i);
 
 		to->distinct += k->events != 0;
+		frames += (double)k->n * (double)k->events;
 		to->truncated += k->flags & BS_STACK_TRUNCATED ? k->events : 0;
 		to->broken += k->flags & BS_STACK_BROKEN ? k->events : 0;
 	}
+	to->ns = bs_collect_ns_per_stack(s->collect, to->taken ? frames / (double)to->taken : 0);
 	fill_unwind(f);
 	if (s->lighting.stackless)
 		note(f,
@@ -699,14 +701,17 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	uint64_t cpu = bs_followed_cpu_ns(&s->followed);
 
 	double traps = (double)less(r->written, s->jumps.written);
-	double jumps = (double)s->jumps.written, pairs = (double)s->jumps.extra, ns;
+	double jumps = (double)s->jumps.written, pairs = (double)s->jumps.extra, ns, stack;
 
 	if (pairs > jumps)
 		pairs = jumps;
 	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
 	r->ns_per_event =
 		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
-	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r) + stacks_ns(f, r, traps);
+	stack = stacks_ns(f, r, traps);
+	if (r->written)
+		r->ns_per_event += stack / (double)r->written;
+	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r) + stack;
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
 	/* Of what was not followed nothing is known when nothing was. */
 	if (r->sampled && s->lighting.jumped && !s->steering && !r->created)

@@ -30,6 +30,8 @@
 #define DEFAULT_RING  (64u << 20)
 #define MAX_RING      (1u << 31)
 #define DEFAULT_SITES 65536u
+/* What a frame costs is told from stacks that differ by so many. */
+#define MORE_FRAMES 16
 
 /* A record takes this much of the ring: the kernel puts 8 bytes in front of it. */
 #define RECORD_BYTES (sizeof(struct bs_ring_event) + 8)
@@ -62,9 +64,9 @@ double bs_collect_ns_per_hit(const struct bs_collect *c)
 	return c->ns_per_hit;
 }
 
-double bs_collect_ns_per_stack(const struct bs_collect *c)
+double bs_collect_ns_per_stack(const struct bs_collect *c, double frames)
 {
-	return c->ns_per_stack;
+	return frames > 2 ? c->ns_per_stack + (frames - 2) * c->ns_per_frame : c->ns_per_stack;
 }
 
 const char *bs_collect_method(const struct bs_collect *c)
@@ -165,21 +167,22 @@ static int load(struct bs_collect *c, bool multi)
 
 /* --- the tool's own site ---------------------------------------------------------------------- */
 
-static double hit_round(unsigned int hits, bool deep)
+/* frames: that the site lies below; 0: it is called from here. */
+static double hit_round(unsigned int hits, unsigned int frames)
 {
 	uint64_t start = bs_now_ns();
 
 	for (unsigned int i = 0; i < hits; i++)
-		deep ? bs_own_site_hit_deep() : bs_own_site_hit();
+		frames ? bs_own_site_hit_deep(frames) : bs_own_site_hit();
 	return (double)(bs_now_ns() - start) / hits;
 }
 
-static double min_round(struct bs_collect *c, unsigned int hits, bool deep)
+static double min_round(struct bs_collect *c, unsigned int hits, unsigned int frames)
 {
-	double least = hit_round(hits, deep);
+	double least = hit_round(hits, frames);
 
 	for (int i = 0; i < 10; i++) {
-		double ns = hit_round(hits, deep);
+		double ns = hit_round(hits, frames);
 
 		if (ns < least)
 			least = ns;
@@ -189,19 +192,20 @@ static double min_round(struct bs_collect *c, unsigned int hits, bool deep)
 }
 
 /* With as much of a stack above it as can be copied. */
-static __attribute__((noinline)) double min_round_below(struct bs_collect *c, unsigned int hits)
+static __attribute__((noinline)) double min_round_below(struct bs_collect *c, unsigned int hits,
+							unsigned int frames)
 {
 	uint8_t above[BS_STACK_BYTES_MAX];
 	double ns;
 
 	memset(above, 1, sizeof(above));
 	__asm__ __volatile__("" : : "r"(above) : "memory");
-	ns = min_round(c, hits, true);
+	ns = min_round(c, hits, frames);
 	__asm__ __volatile__("" : : "r"(above) : "memory");
 	return ns;
 }
 
-/* The same site, now of a kind whose stacks are taken, below so many frames that it is no lie. */
+/* The same site, now of a kind whose stacks are taken, below one frame and below some more. */
 static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 		      const struct bs_probe *probe)
 {
@@ -212,7 +216,7 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	unsigned int hits = room < 500 ? (unsigned int)room : 500;
 	int map = bpf_map__fd(c->skel->maps.sites), ret;
 	__u32 index = 0;
-	double lit;
+	double lit[2];
 
 	if (bpf_map_update_elem(map, &index, &spec, BPF_ANY))
 		return -errno;
@@ -221,9 +225,16 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	if (ret)
 		return ret;
 	bs_collect_start(c);
-	lit = min_round_below(c, hits);
+	lit[0] = min_round_below(c, hits, 1);
+	lit[1] = min_round_below(c, hits, 1 + MORE_FRAMES);
 	bs_collect_dark(c);
-	c->ns_per_stack = lit - min_round_below(c, hits);
+	c->ns_per_stack = lit[0] - min_round_below(c, hits, 1);
+	c->ns_per_frame =
+		(lit[1] - min_round_below(c, hits, 1 + MORE_FRAMES) - c->ns_per_stack) /
+		MORE_FRAMES;
+	/* What is copied is as long below any number of frames. */
+	if (c->stack_bytes || c->ns_per_frame < 0)
+		c->ns_per_frame = 0;
 	return bpf_map_update_elem(map, &index, &none, BPF_ANY) ? -errno : 0;
 }
 
@@ -258,9 +269,9 @@ static int try_out(struct bs_collect *c)
 		bs_collect_read_counters(c, &after);
 		ret = after.written == before.written + 1 ? 0 : -ENOSYS;
 		if (!ret) {
-			lit = min_round(c, hits, false);
+			lit = min_round(c, hits, 0);
 			bs_collect_dark(c);
-			c->ns_per_hit = lit - min_round(c, hits, false);
+			c->ns_per_hit = lit - min_round(c, hits, 0);
 		}
 	}
 	if (!ret && c->stack_kinds)

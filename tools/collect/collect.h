@@ -194,7 +194,10 @@ int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out)
  * very same program, with and without the probe.  Measured by new.
  */
 double bs_collect_ns_per_hit(const struct bs_collect *c);
-/* And one with its stack, of 16 frames or all the bytes asked for; 0 where none are taken. */
-double bs_collect_ns_per_stack(const struct bs_collect *c);
+/*
+ * And one with its stack: of so many frames, or of all the bytes asked for, whatever their frames;
+ * 0 where none are taken.
+ */
+double bs_collect_ns_per_stack(const struct bs_collect *c, double frames);
 
 #endif

@@ -40,7 +40,9 @@ struct bs_collect {
 	/* what the tool itself caused while it tried out and measured */
 	struct bs_counters base;
 	uint64_t base_missed;
-	double ns_per_hit, ns_per_stack;
+	double ns_per_hit;
+	double ns_per_stack; /* of two frames */
+	double ns_per_frame; /* and of each further one */
 
 	uint64_t received;
 	bool more; /* the ring was not read to its end */

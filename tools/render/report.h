@@ -152,7 +152,7 @@ struct bs_report_stacks {
 	uint64_t broken;    /* of taken: behind the last frame came what is no code, or what nothing
 			       is known of that would lead on */
 	uint64_t distinct;
-	double ns; /* that one costs the program; <= 0: not known */
+	double ns; /* that one costs the program, in the mean; <= 0: not known */
 };
 
 struct bs_report {
