@@ -229,9 +229,8 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	lit[1] = min_round_below(c, hits, 1 + MORE_FRAMES);
 	bs_collect_dark(c);
 	c->ns_per_stack = lit[0] - min_round_below(c, hits, 1);
-	c->ns_per_frame =
-		(lit[1] - min_round_below(c, hits, 1 + MORE_FRAMES) - c->ns_per_stack) /
-		MORE_FRAMES;
+	c->ns_per_frame = (lit[1] - min_round_below(c, hits, 1 + MORE_FRAMES) - c->ns_per_stack) /
+			  MORE_FRAMES;
 	/* What is copied is as long below any number of frames. */
 	if (c->stack_bytes || c->ns_per_frame < 0)
 		c->ns_per_frame = 0;
