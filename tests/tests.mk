@@ -67,7 +67,7 @@ $B/tests/unit/unwind-split: $B/tests/unit/unwind-debug-frame
 $B/tests/unit/unwind-hostile.so: tests/unit/unwind_hostile.S
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)gcc -shared -Wl,--no-eh-frame-hdr -o $@ $<
+	$(Q)gcc -shared -fuse-ld=lld -Wl,--no-eh-frame-hdr -o $@ $<
 
 $B/tests/unit/test_unwind $B/tests/unit/test_unwind_hostile: $(UNWIND_PROGRAMS)
 $B/tests/unit/test_unwind: $B/tests/unit/unwind-split

@@ -289,12 +289,13 @@ one() {
 # dwarf_one PROGRAM MODE WEIGHT COLUMN
 dwarf_one() {
 	echo "$1 -m $2 --weight=$3"
-	tree "$1" -m "$2" --weight="$3" --call-graph=dwarf
+	# Enough for these, and so little that all of them fit into the ring.
+	tree "$1" -m "$2" --weight="$3" --call-graph=dwarf --stack-size=1024
 	widths "$4" 2
 	stacks_agree
 	json '.mode == "'"$2"'" and .events.lost == 0 and .events.by_kind.new == 40000
 		and .stacks.missing == 0 and .stacks.no_event == 0 and .stacks.distinct == 4
-		and .stacks.call_graph == "dwarf" and .stacks.stack_size == 16384' report.json
+		and .stacks.call_graph == "dwarf" and .stacks.stack_size == 1024' report.json
 	# To where the program begins.
 	awk -F';' '$2 != "_start" { exit 1 }' o.folded
 	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
@@ -323,9 +324,9 @@ dwarf_one() {
 		END { exit bad }' o.folded
 	grep -q ';run;a;b;leaf_ab;' o.folded
 	grep -q 'truncated 40000' o.svg
-	"$TRACE" --stacks --call-graph=dwarf --stack-size=256 -- env TREE_AT_ONCE=1 \
-		"$PROGRAMS/tree-omit-gcc" 10 >text
-	grep -q ' truncated, deeper than what was copied' text
+	TREE_AT_ONCE=1 "$TRACE" --stacks --call-graph=dwarf --stack-size=256 -o text \
+		-- "$PROGRAMS/tree-omit-gcc" 10 >truth
+	tr -s ' \n' ' ' <text | grep -q '; 1,000 truncated, deeper than what was copied of them'
 }
 
 @test "code without call frame information breaks stacks off, and they say so" {
@@ -333,6 +334,8 @@ dwarf_one() {
 		-o none "$ROOT/tests/programs/tree.c" "$BUILD/libbscope.a" -lpthread
 	TREE_AT_ONCE=1 "$TRACE" --stacks --call-graph=dwarf --folded=o.folded --weight=events \
 		--format=json -o report.json -- ./none 100 >truth
+	jq -c .stacks report.json
+	json '.stacks.stack_size == 16384' report.json
 	json '.stacks.broken == .stacks.taken and .stacks.taken == 10000' report.json
 	awk '!/^none;\[broken\];leaf_(ab|ac|d|e);\[tree\] / { print; bad = 1 } END { exit bad }' o.folded
 }
