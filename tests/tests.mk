@@ -155,6 +155,12 @@ $B/tests/programs/hostile: tests/programs/hostile.c $(LIBBSCOPE_A)
 	$(Q)objcopy --redefine-sym innermost="$$(printf 'f<g>&"\047;\\ 9\n\033[35m\377\033]0;y\007')" \
 		--redefine-sym middle="$$(printf '</title><script>alert(1)</script>\n#')" $@
 
+# Draws; it is no program to trace.
+$B/tests/programs/compared: tests/programs/compared.c $(TOOLS_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lm -lpthread
+
 # Programs with ownership errors that they state themselves, and correct ones: tests/e2e/corpus.bats.
 CORPUS := $(patsubst %.c,$B/%,$(wildcard tests/corpus/*.c)) \
 	$(patsubst %.cc,$B/%,$(wildcard tests/corpus/*.cc))

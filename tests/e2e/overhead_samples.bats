@@ -66,6 +66,56 @@ says() { grep -A1 "<title>$1\$" "$(picture)" | grep -q "^$2" || { grep -A1 '<tit
 	drawn marks
 }
 
+# parent NAME: what frames of that name stand on.
+parent() {
+	python3 -I - "$(picture)" "$1" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+
+space = "{http://www.w3.org/2000/svg}"
+frames = []
+for g in tree.parse(sys.argv[1]).iter(space + "g"):
+    if (g.get("class") or "").split()[:1] == ["f"]:
+        name = g.find(space + "title").text.split("\n")[0]
+        frames.append((name, int(g.get("data-s")), int(g.get("data-v")), int(g.get("data-d"))))
+print("\n".join(sorted({below[0] for name, s, v, d in frames if name == sys.argv[2]
+                        for below in frames
+                        if below[3] == d - 1 and below[1] <= s < below[1] + below[2]})))
+PYTHON
+}
+
+@test "stacks of marks, by jumps: their trap is tracking, in the function that made them" {
+	for how in fp dwarf; do
+		trace -m jump --stacks=use,retain,release --call-graph=$how -- "$PROGRAMS/busy" marks 2
+		json '.mode == "jump" and .stacks.taken > 1000'
+		json '.overhead.sampled | .samples > 300 and .percent > 90'
+		whole
+		# The runtime's function that has bscope:stack, and its trap in the kernel.
+		drawn stack
+		parent stack
+		[ "$(parent stack)" = marks ]
+		grep -A1 '<title>[a-z0-9_.]*_\[k\]$' "$(picture)" | grep -q 'rect class="m'
+		! grep -A1 '<title>[a-z0-9_.]*uprobe[a-z0-9_.]*_\[k\]$' "$(picture)" | grep 'rect class="w'
+	done
+}
+
+@test "stacks of marks, by traps: tracking as well" {
+	trace -m trap --stacks=use,retain,release -- "$PROGRAMS/busy" marks 2
+	json '.mode == "trap" and .stacks.taken > 1000'
+	json '.overhead.sampled | .samples > 300 and .percent > 95'
+	whole
+	drawn '\[trap\]'
+	! grep -A1 '<title>[a-z0-9_.]*_\[k\]$' "$(picture)" | grep -A1 bpf | grep 'rect class="w'
+}
+
+# Whatever else the compiler makes of record.c and entries.c would count as the program's.
+@test "all of the record path is in its section" {
+	objdump -t "$BUILD/runtime/record.o" "$BUILD/runtime/entries.o" | awk '$3 == "F" {
+		n[$4 == "bscope_text"]++
+		if ($4 != "bscope_text" && $NF != "bscope_flush") { print; bad = 1 }
+	} END { exit bad || n[1] < 10 }'
+}
+
 @test "work without marks, sites lit: no sample is tracking" {
 	for mode in jump trap; do
 		start "$PROGRAMS/busy" work 60
