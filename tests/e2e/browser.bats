@@ -403,7 +403,7 @@ color_of() {
 	"$PROGRAMS/compared" >a.svg
 	{ echo 'size 1220 400'; cat; } <<-'END' | timeout 120 "$ROOT/tests/browser" a.svg "$SHOTS"
 		open
-		expect shown = all less more same most
+		expect shown = all less more most same
 		expect width same = 600
 		expect width less = 419.85
 		expect width more = 180.15
@@ -432,7 +432,7 @@ color_of() {
 		expect js document.querySelector("text[text-anchor=end]").textContent = matched: 35.0 % of the width
 		press Enter
 		click button Reset
-		expect shown = all less more same most
+		expect shown = all less more most same
 	END
 }
 
