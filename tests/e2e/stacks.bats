@@ -228,7 +228,8 @@ one() {
 			for name in sys.argv[1:]:
 			    tree = e.parse(name)
 			    tags = {t.tag.split("}")[1] for t in tree.iter()}
-			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "desc"}, tags
+			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "metadata"}, tags
+			    assert not any(len(t) for t in tree.iter() if t.tag.endswith("}metadata"))
 			    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
 			    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
 			    text = "".join(tree.getroot().itertext())
