@@ -153,7 +153,7 @@ $(filter $B/tools/collect/%,$(TOOLS_OBJ)): $(BPF_SKEL)
 $(filter $B/tools/bscope-trace/%,$(TOOLS_OBJ)): $B/paths
 
 # What a flamegraph carries in itself, as string literals; no trigraphs.
-FLAME_TEXT := $B/tools/flame/flame.css.h $B/tools/flame/flame.js.h
+FLAME_TEXT := $(addprefix $B/tools/flame/,flame.css.h sides.css.h flame.js.h)
 $(FLAME_TEXT): $B/tools/flame/%.h: tools/flame/%
 	$(call say,TEXT,$@)
 	@mkdir -p $(@D)

@@ -64,7 +64,10 @@ bench-symbols: $B/bench/symbols $B/bscope-trace ## names of 100,000 addresses ag
 bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=1 really costs
 	$(Q)BUILD=$B sh bench/overhead.sh
 
+bench-overhead-share: $B/bscope-trace $B/tests/programs/known ## whether the share that --overhead states is true
+	$(Q)BUILD=$B sh bench/overhead_share.sh
+
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-unwind bench-throughput ## all of them but bench-redis, bench-overhead and bench-symbols
+	bench-unwind bench-throughput ## all but bench-redis, bench-overhead... and bench-symbols
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
-	bench-pause bench-unwind bench-redis bench-overhead bench-symbols
+	bench-pause bench-unwind bench-redis bench-overhead bench-overhead-share bench-symbols

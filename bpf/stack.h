@@ -97,11 +97,9 @@ static __always_inline int send_copy(struct pt_regs *ctx, const struct bs_ring_e
 	bpf_ringbuf_submit(to, wake_flags());
 	return 1;
 }
-#define REGS_SP(ctx) ((ctx)->sp)
 #else
 /* The tool asks for copies on x86-64 alone. */
 #define send_copy(ctx, event, site, sp) 0
-#define REGS_SP(ctx)			0
 #endif
 
 /*

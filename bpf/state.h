@@ -13,6 +13,7 @@
 #else
 #define REGS_IP(ctx) ((ctx)->pc)
 #endif
+#define REGS_SP(ctx) ((ctx)->sp)
 
 /* Tool: sizes are set before loading. */
 struct {

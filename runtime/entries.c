@@ -129,7 +129,7 @@ __attribute__((naked)) void bscope_record3(SITE, ARG id, ARG a1, ARG a2)
  * struct bs_frame, whose address is the fifth argument.
  */
 _Static_assert(sizeof(struct bs_frame) == 48, "what is pushed here");
-__attribute__((naked, used)) static void bs_stacked(void)
+__attribute__((naked, used)) static BS_RECORD_PATH void bs_stacked(void)
 {
 	__asm__("push %rbx\n\t"
 		"push %rbp\n\t"

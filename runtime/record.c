@@ -453,9 +453,10 @@ static inline void ended(struct bscope_follow *t, const struct bscope_site *site
  * the site.  mark: after this mark, whose slots are reserved together with these: a handler that
  * jumps away leaves all of it behind, or a hole, which readers see.
  */
-static inline void record_forgotten(struct bscope_buffer *b, const struct bscope_site *site,
-				    uint64_t id, uint64_t a1, uint64_t a2, int mark, int coarse,
-				    const struct bs_frame *frame)
+static inline BS_RECORD_PATH void record_forgotten(struct bscope_buffer *b,
+						   const struct bscope_site *site, uint64_t id,
+						   uint64_t a1, uint64_t a2, int mark, int coarse,
+						   const struct bs_frame *frame)
 {
 	uint64_t two = site->nargs > 1, own = mark ? 1 + two : 0, number = reserve(b, own + 2);
 	uint64_t time;

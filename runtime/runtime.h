@@ -12,14 +12,17 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* The code that only lit sites execute, in one place: tools tell by it what tracking costs. */
+#define BS_RECORD_PATH __attribute__((section(BSCOPE_RECORD_SECTION)))
+
 /*
  * Called from the middle of any function: preserves every register but those of its arguments,
  * assumes nothing about the alignment of the stack.
  */
 #if defined(__x86_64__)
-#define BS_ANYWHERE __attribute__((no_caller_saved_registers))
+#define BS_ANYWHERE __attribute__((no_caller_saved_registers)) BS_RECORD_PATH
 #else
-#define BS_ANYWHERE
+#define BS_ANYWHERE BS_RECORD_PATH
 #endif
 
 /* entries.c: what stubs call. */

@@ -31,7 +31,7 @@ $B/tests/unit/jump-shared: JUMP_LINK = $(JUMP_SHARED)
 $B/tests/unit/jump-library: JUMP_LINK = -DJUMP_MAIN_ONLY $(abspath $B)/tests/unit/jump-library.so $(JUMP_SHARED)
 $B/tests/unit/jump-none: JUMP_LINK = -DBSCOPE_NO_RUNTIME
 
-$B/tests/unit/test_jump: $(JUMP_PROGRAMS)
+$B/tests/unit/test_jump $B/tests/unit/test_overhead: $(JUMP_PROGRAMS)
 
 # A program that knows its own stack, in all ways that make a difference to its frames (test_unwind.c).
 UNWIND_FLAGS = -std=gnu11 $(WARN) $(INC) -O2 -fomit-frame-pointer
@@ -67,7 +67,7 @@ $B/tests/unit/unwind-split: $B/tests/unit/unwind-debug-frame
 $B/tests/unit/unwind-hostile.so: tests/unit/unwind_hostile.S
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)gcc -shared -Wl,--no-eh-frame-hdr -o $@ $<
+	$(Q)gcc -shared -fuse-ld=lld -Wl,--no-eh-frame-hdr -o $@ $<
 
 $B/tests/unit/test_unwind $B/tests/unit/test_unwind_hostile: $(UNWIND_PROGRAMS)
 $B/tests/unit/test_unwind: $B/tests/unit/unwind-split
@@ -148,12 +148,18 @@ $B/tests/programs/tree-cxx: tests/programs/tree.c $(LIBBSCOPE_A)
 	$(call say,CXX,$@)
 	$(Q)$(CXX) -std=c++17 -x c++ $(WARN_CXX) $(INC) $(STACKS_CFLAGS) -o $@ $< -x none $(LIBBSCOPE_A)
 
-# No assembler takes such names.
+# No assembler takes such names; debug information would have the others.
 $B/tests/programs/hostile: tests/programs/hostile.c $(LIBBSCOPE_A)
 	$(call say,CC,$@)
-	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(STACKS_CFLAGS) -o $@ $< $(LIBBSCOPE_A)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(INC) -MMD -MP $(STACKS_CFLAGS) -g0 -o $@ $< $(LIBBSCOPE_A)
 	$(Q)objcopy --redefine-sym innermost="$$(printf 'f<g>&"\047;\\ 9\n\033[35m\377\033]0;y\007')" \
 		--redefine-sym middle="$$(printf '</title><script>alert(1)</script>\n#')" $@
+
+# Draws; it is no program to trace.
+$B/tests/programs/compared: tests/programs/compared.c $(TOOLS_A)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(TOOLS_A) $(TOOLS_LIBS) -lm -lpthread
 
 # Programs with ownership errors that they state themselves, and correct ones: tests/e2e/corpus.bats.
 CORPUS := $(patsubst %.c,$B/%,$(wildcard tests/corpus/*.c)) \

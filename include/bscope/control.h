@@ -13,6 +13,9 @@
 
 #define BSCOPE_CONTROL_ABI 3
 
+/* Section of the code that records: nothing is executed there but what lit sites call. */
+#define BSCOPE_RECORD_SECTION "bscope_text"
+
 struct bscope_control {
 	/* Raised by the kernel while somebody listens to bscope:batch and bscope:buffer. */
 	volatile uint16_t semaphore;

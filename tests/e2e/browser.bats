@@ -398,6 +398,44 @@ color_of() {
 	END
 }
 
+# 1200 pixels are the mean of both sides' parts: of 4,000 samples, and of 1,000.
+@test "a comparison: colours, both parts, also of frames that come with the zoom" {
+	"$PROGRAMS/compared" >a.svg
+	{ echo 'size 1220 400'; cat; } <<-'END' | timeout 120 "$ROOT/tests/browser" a.svg "$SHOTS"
+		open
+		expect shown = all less more most same
+		expect width same = 600
+		expect width less = 419.85
+		expect width more = 180.15
+		expect color same = #d9d9d9
+		expect color less = #4a88f0
+		expect color more = #f04a2b
+		expect tooltip all = all | 100.0 % before, 100.0 % after, +0.00 points
+		expect tooltip less = less | 50.0 % before, 20.0 % after, -29.98 points
+		expect clash = none
+		shot comparison
+		click frame more
+		expect shown = all more most thin <b>
+		expect width thin <b> = 8.99
+		expect color thin <b> = #ffd5cc
+		expect tooltip thin <b> = thin <b> | 0.03 % before, 0.20 % after, +0.18 points
+		click frame thin <b>
+		expect shown = all more thin <b> new old
+		expect width new = 533.33
+		expect width old = 666.67
+		expect tooltip new = new | 0 % before, 0.10 % after, +0.10 points
+		expect tooltip old = old | 0.03 % before, 0.10 % after, +0.08 points
+		expect color new = #ffd5cc
+		shot comparison-zoomed
+		click button Search
+		type ^less$
+		expect js document.querySelector("text[text-anchor=end]").textContent = matched: 35.0 % of the width
+		press Enter
+		click button Reset
+		expect shown = all less more most same
+	END
+}
+
 @test "more narrow frames than the file carries: it says so, and a search is a lower bound" {
 	# wide is 99.955 %.
 	awk 'BEGIN { print "main;wide 100000000"; for (i = 0; i < 19999; i++) print "main;a" i " 2"

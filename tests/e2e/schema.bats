@@ -41,6 +41,10 @@ refused() {
 }
 
 @test "the schema of the report refuses what it should" {
+	refused 'del(.overhead.sampled.error)' wrong
+	refused '.overhead.sampled.hz = 0' wrong
+	refused '.overhead.sampled.surprise = 1' wrong
+	refused '.overhead.sampled.percent = 100.1' wrong
 	refused '.schema = "bscope-report/2"'
 	refused '.surprise = 1'
 	refused '.events.by_kind.surprise = 1'

@@ -106,7 +106,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 	# The bytes of every probe in the live process, by the addresses of readelf and /proc.
 	base=$(awk -v exe="$PROGRAMS/counted" '$6 == exe { split($1, a, "-"); print a[1]; exit }' "/proc/$PID/maps")
 	readelf -nW "$PROGRAMS/counted" | awk '/Name:/ { name = $2 } /Location:/ { sub(",", "", $2); print name, $2 }' |
-		grep -Ev '^(batch|buffer) ' |
+		grep -Ev '^(batch|buffer|stack) ' |
 		sort -u >"$BATS_TEST_TMPDIR/probes"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/probes")" -eq 13 ]
 	while read -r name at; do

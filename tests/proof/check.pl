@@ -161,7 +161,7 @@ sub notes
 	}
 	close $in or die "readelf $elf->{path}\n";
 	# Not those of the runtime itself, where it is linked in.
-	return grep { $_->{provider} eq 'bscope' && $_->{name} !~ /^(batch|buffer)$/ } @notes;
+	return grep { $_->{provider} eq 'bscope' && $_->{name} !~ /^(batch|buffer|stack)$/ } @notes;
 }
 
 # --- records, notes, nops, stubs -------------------------------------------------------------------

@@ -426,6 +426,17 @@ static const struct bs_report_lock_use wrong_uses[] = {
 #undef CALLED
 #undef MARK
 
+static const struct bs_report_sampled wrong_profiled = {
+	.percent = 0.31,
+	.error = 0.08,
+	.samples = 29910,
+	.lost = 3,
+	.hz = 997,
+	.counted_error = 0.002,
+	.ns_per_sample = 1600,
+	.sampling_percent = 0.16,
+};
+
 static const struct bs_report sample_wrong = {
 	.version = "0.1.0",
 	.mode = "jump",
@@ -457,6 +468,7 @@ static const struct bs_report sample_wrong = {
 	.cpu_percent = 0.01,
 	.tool_cpu_percent = 0.02,
 	.pause_us = 900,
+	.profiled = &wrong_profiled,
 };
 
 static const struct bs_report_process empty_processes[] = {

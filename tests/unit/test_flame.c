@@ -402,6 +402,135 @@ static void nothing(void **state)
 	bs_flame_free(f);
 }
 
+static bool few(uint64_t before, uint64_t all_before, uint64_t after, uint64_t all_after)
+{
+	assert_int_equal(all_before, 200);
+	assert_int_equal(all_after, 1000);
+	return before + after < 25;
+}
+
+static void add_sides(struct bs_flame *f, const char *leaf, uint64_t before, uint64_t after)
+{
+	const struct bs_flame_frame stack[] = {{"main", false}, {leaf, false}};
+
+	assert_int_equal(bs_flame_add_sides(f, stack, 2, before, after), 0);
+}
+
+/*
+ * Two sides: 200 samples before, 1,000 after.  same: half of both; new: 3 of ten after; less: from
+ * half to a fifth, in two pieces; one that is noise.
+ */
+static void sides(void **state)
+{
+	static const struct {
+		const char *frame, *rect;
+	} want[] = {
+		{"all\n100.0 % old, 100.0 % now, +0.00 points", "g0"},
+		{"main\n100.0 % old, 100.0 % now, +0.00 points", "g0"},
+		{"same\n50.0 % old, 50.0 % now, +0.00 points", "g0"},
+		{"new\n0 % old, 28.6 % now, +28.60 points", "g4"},
+		{"less\n47.5 % old, 20.0 % now, -27.50 points", "s4"},
+		{"noise\n2.5 % old, 1.4 % now, -1.10 points", "g0"},
+	};
+	const struct bs_flame_svg how = {
+		.sides = {"old", "now"}, .noise = few, .width = 1020, .min_width = 0.1};
+	struct bs_flame *f = bs_flame_new();
+	const struct bs_flame_frame alone = {"x", false};
+	const struct bs_flame_node *nodes;
+	struct capture c;
+	size_t n;
+
+	(void)state;
+	add_sides(f, "same", 100, 500);
+	add_sides(f, "less", 90, 100);
+	add_sides(f, "new", 0, 286);
+	add_sides(f, "noise", 5, 14);
+	add_sides(f, "less", 5, 100);
+	assert_int_equal(bs_flame_add(f, &alone, 1, 1), -EINVAL);
+	nodes = bs_flame_nodes(f, &n);
+	assert_int_equal(n, 6);
+	assert_int_equal(nodes[0].side[0], 200);
+	assert_int_equal(nodes[1].side[1], 1000);
+	/* Half of 0.5 + 0.5, of 0.475 + 0.2, of 0 + 0.286, of 0.025 + 0.014, in parts. */
+	assert_int_equal(nodes[2].total, BS_FLAME_PARTS / 2);
+	assert_int_equal(nodes[3].total, BS_FLAME_PARTS * 3375 / 10000);
+	assert_int_equal(nodes[4].total, BS_FLAME_PARTS * 143 / 1000);
+	assert_int_equal(nodes[5].total, BS_FLAME_PARTS * 195 / 10000);
+	assert_int_equal(bs_flame_svg_write(f, &how, capture_begin(&c)), 0);
+	capture_end(&c);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		char text[256];
+		const char *at;
+
+		snprintf(text, sizeof(text), "<title>%s</title>", want[i].frame);
+		at = strstr(c.s, text);
+		if (!at)
+			fail_msg("%s is not in %s", text, strstr(c.s, "<g id="));
+		snprintf(text, sizeof(text), "<rect class=\"%s\"", want[i].rect);
+		at = strstr(at, "<rect ");
+		if (strncmp(at, text, strlen(text)))
+			fail_msg("%s has %.20s", want[i].frame, at);
+	}
+	assert_non_null(strstr(c.s, "200 samples old, 1,000 samples now; widths are the mean"));
+	/* 1,000 pixels: half of them. */
+	assert_non_null(strstr(c.s, "width=\"500.00\""));
+	free(c.s);
+	bs_flame_free(f);
+}
+
+/* What the script draws of a comparison: the class of its colour, and how much each side has. */
+static void narrow_sides(void **state)
+{
+	const struct bs_flame_svg how = {
+		.sides = {"\"old\"", "now"}, .width = 220, .min_width = 10};
+	struct bs_flame *f = bs_flame_new();
+	struct capture c;
+	char *narrow;
+
+	(void)state;
+	add_sides(f, "a", 1000, 300);
+	add_sides(f, "b", 0, 8);
+	add_sides(f, "c", 20, 2);
+	add_sides(f, "d", 20, 10);
+	assert_int_equal(bs_flame_svg_write(f, &how, capture_begin(&c)), 0);
+	capture_end(&c);
+	assert_non_null(strstr(c.s, " data-all0=\"1040\" data-side0=\"&quot;old&quot;\" "
+				    "data-all1=\"320\" data-side1=\"now\">"));
+	assert_non_null(
+		strstr(c.s, "\n100.0 % &quot;old&quot;, 100.0 % now, +0.00 points</title>"));
+	narrow = strstr(c.s, "<metadata id=\"narrow\">\n@3\n=");
+	assert_non_null(narrow);
+	/* In parts of 10^9: half of 8 of 320; half of 20 of 1,040 and 2 of 320; and 10 of 320. */
+	assert_non_null(strstr(narrow, " b\nd0 949519231 12500000 2 g3 0 8\n"));
+	assert_non_null(strstr(narrow, " c\nd1 962019231 12740385 2 s2 20 2\n"));
+	assert_non_null(strstr(narrow, " d\nd2 974759616 25240385 2 g2 20 10\n"));
+	free(c.s);
+	bs_flame_free(f);
+}
+
+/* Nothing on one side: the other has all of the width.  And what can be added to what. */
+static void one_side(void **state)
+{
+	const struct bs_flame_frame alone = {"x", false};
+	struct bs_flame *f = bs_flame_new();
+	const struct bs_flame_node *nodes;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, 0, 7), 0);
+	nodes = bs_flame_nodes(f, &n);
+	assert_int_equal(nodes[1].total, BS_FLAME_PARTS);
+	bs_flame_free(f);
+	f = bs_flame_new();
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, UINT64_MAX, 1), 0);
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, 1, 1), -EOVERFLOW);
+	bs_flame_free(f);
+	f = bs_flame_new();
+	assert_int_equal(bs_flame_add(f, &alone, 1, 1), 0);
+	assert_int_equal(bs_flame_add_sides(f, &alone, 1, 1, 1), -EINVAL);
+	bs_flame_free(f);
+}
+
 /* Each piece of a hostile name is harmless in the picture. */
 static void harmless(void **state)
 {
@@ -455,6 +584,9 @@ int main(void)
 		cmocka_unit_test(narrow),
 		cmocka_unit_test(marked_columns),
 		cmocka_unit_test(nothing),
+		cmocka_unit_test(sides),
+		cmocka_unit_test(narrow_sides),
+		cmocka_unit_test(one_side),
 		cmocka_unit_test(harmless),
 		cmocka_unit_test(full),
 	};

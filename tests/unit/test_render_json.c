@@ -786,6 +786,21 @@ static void same_report(json_t *doc, const struct bs_report *r)
 	same_double(v, "tool_cpu_percent", r->tool_cpu_percent, r->tool_cpu_percent >= 0);
 	same_double(v, "pause_us", r->pause_us, true);
 	same_str(v, "method", r->method);
+	assert_int_equal(json_object_get(v, "sampled") != NULL, r->profiled != NULL);
+	if (r->profiled) {
+		v = member(v, "sampled");
+		same_double(v, "percent", r->profiled->percent, true);
+		same_double(v, "error", r->profiled->error, true);
+		same_count(v, "samples", r->profiled->samples);
+		same_count(v, "lost", r->profiled->lost);
+		same_count(v, "hz", r->profiled->hz);
+		same_double(v, "cpu_percent_error", r->profiled->counted_error,
+			    r->profiled->counted_error >= 0);
+		same_double(v, "ns_per_sample", r->profiled->ns_per_sample,
+			    r->profiled->ns_per_sample > 0);
+		same_double(v, "sampling_percent", r->profiled->sampling_percent,
+			    r->profiled->sampling_percent >= 0);
+	}
 	v = rows_of(doc, "notes", r->nnotes);
 	for (size_t i = 0; i < r->nnotes; i++)
 		assert_string_equal(json_string_value(json_array_get(v, i)),

@@ -107,19 +107,27 @@ static int ignore(void *ctx, const void *data, size_t size)
 	return 0;
 }
 
-static double least_ns(struct bs_collect *c, void (*hit)(void))
+static int compare(const void *a, const void *b)
 {
-	double least = round_ns(hit);
+	const double *x = a, *y = b;
 
-	for (int i = 1; i < ROUNDS; i++) {
-		double ns = round_ns(hit);
+	return *x < *y ? -1 : *x > *y;
+}
 
-		if (ns < least)
-			least = ns;
-		while (bs_collect_poll(c, 0, ignore, NULL, NULL) > 0)
+/* The least of all rounds; *median, if not NULL. */
+static double least_ns(struct bs_collect *c, void (*hit)(void), double *median)
+{
+	double rounds[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		rounds[i] = round_ns(hit);
+		while (i && bs_collect_poll(c, 0, ignore, NULL, NULL) > 0)
 			;
 	}
-	return least;
+	qsort(rounds, ROUNDS, sizeof(rounds[0]), compare);
+	if (median)
+		*median = rounds[ROUNDS / 2];
+	return rounds[0];
 }
 
 static int write_switch(int mem, const struct bscope_site *site, const uint8_t bytes[5])
@@ -165,15 +173,18 @@ static int switch_kinds(int mem, const uint8_t *kinds, size_t n, bool light)
 	return ret;
 }
 
-static double lit_ns(struct bs_collect *c, const uint8_t *kinds, size_t n, void (*hit)(void))
+static double lit_ns(struct bs_collect *c, const uint8_t *kinds, size_t n, void (*hit)(void),
+		     double *spread)
 {
 	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	double dark = least_ns(c, hit), lit = 0;
+	double dark = least_ns(c, hit, NULL), lit = 0, median = 0;
 
 	if (mem < 0)
 		return 0;
 	if (!switch_kinds(mem, kinds, n, true))
-		lit = least_ns(c, hit) - dark;
+		lit = least_ns(c, hit, &median) - dark;
+	if (spread && lit > 0)
+		*spread = (median - dark) / lit - 1;
 	if (switch_kinds(mem, kinds, n, false))
 		lit = 0;
 	close(mem);
@@ -193,7 +204,7 @@ static double sampled_ns(struct bs_collect *c, uint64_t gap, void (*hit)(void))
 	own->follow_flags = 0;
 	own->follow_epoch++;
 	own->follow = 1;
-	ns = lit_ns(c, kinds, sizeof(kinds), hit);
+	ns = lit_ns(c, kinds, sizeof(kinds), hit, NULL);
 	own->follow = 0;
 	return ns;
 }
@@ -229,8 +240,8 @@ struct bs_jump_cost bs_calibrate_jump(struct bs_collect *c, bool sampling)
 						 m->runtime.semaphore_offset, 0};
 
 		if (!bs_collect_listen(c, m->fd, m->path, &listen, &err)) {
-			ns.one = lit_ns(c, &one, 1, hit_one);
-			ns.two = lit_ns(c, &two, 1, hit_two);
+			ns.one = lit_ns(c, &one, 1, hit_one, &ns.spread);
+			ns.two = lit_ns(c, &two, 1, hit_two, NULL);
 			if (sampling) {
 				ns.skip = sampled_ns(c, 1ull << 62, hit_life);
 				ns.object = object_ns(c);

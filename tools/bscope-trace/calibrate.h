@@ -20,6 +20,9 @@ struct bs_jump_cost {
 	 * says of it is in no cache.
 	 */
 	double object;
+	/* How far rounds of the measurement lie from the least, which these are: median, a part of
+	 * one. */
+	double spread;
 };
 
 /*

@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "bscope/abi.h"
+#include "bscope-trace/asks.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/session.h"
 #include "decode/stacks.h"
@@ -58,7 +59,6 @@ struct maker {
 	/* Names by number of code; [1]: of return addresses. */
 	char **names[2];
 	uint32_t nnames;
-	uint64_t done, all;
 	void (*meanwhile)(uint64_t done, uint64_t all);
 	struct bs_flame_frame stack[FRAMES_MAX]; /* the root first */
 	size_t n;
@@ -232,6 +232,45 @@ static double row_value(const struct maker *m, const struct bs_stack_row *row)
 	}
 }
 
+static int stack_ask(struct bs_asks *asks, const struct bs_stack *k)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < k->n && !ret; i++)
+		ret = bs_asks_add(asks, k->codes[i], i > 0);
+	return ret;
+}
+
+static bool more(void *ctx, size_t done, size_t total)
+{
+	struct maker *m = ctx;
+
+	m->meanwhile(done, total);
+	return true;
+}
+
+/* All names at once: one by one each takes milliseconds.  What is not found is not an error. */
+static int names_find(struct maker *m, const struct bs_stack_row *rows, size_t n)
+{
+	uint32_t stacks = m->s->stacks ? bs_stacks_count(m->s->stacks) : 0;
+	struct bs_asks asks = {0};
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++) {
+		const struct bs_stack *k =
+			m->s->stacks ? bs_stacks_get(m->s->stacks, rows[i].code) : NULL;
+
+		if (row_value(m, &rows[i]) >= 0.5)
+			ret = k ? stack_ask(&asks, k) : bs_asks_add(&asks, rows[i].code, true);
+	}
+	for (uint32_t i = 1; m->weight == BS_WEIGHT_EVENTS && i <= stacks && !ret; i++)
+		ret = stack_ask(&asks, bs_stacks_get(m->s->stacks, BS_STACK_BIT | i));
+	if (!ret)
+		bs_code_resolve(m->s->code, asks.v, asks.n, m->meanwhile ? more : NULL, m);
+	bs_asks_fini(&asks);
+	return ret;
+}
+
 /* Events that make no object have their stacks, too. */
 static int others_add(struct maker *m)
 {
@@ -253,14 +292,11 @@ static int rows_add(struct maker *m, const struct bs_stack_row *rows, size_t n)
 {
 	int ret = 0;
 
-	m->all = n;
 	for (size_t i = 0; i < n && !ret; i++) {
 		const struct bs_stack *k =
 			m->s->stacks ? bs_stacks_get(m->s->stacks, rows[i].code) : NULL;
 		double value = row_value(m, &rows[i]);
 
-		if (m->meanwhile)
-			m->meanwhile(i, n);
 		if (!(value >= 0.5))
 			continue;
 		ret = k ? stack_add(m, k, rows[i].klass_id, value) : origin_add(m, &rows[i], value);
@@ -348,8 +384,10 @@ int bs_flame_make(struct bs_session *s, const struct bs_report *r, struct bs_fla
 		ret = bs_model_stacks(s->model, &rows, &n);
 	if (!ret) {
 		choose(m, rows, n);
-		ret = rows_add(m, rows, n);
+		ret = names_find(m, rows, n);
 	}
+	if (!ret)
+		ret = rows_add(m, rows, n);
 	if (!ret && m->weight == BS_WEIGHT_EVENTS)
 		ret = others_add(m);
 	if (!ret)

@@ -17,6 +17,7 @@
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/flame_make.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/overhead.h"
 #include "bscope-trace/preload.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
@@ -32,30 +33,27 @@
 
 static volatile sig_atomic_t stop;
 
-static struct bs_output report, flame, folded;
+/* What is being written. */
+enum { REPORT, FLAME, FOLDED, OVERHEAD, OUTPUTS };
+static struct bs_output outputs[OUTPUTS];
 
-/* Nothing is left of a file that is not whole. */
-static void on_signal_leave(int sig)
+static void on_signal(int sig)
 {
-	const char *const temps[] = {report.temp, flame.temp, folded.temp};
-
-	for (size_t i = 0; i < sizeof(temps) / sizeof(temps[0]); i++)
-		if (*temps[i])
-			unlink(temps[i]);
+	if (!stop) {
+		stop = 1;
+		return;
+	}
+	/* The second Ctrl-C is of somebody who does not want to wait for the report. */
+	for (size_t i = 0; i < OUTPUTS; i++)
+		if (outputs[i].temp[0])
+			unlink(outputs[i].temp);
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
 
-static void on_signal(int sig)
+static void signals_set(void)
 {
-	stop = 1;
-	/* The second Ctrl-C is for somebody who does not want to wait for the report. */
-	signal(sig, on_signal_leave);
-}
-
-static void signals_set(void (*handler)(int sig))
-{
-	struct sigaction sa = {.sa_handler = handler};
+	struct sigaction sa = {.sa_handler = on_signal};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
@@ -104,6 +102,7 @@ static void live_tick(void *ctx, const struct bs_session *s)
 }
 
 struct naming {
+	const char *what, *stopped; /* what is looked up, and what Ctrl-C does */
 	bool quiet, terminal, shown;
 	uint64_t start_ns;
 };
@@ -118,14 +117,25 @@ static bool naming_more(void *ctx, size_t done, size_t total)
 	if (n->quiet || bs_now_ns() - n->start_ns < 1000000000)
 		return true;
 	if (n->terminal)
-		fprintf(stderr,
-			"\rbscope-trace: looking up callers: %zu of %zu; Ctrl-C prints the report "
-			"as it is\033[K",
-			done, total);
+		fprintf(stderr, "\rbscope-trace: looking up %s: %zu of %zu; Ctrl-C %s\033[K",
+			n->what, done, total, n->stopped);
 	else if (!n->shown)
-		fprintf(stderr, "bscope-trace: looking up %zu callers\n", total);
+		fprintf(stderr, "bscope-trace: looking up %zu %s\n", total, n->what);
 	n->shown = true;
 	return true;
+}
+
+/* The signal that ended what was before is not meant for this. */
+static struct naming naming_begin(const struct bs_options *o, const char *what, const char *stopped)
+{
+	stop = 0;
+	return (struct naming){what, stopped, o->quiet, isatty(fileno(stderr)), false, bs_now_ns()};
+}
+
+static void naming_end(const struct naming *n)
+{
+	if (n->terminal && n->shown)
+		fputs("\r\033[K", stderr);
 }
 
 static int fail(const struct bs_error *err)
@@ -149,9 +159,9 @@ static int render(FILE *out, const struct bs_options *o, const struct bs_report 
  * Writes the report.  When a file cannot take it (disk full), it goes to standard output
  * instead: what was measured is not thrown away.
  */
-static int report_write(struct bs_output *out, const struct bs_options *o,
-			const struct bs_report *r)
+static int report_write(const struct bs_options *o, const struct bs_report *r)
 {
+	struct bs_output *out = &outputs[REPORT];
 	struct bs_error err = {0};
 
 	if (!bs_output_commit(out, "report", render(out->file, o, r), &err))
@@ -163,6 +173,26 @@ static int report_write(struct bs_output *out, const struct bs_options *o,
 		fflush(stdout);
 	}
 	return BS_EXIT_FAILED;
+}
+
+/* The picture of --overhead.  0 or BS_EXIT_FAILED. */
+static int overhead_write(const struct bs_options *o, struct bs_session *s,
+			  const struct bs_report *r)
+{
+	struct naming n = naming_begin(o, "frames", "leaves without the picture");
+	const struct bs_fill_wait wait = {naming_more, &n};
+	struct bs_output *out = &outputs[OVERHEAD];
+	struct bs_error err = {0};
+	int ret;
+
+	ret = bs_overhead_draw(s, r, &wait, out->file);
+	naming_end(&n);
+	if (ret == -ECANCELED) {
+		bs_output_abort(out);
+		bs_error_set(&err, ret, "--overhead: stopped: there is no picture");
+		return fail(&err);
+	}
+	return bs_output_commit(out, "picture", ret, &err) ? fail(&err) : 0;
 }
 
 /* The exit status that --fail-on makes of a report that was written. */
@@ -208,19 +238,20 @@ static int flame_write(const struct bs_options *o, struct bs_session *s, const s
 	if (!o->flame && !o->folded)
 		return 0;
 	/* From here on Ctrl-C is for somebody who does not want to wait for this. */
-	signals_set(on_signal_leave);
+	stop = 1;
 	ret = bs_flame_make(s, r, &made, shows ? progress : NULL, &err);
 	if (shows)
 		fputs("\r\033[K", stderr);
 	if (!ret && o->folded)
-		ret = bs_output_commit(&folded, "folded stacks",
-				       bs_flame_write_folded(made.flame, folded.file), &err);
+		ret = bs_output_commit(&outputs[FOLDED], "folded stacks",
+				       bs_flame_write_folded(made.flame, outputs[FOLDED].file),
+				       &err);
 	if (!ret && o->flame && !made.total)
 		ret = bs_error_set(&err, -ENODATA, "--flame=%s: nothing to draw: %s", o->flame,
 				   made.nothing);
 	if (!ret && o->flame)
-		ret = bs_output_commit(&flame, "flamegraph", bs_flame_made_draw(&made, flame.file),
-				       &err);
+		ret = bs_output_commit(&outputs[FLAME], "flamegraph",
+				       bs_flame_made_draw(&made, outputs[FLAME].file), &err);
 	bs_flame_made_fini(&made);
 	return ret ? fail(&err) : 0;
 }
@@ -312,25 +343,27 @@ static int trace(const struct bs_options *o)
 	struct live_line line = {.on = !o->quiet && !o->command && isatty(STDERR_FILENO)};
 	struct bs_command command = {.gate = -1, .result = -1};
 	struct bs_session *session = NULL;
+	const char *const names[OUTPUTS] = {o->output, o->flame, o->folded, o->overhead};
 	struct bs_filled filled = {0};
 	struct bs_error err = {0};
 	char preload[PATH_MAX];
-	int ret, status = BS_EXIT_FAILED;
+	int ret = 0, status = BS_EXIT_FAILED;
 
-	ret = bs_output_open(&report, o->output, &err);
-	if (!ret && o->flame)
-		ret = bs_output_open(&flame, o->flame, &err);
-	if (!ret && o->folded)
-		ret = bs_output_open(&folded, o->folded, &err);
+	for (size_t i = 0; !ret && i < OUTPUTS; i++)
+		if (i == REPORT || names[i])
+			ret = bs_output_open(&outputs[i], names[i], &err);
 	if (!ret && o->preload)
 		ret = bs_preload_find(o->preload, preload, sizeof(preload), &err);
 	if (!ret && o->command)
 		ret = bs_command_start(&command, o->command, o->preload ? preload : NULL, &err);
 	if (ret)
 		goto out;
-	signals_set(on_signal);
-	ret = bs_session_new(o, o->command ? &command : NULL, o->preload ? preload : NULL, &session,
-			     &err);
+	signals_set();
+	if (o->compare_ns && !o->quiet)
+		fprintf(stderr, "bscope-trace: sampling for %g s before sites are lit\n",
+			(double)o->compare_ns / 1e9);
+	ret = bs_session_new(o, o->command ? &command : NULL, o->preload ? preload : NULL, &stop,
+			     &session, &err);
 	if (ret)
 		goto out;
 	if (!o->quiet && !o->command && !line.on)
@@ -347,15 +380,11 @@ static int trace(const struct bs_options *o)
 	status = ret ? BS_EXIT_FAILED : 0;
 	ret = bs_session_end(session, &err);
 	if (!ret) {
-		struct naming n = {o->quiet, isatty(fileno(stderr)), false, bs_now_ns()};
+		struct naming n = naming_begin(o, "callers", "prints the report as it is");
 		const struct bs_fill_wait wait = {naming_more, &n};
 
-		/* The signal that ended the trace is not meant for this. */
-		stop = 0;
-		signals_set(on_signal);
 		ret = bs_report_fill(session, &wait, &filled, &err);
-		if (n.terminal && n.shown)
-			fputs("\r\033[K", stderr);
+		naming_end(&n);
 	}
 	if (!ret && session->command && !session->nmodules)
 		ret = bs_error_set(
@@ -363,18 +392,19 @@ static int trace(const struct bs_options *o)
 			"%s: no sites in it or its libraries (built with BSCOPE_DISABLE? for a "
 			"program without sites add --preload)",
 			o->command[0]);
-	if (!ret && report_write(&report, o, &filled.report))
+	if (!ret && report_write(o, &filled.report))
 		status = BS_EXIT_FAILED;
 	if (!ret && flame_write(o, session, &filled.report))
+		status = BS_EXIT_FAILED;
+	if (!ret && o->overhead && overhead_write(o, session, &filled.report))
 		status = BS_EXIT_FAILED;
 	if (!ret && !status)
 		status = findings(o, &filled.report);
 out:
 	if (ret)
 		status = fail(&err);
-	bs_output_abort(&report);
-	bs_output_abort(&flame);
-	bs_output_abort(&folded);
+	for (size_t i = 0; i < OUTPUTS; i++)
+		bs_output_abort(&outputs[i]);
 	bs_report_fini(&filled);
 	bs_session_free(session);
 	bs_command_fini(&command);

@@ -23,6 +23,9 @@
 /* --stack-size: most stacks are whole with it, and a ring of the default size holds 4,000. */
 #define STACK_BYTES 16384u
 
+/* A prime: what happens at round times is hit no more often than other things. */
+#define PROFILE_HZ 997
+
 enum {
 	OPT_PRELOAD = 0x100,
 	OPT_BINARY,
@@ -40,6 +43,8 @@ enum {
 	OPT_FOLDED,
 	OPT_WEIGHT,
 	OPT_SYSROOT,
+	OPT_OVERHEAD,
+	OPT_OVERHEAD_COMPARE,
 };
 
 static const struct argp_option options[] = {
@@ -107,6 +112,14 @@ static const struct argp_option options[] = {
 	 "drop-while-borrowed, conflicting-borrow, unbalanced-count, borrow-outlives-owner, leak; "
 	 "any of these; lock-cycle; live-at-exit",
 	 3},
+	{"overhead", OPT_OVERHEAD, "FILE.svg", 0,
+	 "Sample where the CPU time of what is traced goes, and draw it with what tracking costs "
+	 "marked; the report states its share",
+	 3},
+	{"overhead-compare", OPT_OVERHEAD_COMPARE, "SECONDS", 0,
+	 "With --overhead: sample for so long before sites are lit, and draw the difference", 3},
+	{"frequency", 'F', "HZ", 0,
+	 "With --overhead: samples per second of CPU time (default: 997)", 3},
 	{"quiet", 'q', NULL, 0, "No live line, no messages but errors", 3},
 	{"verbose", 'v', NULL, 0, "All rows, and what is done", 3},
 	{0},
@@ -377,6 +390,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				    arg);
 		o->sysroot = arg;
 		break;
+	case OPT_OVERHEAD:
+		if (!*arg)
+			usage_error("--overhead: an empty file name");
+		o->overhead = arg;
+		break;
+	case OPT_OVERHEAD_COMPARE:
+		if (bs_num_seconds(arg, 0, &o->compare_ns))
+			usage_error("--overhead-compare=%s: not a duration: use seconds above 0, "
+				    "such as 10",
+				    arg);
+		break;
+	case 'F':
+		if (bs_num_u64(arg, 1, 100000, &n))
+			usage_error("-F %s: not a frequency: use 1 to 100000 samples a second, "
+				    "such as 997",
+				    arg);
+		o->profile_hz = (uint32_t)n;
+		break;
 	case OPT_FAIL_ON:
 		if (bs_fail_on_add(&o->fail_on, arg, &err))
 			usage_error("--fail-on: %s", err.text);
@@ -453,6 +484,13 @@ static void check_pairs(const struct bs_options *o)
 	if (o->coarse && o->mode == BS_MODE_TRAP)
 		usage_error(
 			"--clock=coarse is of jump mode: in trap mode the kernel stamps each event");
+	if (!o->overhead && (o->compare_ns || o->profile_hz))
+		usage_error("%s is for the samples of --overhead: add --overhead=FILE.svg",
+			    o->compare_ns ? "--overhead-compare" : "-F");
+	if (o->overhead && o->list)
+		usage_error("--list prints and exits: --overhead does not go with it");
+	if (o->overhead && o->output && !strcmp(o->overhead, o->output))
+		usage_error("--overhead and -o name the same file: %s", o->output);
 	if (o->quiet && o->verbose)
 		usage_error("-q and -v exclude each other");
 	if (o->preload && !o->command)
@@ -475,6 +513,8 @@ void bs_options_parse(struct bs_options *o, int argc, char **argv)
 	check_pairs(o);
 	if (o->dwarf && !o->stack_bytes)
 		o->stack_bytes = STACK_BYTES;
+	if (o->overhead && !o->profile_hz)
+		o->profile_hz = PROFILE_HZ;
 }
 
 void bs_options_fini(struct bs_options *o)

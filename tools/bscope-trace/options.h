@@ -54,9 +54,12 @@ struct bs_options {
 	enum bs_weight weight;
 	unsigned fail_on; /* a set of verdicts, see fail_on.h */
 	bool json;
-	const char *output;  /* NULL: standard output */
-	size_t buffer_bytes; /* 0: default */
-	const char *sysroot; /* NULL: not asked for */
+	const char *output;   /* NULL: standard output */
+	const char *overhead; /* NULL: not asked for */
+	uint64_t compare_ns;  /* --overhead-compare; 0: not asked for */
+	uint32_t profile_hz;  /* -F; with overhead not 0 */
+	size_t buffer_bytes;  /* 0: default */
+	const char *sysroot;  /* NULL: not asked for */
 	bool quiet, verbose;
 };
 

@@ -13,6 +13,7 @@
 #include "bscope-trace/command.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/overhead.h"
 #include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
 #include "decode/stacks.h"
@@ -43,7 +44,7 @@ struct fill {
 	bool failed; /* out of memory somewhere */
 };
 
-#define NOTES_MAX 16
+#define NOTES_MAX 20
 
 static void *keep(struct fill *f, size_t n, size_t size)
 {
@@ -657,6 +658,7 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
 	struct bs_report_stacks *to = &r->stacks;
+	double frames = 0;
 
 	if (!s->stacks)
 		return;
@@ -667,14 +669,15 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 	to->lost = s->counts.sum.stacks_lost;
 	to->beyond = bs_stacks_beyond(s->stacks);
 	to->no_event = less(s->stacks_taken, to->taken);
-	to->ns = bs_collect_ns_per_stack(s->collect);
 	for (uint32_t i = 1; i <= bs_stacks_count(s->stacks); i++) {
 		const struct bs_stack *k = bs_stacks_get(s->stacks, BS_STACK_BIT | i);
 
 		to->distinct += k->events != 0;
+		frames += (double)k->n * (double)k->events;
 		to->truncated += k->flags & BS_STACK_TRUNCATED ? k->events : 0;
 		to->broken += k->flags & BS_STACK_BROKEN ? k->events : 0;
 	}
+	to->ns = bs_collect_ns_per_stack(s->collect, to->taken ? frames / (double)to->taken : 0);
 	fill_unwind(f);
 	if (s->lighting.stackless)
 		note(f,
@@ -699,14 +702,17 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	uint64_t cpu = bs_followed_cpu_ns(&s->followed);
 
 	double traps = (double)less(r->written, s->jumps.written);
-	double jumps = (double)s->jumps.written, pairs = (double)s->jumps.extra, ns;
+	double jumps = (double)s->jumps.written, pairs = (double)s->jumps.extra, ns, stack;
 
 	if (pairs > jumps)
 		pairs = jumps;
 	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
 	r->ns_per_event =
 		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
-	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r) + stacks_ns(f, r, traps);
+	stack = stacks_ns(f, r, traps);
+	if (r->written)
+		r->ns_per_event += stack / (double)r->written;
+	ns += bs_collect_ns_per_hit(s->collect) * traps + skipped_ns(f, r) + stack;
 	r->cpu_percent = cpu ? 100.0 * ns / (double)cpu : -1;
 	/* Of what was not followed nothing is known when nothing was. */
 	if (r->sampled && s->lighting.jumped && !s->steering && !r->created)
@@ -717,6 +723,25 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	r->tool_cpu_percent =
 		r->duration_ns ? 100.0 * (double)s->tool_cpu_ns / (double)r->duration_ns : 0;
 	r->pause_us = (double)s->lighting.pause_ns / 1e3;
+}
+
+static void say(void *f, const char *text)
+{
+	note(f, "%s", text);
+}
+
+static void fill_sampled(struct fill *f, struct bs_report *r)
+{
+	struct bs_report_sampled *p;
+
+	if (!f->s->overhead)
+		return;
+	p = keep(f, 1, sizeof(*p));
+	if (!p)
+		return;
+	bs_overhead_report(f->s, r, p);
+	r->profiled = p;
+	bs_overhead_notes(f->s, r, say, f);
 }
 
 /* Which sites and processes are not lit as the mode says, and why. */
@@ -844,6 +869,7 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	ret = fill_estimate(&f, r);
 	fill_stacks(&f, r);
 	fill_cost(&f, r);
+	fill_sampled(&f, r);
 	if (!ret)
 		ret = fill_classes(&f, r);
 	if (!ret)

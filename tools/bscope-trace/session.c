@@ -43,12 +43,24 @@
 #define TICK_NS	      (250 * NS_PER_MS)
 #define MODEL_TICK_NS (50 * NS_PER_MS)
 
+/* CPU time counts from when sites are lit. */
+static void cpu_begin(struct bs_session *s)
+{
+	for (size_t i = 0; i < s->followed.n; i++) {
+		struct bs_process *p = s->followed.v[i];
+
+		bs_followed_refresh(p);
+		p->cpu_first_ns = p->cpu_last_ns;
+	}
+}
+
 int bs_session_new(const struct bs_options *o, struct bs_command *command, const char *preload,
-		   struct bs_session **out, struct bs_error *err)
+		   const volatile sig_atomic_t *stop, struct bs_session **out, struct bs_error *err)
 {
 	struct bs_collect_opts co = {.ring_bytes = o->buffer_bytes,
 				     .stack_kinds = o->stack_kinds,
 				     .stack_bytes = o->stack_bytes,
+				     .profile_hz = o->profile_hz,
 				     .log = o->verbose ? bs_session_log : NULL};
 	struct bs_session *s = calloc(1, sizeof(*s));
 	const struct bs_buffers_ops bo = {bs_session_slots, bs_session_owner, bs_session_buffer_end,
@@ -100,10 +112,17 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_session_take(s, err);
 	if (!ret && s->nmodules && !bs_session_any_chosen(s))
 		ret = bs_error_set(err, -ENOENT, "-f: no site matches: see the sites with --list");
+	if (!ret && bs_session_overhead_new(s))
+		ret = bs_error_set(err, -ENOMEM, "out of memory");
+	if (!ret && o->compare_ns)
+		ret = bs_session_compare(s, stop, err);
 	if (!ret)
 		ret = bs_session_light(s, err);
+	if (!ret)
+		ret = bs_session_overhead_begin(s, err);
 	if (ret)
 		goto fail;
+	cpu_begin(s);
 	if (s->lighting.trapped)
 		bs_session_bystanders(s);
 	s->start_real_ns = bs_clock_ns(CLOCK_REALTIME);
@@ -183,7 +202,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 	size_t waiting;
 	int ret = 0;
 
-	if (s->command) {
+	if (s->command && !s->options->compare_ns) {
 		ret = bs_command_release(s->command, s->command->path, err);
 		if (ret)
 			return ret;
@@ -212,6 +231,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		now = bs_clock_ns(CLOCK_MONOTONIC);
 		bs_code_tick(s->code, now);
 		bs_session_unwind_tick(s, now);
+		ret = bs_session_overhead_read(s);
+		if (ret)
+			break;
 		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
 			ret = bs_session_drain(s, false, &waiting);
 			if (ret)
@@ -284,6 +306,9 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	for (size_t i = 0; i < s->followed.n; i++)
 		if (s->followed.v[i]->alive)
 			bs_followed_refresh(s->followed.v[i]);
+	ret = bs_session_overhead_end(s);
+	if (ret)
+		return bs_error_set(err, ret, "cannot take the last samples: %s", strerror(-ret));
 	/* First the switches, then whoever listens to what they say. */
 	if (bs_lighting_dark(&s->lighting, bs_session_drain_meanwhile, s, &dark))
 		bs_session_trouble(s, &dark);
@@ -320,6 +345,7 @@ void bs_session_free(struct bs_session *s)
 		return;
 	bs_priority_free(s->priority);
 	bs_session_steering_free(s);
+	bs_session_overhead_free(s);
 	/* Switches before probes, here too. */
 	bs_lighting_fini(&s->lighting);
 	bs_collect_free(s->collect);

@@ -30,6 +30,7 @@ struct bs_model;
 struct bs_module;
 struct bs_options;
 struct bs_order;
+struct bs_overhead;
 struct bs_sites;
 struct bs_stacks;
 struct bs_steering;
@@ -52,6 +53,7 @@ struct bs_session {
 	struct bs_model *model;
 	struct bs_priority *priority;
 	struct bs_steering *steering; /* with --max-overhead */
+	struct bs_overhead *overhead; /* with --overhead */
 	struct bs_code *code;
 	struct bs_stacks *stacks; /* with --stacks */
 	struct bs_unwind *unwind; /* with --call-graph=dwarf */
@@ -96,11 +98,14 @@ struct bs_session {
 
 /*
  * Reads the sites of the processes (or of the COMMAND's file and of the preload library), loads
- * the programs and lights what the filter chose.  A COMMAND is held until run.
+ * the programs and lights what the filter chose.  A COMMAND is held until run, but with
+ * --overhead-compare: then it runs for so long before anything is lit, and *stop ends that
+ * (-EINTR).
  * On error nothing is lit and the targets are as they were.
  */
 int bs_session_new(const struct bs_options *o, struct bs_command *command, const char *preload,
-		   struct bs_session **out, struct bs_error *err);
+		   const volatile sig_atomic_t *stop, struct bs_session **out,
+		   struct bs_error *err);
 
 /*
  * Traces until *stop, the duration's end, or the last process's exit.  tick, when not NULL, is

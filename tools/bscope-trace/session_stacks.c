@@ -90,9 +90,9 @@ static bool is_text(struct bs_session *s, uint32_t code, uint32_t pid, uint64_t 
 	return s->text[code] == TEXT_YES;
 }
 
-/* Addresses of a record, in it or in room; *flags as in struct bs_stack. */
+/* Addresses of a record, to room, and how many; *flags as in struct bs_stack. */
 static uint32_t walked(const struct bs_session *s, const struct bs_ring_stack *rec, size_t size,
-		       const __u64 **ip, uint8_t *flags)
+		       uint64_t *room, uint8_t *flags)
 {
 	size_t n = (size - offsetof(struct bs_ring_stack, ip)) / sizeof(rec->ip[0]);
 
@@ -102,7 +102,8 @@ static uint32_t walked(const struct bs_session *s, const struct bs_ring_stack *r
 		n = rec->n;
 	if (n >= s->stack_most)
 		*flags = BS_STACK_TRUNCATED;
-	*ip = rec->ip;
+	for (size_t i = 0; i < n; i++)
+		room[i] = rec->ip[i];
 	return (uint32_t)n;
 }
 
@@ -148,13 +149,12 @@ uint32_t bs_session_stack(struct bs_session *s, const void *data, size_t size)
 	const struct bs_process *p;
 	uint32_t codes[BS_STACK_MAX], n = 0, most, number;
 	uint64_t room[BS_STACK_MAX];
-	const __u64 *ip = NULL;
 	uint8_t flags = 0;
 
 	if (!s->stacks || size < offsetof(struct bs_ring_stack, ip))
 		return 0;
 	if (rec->form == BS_STACK_WALKED) {
-		most = walked(s, rec, size, &ip, &flags);
+		most = walked(s, rec, size, room, &flags);
 	} else if (rec->form == BS_STACK_COPIED && s->unwind &&
 		   size >= sizeof(struct bs_ring_copy)) {
 		most = unwound(s, data, size, room, &flags);
@@ -162,11 +162,10 @@ uint32_t bs_session_stack(struct bs_session *s, const void *data, size_t size)
 		return 0;
 	}
 	while (n < most) {
-		uint64_t addr = ip ? ip[n] : room[n];
-		uint32_t code = bs_session_code(s, rec->event.pid, addr);
+		uint32_t code = bs_session_code(s, rec->event.pid, room[n]);
 
 		/* The site's own is none of the walk's. */
-		if (!code || (n && !is_text(s, code, rec->event.pid, addr))) {
+		if (!code || (n && !is_text(s, code, rec->event.pid, room[n]))) {
 			flags = BS_STACK_BROKEN;
 			break;
 		}

@@ -83,6 +83,23 @@ void bs_session_unwind_tick(struct bs_session *s, uint64_t now);
 /* The caller that an event with this code had. */
 uint32_t bs_session_caller(void *ctx, uint32_t code);
 
+/* --- session_overhead.c --- */
+
+/* With --overhead: 0, or -ENOMEM. */
+int bs_session_overhead_new(struct bs_session *s);
+void bs_session_overhead_free(struct bs_session *s);
+/* Samples for --overhead-compare, with nothing lit.  -EINTR: *stop. */
+int bs_session_compare(struct bs_session *s, const volatile sig_atomic_t *stop,
+		       struct bs_error *err);
+/* Everything is lit, and what is sampled from now on counts. */
+int bs_session_overhead_begin(struct bs_session *s, struct bs_error *err);
+/* Takes what was sampled since.  0 or -errno. */
+int bs_session_overhead_read(struct bs_session *s);
+/* The process has executed another program. */
+void bs_session_overhead_forget(struct bs_session *s, uint32_t pid);
+/* Before anything goes dark. */
+int bs_session_overhead_end(struct bs_session *s);
+
 /* --- session_events.c --- */
 
 /* Events up to there go to the model. */

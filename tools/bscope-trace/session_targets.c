@@ -387,6 +387,7 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		bs_code_invalidate(s->code, ev->pid);
 		if (s->unwind)
 			bs_unwind_invalidate(s->unwind, ev->pid);
+		bs_session_overhead_forget(s, ev->pid);
 		/* Its dynamic linker is at work. */
 		s->next_scan_ns = 0;
 		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;

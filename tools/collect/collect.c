@@ -4,7 +4,7 @@
  * exec and exit, leave.
  *
  * What they send and count: collect_poll.c; what is lit: collect_sites.c; who is traced:
- * collect_traced.c.
+ * collect_traced.c; samples of the CPU clock: collect_profile.c.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,6 +30,8 @@
 #define DEFAULT_RING  (64u << 20)
 #define MAX_RING      (1u << 31)
 #define DEFAULT_SITES 65536u
+/* What a frame costs is told from stacks that differ by so many. */
+#define MORE_FRAMES 16
 
 /* A record takes this much of the ring: the kernel puts 8 bytes in front of it. */
 #define RECORD_BYTES (sizeof(struct bs_ring_event) + 8)
@@ -62,9 +64,14 @@ double bs_collect_ns_per_hit(const struct bs_collect *c)
 	return c->ns_per_hit;
 }
 
-double bs_collect_ns_per_stack(const struct bs_collect *c)
+double bs_collect_ns_per_stack(const struct bs_collect *c, double frames)
 {
-	return c->ns_per_stack;
+	return frames > 2 ? c->ns_per_stack + (frames - 2) * c->ns_per_frame : c->ns_per_stack;
+}
+
+double bs_collect_spread_per_hit(const struct bs_collect *c)
+{
+	return c->spread_per_hit;
 }
 
 const char *bs_collect_method(const struct bs_collect *c)
@@ -76,6 +83,7 @@ const char *bs_collect_method(const struct bs_collect *c)
 
 static void unload(struct bs_collect *c)
 {
+	bs_profile_fini(c);
 	ring_buffer__free(c->ring);
 	c->ring = NULL;
 	if (c->wait_fd >= 0)
@@ -149,6 +157,8 @@ static int load(struct bs_collect *c, bool multi)
 	if (!ret && !c->stack_kinds)
 		ret = bpf_program__set_autoload(skel->progs.stack, false);
 	if (!ret)
+		ret = bs_profile_size(c);
+	if (!ret)
 		ret = trace_bpf__load(skel);
 	if (ret)
 		return ret;
@@ -160,48 +170,62 @@ static int load(struct bs_collect *c, bool multi)
 	c->wait_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->wait_fd < 0 || epoll_ctl(c->wait_fd, EPOLL_CTL_ADD, fd, &event))
 		return -errno;
-	return 0;
+	return bs_profile_init(c);
 }
 
 /* --- the tool's own site ---------------------------------------------------------------------- */
 
-static double hit_round(unsigned int hits, bool deep)
+/* frames: that the site lies below; 0: it is called from here. */
+static double hit_round(unsigned int hits, unsigned int frames)
 {
 	uint64_t start = bs_now_ns();
 
 	for (unsigned int i = 0; i < hits; i++)
-		deep ? bs_own_site_hit_deep() : bs_own_site_hit();
+		frames ? bs_own_site_hit_deep(frames) : bs_own_site_hit();
 	return (double)(bs_now_ns() - start) / hits;
 }
 
-static double min_round(struct bs_collect *c, unsigned int hits, bool deep)
+#define ROUNDS 11
+
+static int compare(const void *a, const void *b)
 {
-	double least = hit_round(hits, deep);
+	const double *x = a, *y = b;
 
-	for (int i = 0; i < 10; i++) {
-		double ns = hit_round(hits, deep);
+	return *x < *y ? -1 : *x > *y;
+}
 
-		if (ns < least)
-			least = ns;
-		bs_ring_consume(c, NULL, NULL);
+/* The least of all rounds, and their median where that is asked for. */
+static double min_round(struct bs_collect *c, unsigned int hits, unsigned int frames,
+			double *median)
+{
+	double rounds[ROUNDS];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		rounds[i] = hit_round(hits, frames);
+		if (i)
+			bs_ring_consume(c, NULL, NULL);
 	}
-	return least;
+	qsort(rounds, ROUNDS, sizeof(rounds[0]), compare);
+	if (median)
+		*median = rounds[ROUNDS / 2];
+	return rounds[0];
 }
 
 /* With as much of a stack above it as can be copied. */
-static __attribute__((noinline)) double min_round_below(struct bs_collect *c, unsigned int hits)
+static __attribute__((noinline)) double min_round_below(struct bs_collect *c, unsigned int hits,
+							unsigned int frames)
 {
 	uint8_t above[BS_STACK_BYTES_MAX];
 	double ns;
 
 	memset(above, 1, sizeof(above));
 	__asm__ __volatile__("" : : "r"(above) : "memory");
-	ns = min_round(c, hits, true);
+	ns = min_round(c, hits, frames, NULL);
 	__asm__ __volatile__("" : : "r"(above) : "memory");
 	return ns;
 }
 
-/* The same site, now of a kind whose stacks are taken, below so many frames that it is no lie. */
+/* The same site, now of a kind whose stacks are taken, below one frame and below some more. */
 static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 		      const struct bs_probe *probe)
 {
@@ -212,7 +236,7 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	unsigned int hits = room < 500 ? (unsigned int)room : 500;
 	int map = bpf_map__fd(c->skel->maps.sites), ret;
 	__u32 index = 0;
-	double lit;
+	double lit[2];
 
 	if (bpf_map_update_elem(map, &index, &spec, BPF_ANY))
 		return -errno;
@@ -221,9 +245,15 @@ static int try_stacks(struct bs_collect *c, const struct bs_own_site *own,
 	if (ret)
 		return ret;
 	bs_collect_start(c);
-	lit = min_round_below(c, hits);
+	lit[0] = min_round_below(c, hits, 1);
+	lit[1] = min_round_below(c, hits, 1 + MORE_FRAMES);
 	bs_collect_dark(c);
-	c->ns_per_stack = lit - min_round_below(c, hits);
+	c->ns_per_stack = lit[0] - min_round_below(c, hits, 1);
+	c->ns_per_frame = (lit[1] - min_round_below(c, hits, 1 + MORE_FRAMES) - c->ns_per_stack) /
+			  MORE_FRAMES;
+	/* What is copied is as long below any number of frames. */
+	if (c->stack_bytes || c->ns_per_frame < 0)
+		c->ns_per_frame = 0;
 	return bpf_map_update_elem(map, &index, &none, BPF_ANY) ? -errno : 0;
 }
 
@@ -239,7 +269,7 @@ static int try_out(struct bs_collect *c)
 	struct bs_counters before, after;
 	struct bs_own_site own = {0};
 	struct bs_probe probe = {0};
-	double lit;
+	double lit, median;
 	int ret;
 
 	ret = bs_own_site_find(&own);
@@ -258,9 +288,10 @@ static int try_out(struct bs_collect *c)
 		bs_collect_read_counters(c, &after);
 		ret = after.written == before.written + 1 ? 0 : -ENOSYS;
 		if (!ret) {
-			lit = min_round(c, hits, false);
+			lit = min_round(c, hits, 0, &median);
 			bs_collect_dark(c);
-			c->ns_per_hit = lit - min_round(c, hits, false);
+			c->ns_per_hit = lit - min_round(c, hits, 0, NULL);
+			c->spread_per_hit = median - lit;
 		}
 	}
 	if (!ret && c->stack_kinds)
@@ -348,6 +379,7 @@ int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 	c->wait_fd = -1;
 	c->stack_kinds = opts->stack_kinds;
 	c->stack_bytes = opts->stack_bytes;
+	c->profile_hz = opts->profile_hz;
 	c->max_sites = opts->max_sites ? opts->max_sites : DEFAULT_SITES;
 	for (c->ring_bytes = page; c->ring_bytes < bytes;)
 		c->ring_bytes *= 2;

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "bpf/event.h"
+#include "bpf/sample.h"
 
 struct bs_collect;
 struct bs_error;
@@ -33,6 +34,7 @@ struct bs_collect_opts {
 	uint32_t max_sites;   /* room in the site table; 0: default (65,536) */
 	uint32_t stack_kinds; /* whose stacks are taken: a bit for each enum bscope_kind; 0: none */
 	uint32_t stack_bytes; /* of each stack, for the tool to unwind; 0: the kernel walks it */
+	uint32_t profile_hz;  /* samples of the CPU clock per second of CPU time; 0: none */
 	bool no_multi; /* use per-site perf events even where uprobe_multi works (tests, bench) */
 	/* Messages of libbpf and of the verifier go here when not NULL (for -v). */
 	void (*log)(const char *line);
@@ -189,12 +191,57 @@ struct bs_collect_counts {
 };
 int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out);
 
+/* --- samples of the CPU clock; with opts.profile_hz ---------------------------------------------
+ */
+
+/* struct bs_sample_head.phase */
+enum bs_phase {
+	BS_PHASE_NONE = 0,    /* nothing is sampled */
+	BS_PHASE_WITHOUT = 1, /* no site is lit */
+	BS_PHASE_WITH = 2,
+};
+
+/*
+ * From now on traced processes are sampled for this phase.  The timers of all CPUs are started with
+ * the first phase and go on until free.  Errors, with err: -EPERM, -EINVAL (more often than the
+ * kernel allows), -ENOSYS, -ENOMEM.
+ */
+int bs_collect_profile(struct bs_collect *c, enum bs_phase phase, struct bs_error *err);
+
+/*
+ * Hands over the samples that have come since, without waiting; s->at has as many words as
+ * s->head says.  A callback that returns negative ends the call with that value.  0 or -errno.
+ */
+typedef int (*bs_profile_fn)(void *ctx, const struct bs_sample_room *s);
+int bs_collect_profile_read(struct bs_collect *c, bs_profile_fn fn, void *ctx);
+
+struct bs_profile_counts {
+	uint64_t taken, lost; /* lost: of those that were taken, did not fit into the ring */
+	double ns_per_sample; /* what one costs who is sampled; 0: not known */
+};
+void bs_collect_profile_counts(const struct bs_collect *c, struct bs_profile_counts *out);
+
+/*
+ * Where the BPF programs that run for traced processes are in the kernel, but for the one that
+ * takes samples: at most max of them into out; how many there are, 0 where the kernel does not
+ * tell.
+ */
+struct bs_kernel_code {
+	uint64_t start, end;
+};
+size_t bs_collect_programs(const struct bs_collect *c, struct bs_kernel_code *out, size_t max);
+
 /*
  * What one lit hit costs on this machine, in ns: the tool hits a site of its own, through the
  * very same program, with and without the probe.  Measured by new.
  */
 double bs_collect_ns_per_hit(const struct bs_collect *c);
-/* And one with its stack, of 16 frames or all the bytes asked for; 0 where none are taken. */
-double bs_collect_ns_per_stack(const struct bs_collect *c);
+/* That is the least of some rounds; how far their median lies above it, in ns. */
+double bs_collect_spread_per_hit(const struct bs_collect *c);
+/*
+ * And one with its stack: of so many frames, or of all the bytes asked for, whatever their frames;
+ * 0 where none are taken.
+ */
+double bs_collect_ns_per_stack(const struct bs_collect *c, double frames);
 
 #endif

@@ -19,6 +19,8 @@ struct holder;
 struct ring_buffer;
 struct trace_bpf;
 
+struct bpf_link;
+
 struct links {
 	struct bs_link *v;
 	size_t n;
@@ -37,10 +39,23 @@ struct bs_collect {
 	struct holder *holders;
 	size_t n_holders;
 
+	/* samples of the CPU clock; see collect_profile.c */
+	uint32_t profile_hz; /* 0: none */
+	struct ring_buffer *samples;
+	struct bpf_link **timers; /* one for each CPU that runs */
+	size_t n_timers;
+	struct bs_profile_line profile_base; /* what measuring took */
+	double profile_fixed_ns;	     /* of a sample, but for its program */
+	bs_profile_fn profile_fn;
+	void *profile_ctx;
+	int profile_ret;
+
 	/* what the tool itself caused while it tried out and measured */
 	struct bs_counters base;
 	uint64_t base_missed;
-	double ns_per_hit, ns_per_stack;
+	double ns_per_hit, spread_per_hit;
+	double ns_per_stack; /* of two frames */
+	double ns_per_frame; /* and of each further one */
 
 	uint64_t received;
 	bool more; /* the ring was not read to its end */
@@ -73,6 +88,14 @@ void bs_collect_read_counters(const struct bs_collect *c, struct bs_counters *su
  * 0, or -errno with *missed = 0.
  */
 int bs_collect_read_missed(const struct bs_collect *c, uint64_t *missed);
+
+/* --- collect_profile.c: samples of the CPU clock ---------------------------------------------- */
+
+/* Between opening and loading: whether there are samples, and how many fit. */
+int bs_profile_size(struct bs_collect *c);
+/* After loading: 0 or -errno. */
+int bs_profile_init(struct bs_collect *c);
+void bs_profile_fini(struct bs_collect *c);
 
 /* --- collect_sites.c: what is lit ------------------------------------------------------------- */
 

@@ -64,7 +64,8 @@ struct bs_own_site {
 };
 int bs_own_site_find(struct bs_own_site *own);
 void bs_own_site_hit(void);
-void bs_own_site_hit_deep(void); /* below 15 frames more */
+/* The same below so many frames, at least 1; that is all that a walk by frame pointers sees. */
+void bs_own_site_hit_deep(unsigned int frames);
 
 /*
  * Makes a sentence, with the remedy, of a failure (-errno) to load or attach what: which

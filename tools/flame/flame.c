@@ -28,7 +28,7 @@ struct bs_flame {
 	struct table by_child, by_name;
 	uint32_t *last; /* nodes of the stack added last: neighbours share most of theirs */
 	size_t nlast, last_room;
-	bool sorted;
+	bool sorted, sides; /* sides: two values for each stack */
 	uint64_t seed; /* of names' hashes: who chooses names is not to choose where they stand */
 };
 
@@ -186,7 +186,8 @@ static int child_get(struct bs_flame *f, uint32_t parent, const char *name, uint
 	return 0;
 }
 
-int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint64_t value)
+/* The node of a stack, made where there is none. */
+static int stack_get(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint32_t *at)
 {
 	uint32_t node = 0;
 	bool same = true;
@@ -196,9 +197,6 @@ int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t 
 		return -EINVAL;
 	if (n > BS_FLAME_DEPTH)
 		return -E2BIG;
-	/* Until all is summed up, the root has the sum of all. */
-	if (f->nodes[0].total + value < value)
-		return -EOVERFLOW;
 	for (size_t i = 0; i < n; i++) {
 		const char *name = *stack[i].name ? stack[i].name : "[empty]";
 
@@ -217,9 +215,66 @@ int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t 
 		}
 		f->nodes[node].marked |= stack[i].marked;
 	}
+	*at = node;
+	return 0;
+}
+
+int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint64_t value)
+{
+	uint32_t node;
+	int ret;
+
+	if (f->sides)
+		return -EINVAL;
+	/* Until all is summed up, the root has the sum of all. */
+	if (f->nodes[0].total + value < value)
+		return -EOVERFLOW;
+	ret = stack_get(f, stack, n, &node);
+	if (ret)
+		return ret;
 	f->nodes[node].self += value;
 	f->nodes[0].total += value;
 	return 0;
+}
+
+int bs_flame_add_sides(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n,
+		       uint64_t before, uint64_t after)
+{
+	const uint64_t value[2] = {before, after};
+	uint32_t node;
+	int ret;
+
+	if (f->nodes[0].total)
+		return -EINVAL;
+	for (int i = 0; i < 2; i++)
+		if (f->nodes[0].side[i] + value[i] < value[i])
+			return -EOVERFLOW;
+	ret = stack_get(f, stack, n, &node);
+	if (ret)
+		return ret;
+	f->sides = true;
+	for (int i = 0; i < 2; i++) {
+		f->nodes[node].side[i] += value[i];
+		f->nodes[0].side[i] += value[i]; /* as above */
+	}
+	return 0;
+}
+
+/* From what was added to what widths are made of; before anything is summed up. */
+static void sides_weigh(struct bs_flame *f)
+{
+	const uint64_t sum[2] = {f->nodes[0].side[0], f->nodes[0].side[1]};
+	double both = (sum[0] > 0) + (sum[1] > 0);
+
+	f->nodes[0].side[0] = f->nodes[0].side[1] = 0;
+	for (size_t i = 1; i < f->nnodes; i++) {
+		double part = 0;
+
+		for (int k = 0; k < 2; k++)
+			if (sum[k])
+				part += (double)f->nodes[i].side[k] / (double)sum[k] / both;
+		f->nodes[i].self = (uint64_t)(part * (double)BS_FLAME_PARTS + 0.5);
+	}
 }
 
 void bs_flame_mark(struct bs_flame *f, bool (*is)(void *ctx, const char *name), void *ctx)
@@ -259,11 +314,17 @@ const struct bs_flame_node *bs_flame_nodes(struct bs_flame *f, size_t *n)
 		f->nodes[node->parent].first = order[i];
 	}
 	free(order);
+	if (f->sides)
+		sides_weigh(f);
 	f->nodes[0].total = 0;
 	for (size_t i = f->nnodes; i-- > 0;) {
-		f->nodes[i].total += f->nodes[i].self;
+		struct bs_flame_node *node = &f->nodes[i];
+
+		node->total += node->self;
+		for (int k = 0; i && k < 2; k++)
+			f->nodes[node->parent].side[k] += node->side[k];
 		if (i)
-			f->nodes[f->nodes[i].parent].total += f->nodes[i].total;
+			f->nodes[node->parent].total += node->total;
 	}
 	f->sorted = true;
 	return f->nodes;

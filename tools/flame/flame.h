@@ -30,6 +30,7 @@ struct bs_flame_node {
 	uint32_t depth;		      /* of the root 0 */
 	uint32_t id;		      /* of the name: equal names, equal numbers; of the root 0 */
 	bool marked;
+	uint64_t side[2]; /* after bs_flame_add_sides: what was added to it and above it, by side */
 };
 
 /* An empty tree; NULL if memory is short. */
@@ -45,6 +46,15 @@ void bs_flame_free(struct bs_flame *f);
  * Not to be called after bs_flame_nodes.
  */
 int bs_flame_add(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n, uint64_t value);
+
+/*
+ * The same for the comparison of two sides: so much before, and after.  Of a tree to which anything
+ * was added like this, self and total are the mean of the parts that the sides have of their sums,
+ * in BS_FLAME_PARTS: a frame of either side has a width.  -EINVAL if something was added otherwise.
+ */
+#define BS_FLAME_PARTS 1000000000ull
+int bs_flame_add_sides(struct bs_flame *f, const struct bs_flame_frame *stack, size_t n,
+		       uint64_t before, uint64_t after);
 
 /* Marks each frame whose name is(ctx, name) says yes to; it is asked once for each node. */
 void bs_flame_mark(struct bs_flame *f, bool (*is)(void *ctx, const char *name), void *ctx);

@@ -10,6 +10,10 @@
 	/* Values may pass 2^53: only what is on the screen becomes a number. */
 	const total = BigInt(svg.dataset.total), unit = svg.dataset.unit;
 	const least = Number(svg.dataset.min), bottom = svg.dataset.root === "bottom";
+	/* Of a comparison: the sum of each side, and what it is called. */
+	const sides = "all0" in svg.dataset ? [
+		{ all: Number(svg.dataset.all0), name: svg.dataset.side0 },
+		{ all: Number(svg.dataset.all1), name: svg.dataset.side1 }] : null;
 	const missing = svg.dataset.missing !== "0";
 	const height = Number(svg.getAttribute("height")), pad = 3;
 	const group = document.getElementById("frames");
@@ -62,7 +66,8 @@
 			add_drawn(Number(words[0]));
 		} else if (line) {
 			add({ g: null, s: BigInt(words[1]), v: BigInt(words[2]), name: names[words[0]],
-			      color: line[0] + colors[words[0]] }, words[3]);
+			      color: sides ? words[4] : line[0] + colors[words[0]],
+			      sides: words.slice(5).map(Number) }, words[3]);
 		}
 	}
 	add_drawn(drawn.length);
@@ -80,8 +85,8 @@
 	zoomed = focused = root;
 
 	/* As bs_fmt_percent() and bs_fmt_count() write them. */
-	function percent(v) {
-		const p = 100 * Number(v) / Number(total);
+	function percent(v, all = total) {
+		const p = Number(all) ? 100 * Number(v) / Number(all) : 0;
 		return p === 0 ? "0 %" : p < 0.01 ? "under 0.01 %" : p.toFixed(p < 0.995 ? 2 : 1) + " %";
 	}
 
@@ -93,6 +98,16 @@
 
 	function count(v) {
 		return v.toString().replace(/\B(?=(\d{3})+$)/g, ",");
+	}
+
+	/* As put_amount() in flame_svg.c writes it. */
+	function amount(f) {
+		if (!sides)
+			return count(f.v) + " " + unit + ", " + percent(f.v) + " of all";
+		const part = sides.map((side, i) => side.all ? 100 * f.sides[i] / side.all : 0);
+		const points = part[1] - part[0];
+		return sides.map((side, i) => percent(f.sides[i], side.all) + " " + side.name).join(", ") +
+		       ", " + (points < 0 ? "" : "+") + points.toFixed(2) + " points";
 	}
 
 	/* How wide characters are in the font that the reader has. */
@@ -125,7 +140,7 @@
 
 	/* A frame that was too narrow until now. */
 	function build(f) {
-		f.says = count(f.v) + " " + unit + ", " + percent(f.v) + " of all";
+		f.says = amount(f);
 		f.g = make(XML, "g", { class: f.hit ? "f hit" : "f", role: "button", tabindex: "-1" }, group);
 		f.g.frame = f;
 		make(XML, "title", {}, f.g).textContent = f.name + "\n" + f.says;
@@ -256,7 +271,7 @@
 		/* Names of frames that are not in the file cannot match. */
 		if (regexp)
 			matched = "matched: " + (missing ? "at least " + percent_at_least(sum) : percent(sum)) +
-				  " of all";
+				  (sides ? " of the width" : " of all");
 		say(null);
 		tools();
 	}

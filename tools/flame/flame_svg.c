@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,12 @@
 #include "render/text.h"
 #include "render/utf8.h"
 
-/* Made from flame.css and flame.js: string literals. */
+/* Made from flame.css, sides.css and flame.js: string literals. */
 static const char style[] =
 #include "tools/flame/flame.css.h"
+	;
+static const char sides_style[] =
+#include "tools/flame/sides.css.h"
 	;
 static const char script[] =
 #include "tools/flame/flame.js.h"
@@ -34,6 +38,7 @@ static const char script[] =
 #define COLUMN	   7.25 /* of a label's font, 12 pixels, monospaced: 0.6 em and a little */
 #define BUTTONS	   130	/* pixels that Search and Reset take */
 #define LABEL_PAD  3
+#define KEY	   18	 /* from a square of the legend to its text */
 #define COLORS	   12	 /* .w0 to .w11 and .m0 to .m11 in flame.css */
 #define MIN_COLUMN 3	 /* a shorter label says nothing */
 #define THIN	   3	 /* pixels; narrower frames have no line around them */
@@ -45,9 +50,9 @@ struct svg {
 	const struct bs_flame_node *nodes;
 	struct bs_flame_layout layout;
 	FILE *out;
-	const char *unit;
-	double inner; /* pixels that the root takes */
-	unsigned top; /* where frames begin */
+	const char *unit, *sides[2]; /* as people can see them; sides: of a comparison, or NULL */
+	double inner;		     /* pixels that the root takes */
+	unsigned top;		     /* where frames begin */
 	unsigned height;
 	struct bs_str clean, label; /* of the name at hand */
 };
@@ -143,6 +148,99 @@ static double percent(const struct svg *v, uint64_t value)
 	return v->nodes[0].total ? 100.0 * (double)value / (double)v->nodes[0].total : 0;
 }
 
+/* Of a comparison marked frames have no colours of their own. */
+static bool has_marked(const struct svg *v)
+{
+	return v->layout.marked && !v->sides[0];
+}
+
+/* The colours of a comparison, by how far the parts are apart. */
+struct step {
+	double points;
+	const char *grew, *shrank;
+};
+static const struct step steps[] = {
+	{5, "g4", "s4"}, {2, "g3", "s3"}, {1, "g2", "s2"}, {0, "g1", "s1"}};
+
+/* In percent points: the part of the second side less that of the first. */
+static double difference(const struct svg *v, const struct bs_flame_node *node)
+{
+	const uint64_t *all = v->nodes[0].side;
+
+	return (all[1] ? 100.0 * (double)node->side[1] / (double)all[1] : 0) -
+	       (all[0] ? 100.0 * (double)node->side[0] / (double)all[0] : 0);
+}
+
+static const char *difference_color(const struct svg *v, const struct bs_flame_node *node)
+{
+	const uint64_t *all = v->nodes[0].side;
+	double points = difference(v, node);
+	size_t i = 0;
+
+	if (points == 0 ||
+	    (v->how->noise && v->how->noise(node->side[0], all[0], node->side[1], all[1])))
+		return "g0";
+	while (fabs(points) < steps[i].points)
+		i++;
+	return points > 0 ? steps[i].grew : steps[i].shrank;
+}
+
+/* One square of the legend, and what it means in so many pixels. */
+static void put_key(struct svg *v, int x, unsigned y, const char *color, const char *text)
+{
+	fprintf(v->out, "<rect class=\"%s\" x=\"%d\" y=\"%u\" width=\"12\" height=\"12\"/>", color,
+		x, y - 10);
+	put_text(v, "note", x + KEY, y, text, NULL, v->inner + MARGIN - (x + KEY));
+}
+
+/* The same in a row of them: *x moves on. */
+static void put_next_key(struct svg *v, int *x, unsigned y, const char *color, const char *text)
+{
+	put_key(v, *x, y, color, text);
+	*x += KEY + (int)(COLUMN * (double)(strlen(text) + 2));
+}
+
+static void key_text(char *buf, size_t size, size_t step, const char *which)
+{
+	if (!step)
+		snprintf(buf, size, "over %g points %s", steps[0].points, which);
+	else if (steps[step].points > 0)
+		snprintf(buf, size, "over %g", steps[step].points);
+	else
+		snprintf(buf, size, "under %g", steps[step - 1].points);
+}
+
+static void put_difference_legend(struct svg *v, unsigned y)
+{
+	char text[64];
+	int x = MARGIN;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		key_text(text, sizeof(text), i, "more");
+		put_next_key(v, &x, y, steps[i].grew, text);
+	}
+	put_next_key(v, &x, y, "g0", "no difference that is sure");
+	for (size_t i = sizeof(steps) / sizeof(steps[0]); i-- > 0;) {
+		key_text(text, sizeof(text), i, "less");
+		put_next_key(v, &x, y, steps[i].shrank, text);
+	}
+}
+
+/* How much of what. */
+static void add_sum(const struct svg *v, struct bs_str *to)
+{
+	char count[BS_FMT];
+
+	if (!v->sides[0]) {
+		bs_str_addf(to, "%s %s", bs_fmt_count(count, v->nodes[0].total), v->unit);
+		return;
+	}
+	for (int i = 0; i < 2; i++)
+		bs_str_addf(to, "%s%s %s %s", i ? ", " : "",
+			    bs_fmt_count(count, v->nodes[0].side[i]), v->unit, v->sides[i]);
+	bs_str_add(to, "; widths are the mean of both parts");
+}
+
 /* The sum of all, and what the picture does not show of it. */
 static void put_sum(struct svg *v, unsigned y)
 {
@@ -151,8 +249,8 @@ static void put_sum(struct svg *v, unsigned y)
 	struct bs_str live = {0};
 
 	str_reset(&v->clean);
-	bs_str_addf(&v->clean, "%s %s", bs_fmt_count(count, v->nodes[0].total), v->unit);
-	bs_str_addf(&live, "%s", v->clean.s ? v->clean.s : "");
+	add_sum(v, &v->clean);
+	add_sum(v, &live);
 	if (!v->nodes[0].total)
 		bs_str_add(&v->clean, ": nothing to draw");
 	else if (l->left_out)
@@ -189,15 +287,14 @@ static void put_notes(struct svg *v)
 	for (size_t i = 0; i < v->how->nnotes; i++)
 		put_text(v, "note", MARGIN, y += LINE, clean(v, v->how->notes[i]), NULL, v->inner);
 	put_sum(v, y += LINE);
-	if (!l->marked)
+	if (v->sides[0])
+		put_difference_legend(v, y += LINE);
+	if (!has_marked(v))
 		return;
-	y += LINE;
-	fprintf(v->out, "<rect class=\"m4\" x=\"%d\" y=\"%u\" width=\"12\" height=\"12\"/>", MARGIN,
-		y - 10);
 	str_reset(&v->clean);
 	bs_str_add_clean(&v->clean, v->how->marked ? v->how->marked : "marked");
 	bs_str_addf(&v->clean, ": %s of all", bs_fmt_percent(share, percent(v, l->marked_value)));
-	put_text(v, "note", MARGIN + 18, y, v->clean.s ? v->clean.s : "", NULL, v->inner - 18);
+	put_key(v, MARGIN, y + LINE, "m4", v->clean.s ? v->clean.s : "");
 }
 
 /* The same name has the same colour in every picture; name: as it is shown. */
@@ -210,25 +307,48 @@ static unsigned color_of(const char *name)
 	return (h >> 16 ^ h) % COLORS;
 }
 
+/* How much a frame has; amount() in flame.js says the same of those that it draws. */
+static void put_amount(struct svg *v, const struct bs_flame_node *node)
+{
+	const uint64_t *all = v->nodes[0].side;
+	char count[BS_FMT], share[BS_FMT];
+
+	if (!v->sides[0]) {
+		fprintf(v->out, "%s ", bs_fmt_count(count, node->total));
+		put_escaped(v->out, v->unit);
+		fprintf(v->out, ", %s of all", bs_fmt_percent(share, percent(v, node->total)));
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		double part = all[i] ? 100.0 * (double)node->side[i] / (double)all[i] : 0;
+
+		fprintf(v->out, "%s ", bs_fmt_percent(share, part));
+		put_escaped(v->out, v->sides[i]);
+		fputs(", ", v->out);
+	}
+	fprintf(v->out, "%+.2f points", difference(v, node));
+}
+
 static void put_frame(struct svg *v, const struct bs_flame_box *b)
 {
 	const struct bs_flame_node *node = &v->nodes[b->node];
 	const char *name = node->name ? clean(v, node->name) : "all";
 	unsigned row = v->how->icicle ? b->depth : v->layout.deepest - b->depth;
 	unsigned y = v->top + row * ROW;
-	char count[BS_FMT], share[BS_FMT];
 
-	bs_fmt_count(count, node->total);
-	bs_fmt_percent(share, percent(v, node->total));
 	fprintf(v->out,
 		"<g class=\"f%s\" role=\"button\" tabindex=\"%d\" data-s=\"%" PRIu64
 		"\" data-v=\"%" PRIu64 "\" data-d=\"%" PRIu32 "\"><title>",
 		b->width < THIN ? " thin" : "", b->node ? -1 : 0, b->start, node->total, b->depth);
 	put_escaped(v->out, name);
-	fprintf(v->out, "\n%s ", count);
-	put_escaped(v->out, v->unit);
-	fprintf(v->out, ", %s of all</title><rect class=\"%c%u\" x=\"%.2f\" y=\"%u\"", share,
-		node->marked ? 'm' : 'w', color_of(name), MARGIN + b->x, y);
+	putc('\n', v->out);
+	put_amount(v, node);
+	fputs("</title><rect class=\"", v->out);
+	if (v->sides[0])
+		fputs(difference_color(v, node), v->out);
+	else
+		fprintf(v->out, "%c%u", node->marked ? 'm' : 'w', color_of(name));
+	fprintf(v->out, "\" x=\"%.2f\" y=\"%u\"", MARGIN + b->x, y);
 	fprintf(v->out, " width=\"%.2f\" height=\"%d\"/>", b->width, ROW - 1);
 	if (b->width - 2 * LABEL_PAD >= MIN_COLUMN * COLUMN) {
 		fprintf(v->out, "<text x=\"%.2f\" y=\"%u\">", MARGIN + b->x + LABEL_PAD, y + 12);
@@ -244,6 +364,7 @@ static void put_frame(struct svg *v, const struct bs_flame_box *b)
  *   =COLOUR NAME               the next name, from 0
  *   @N                         the next N frames are drawn
  *   wNAME START VALUE DEPTH    a frame, its name by number; m for w: a marked one
+ *   dNAME START VALUE DEPTH CLASS BEFORE AFTER     one of a comparison
  */
 static int put_narrow(struct svg *v)
 {
@@ -263,6 +384,7 @@ static int put_narrow(struct svg *v)
 	for (size_t i = 0; i < l->n; i++) {
 		const struct bs_flame_box *b = &l->boxes[i];
 		const struct bs_flame_node *node = &v->nodes[b->node];
+		char kind = v->sides[0] ? 'd' : node->marked ? 'm' : 'w';
 
 		drawn += !b->narrow;
 		if (!b->narrow)
@@ -277,9 +399,12 @@ static int put_narrow(struct svg *v)
 			put_escaped(v->out, name);
 			putc('\n', v->out);
 		}
-		fprintf(v->out, "%c%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu32 "\n",
-			node->marked ? 'm' : 'w', number[node->id] - 1, b->start, node->total,
-			b->depth);
+		fprintf(v->out, "%c%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu32, kind,
+			number[node->id] - 1, b->start, node->total, b->depth);
+		if (v->sides[0])
+			fprintf(v->out, " %s %" PRIu64 " %" PRIu64, difference_color(v, node),
+				node->side[0], node->side[1]);
+		putc('\n', v->out);
 	}
 	fputs("</metadata>\n", v->out);
 	free(number);
@@ -289,7 +414,7 @@ static int put_narrow(struct svg *v)
 /* Text above, frames, a line for details and room to breathe. */
 static void heights_set(struct svg *v)
 {
-	unsigned lines = 2 + (unsigned)v->how->nnotes + (v->layout.marked ? 1 : 0);
+	unsigned lines = 2 + (unsigned)v->how->nnotes + (has_marked(v) || v->sides[0] ? 1 : 0);
 
 	v->top = MARGIN + lines * LINE + LINE / 2 + (v->how->icicle ? LINE : 0);
 	v->height = v->top + (v->layout.deepest + 1) * ROW + MARGIN + (v->how->icicle ? 0 : LINE);
@@ -309,9 +434,17 @@ static int put_all(struct svg *v)
 		how->width, v->height, how->width, v->height, v->nodes[0].total, MARGIN, ROW,
 		how->icicle ? "top" : "bottom", how->min_width, v->layout.missing);
 	put_escaped(v->out, v->unit);
-	fputs("\">\n<title>", v->out);
+	putc('"', v->out);
+	for (int i = 0; i < 2 && v->sides[0]; i++) {
+		fprintf(v->out, " data-all%d=\"%" PRIu64 "\" data-side%d=\"", i,
+			v->nodes[0].side[i], i);
+		put_escaped(v->out, v->sides[i]);
+		putc('"', v->out);
+	}
+	fputs(">\n<title>", v->out);
 	put_escaped(v->out, clean(v, how->title ? how->title : "Flamegraph"));
-	fprintf(v->out, "</title>\n<style>\n%s</style>\n", style);
+	/* A search finds what it finds, however that is coloured: last. */
+	fprintf(v->out, "</title>\n<style>\n%s%s</style>\n", v->sides[0] ? sides_style : "", style);
 	fputs("<rect class=\"back\" width=\"100%\" height=\"100%\"/>\n", v->out);
 	put_notes(v);
 	fprintf(v->out,
@@ -331,7 +464,7 @@ int bs_flame_svg_write(struct bs_flame *f, const struct bs_flame_svg *how, FILE 
 {
 	struct svg v = {.how = how, .out = out, .inner = (double)how->width - 2 * MARGIN};
 	const struct bs_flame_room room = {v.inner, how->min_width, ROWS, NARROW};
-	struct bs_str unit = {0};
+	struct bs_str unit = {0}, sides[2] = {{0}};
 	size_t n;
 	int ret;
 
@@ -341,11 +474,20 @@ int bs_flame_svg_write(struct bs_flame *f, const struct bs_flame_svg *how, FILE 
 	v.nodes = bs_flame_nodes(f, &n);
 	bs_str_add_clean(&unit, how->unit ? how->unit : "samples");
 	v.unit = unit.s ? unit.s : "";
+	for (int i = 0; i < 2 && how->sides[0]; i++) {
+		bs_str_add_clean(&sides[i], how->sides[i]);
+		v.sides[i] = sides[i].s ? sides[i].s : "";
+	}
 	heights_set(&v);
 	errno = 0;
 	ret = put_all(&v);
 	if (!ret)
 		ret = v.clean.err ? v.clean.err : v.label.err ? v.label.err : unit.err;
+	for (int i = 0; i < 2; i++) {
+		if (!ret)
+			ret = sides[i].err;
+		bs_str_fini(&sides[i]);
+	}
 	if (!ret && ferror(out))
 		ret = errno ? -errno : -EIO;
 	bs_str_fini(&v.clean);

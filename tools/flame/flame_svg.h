@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct bs_flame;
@@ -18,9 +19,16 @@ struct bs_flame_svg {
 	size_t nnotes;
 	const char *unit;   /* what values count: samples, bytes, ...; NULL: samples */
 	const char *marked; /* what marked frames are, for the legend; NULL: "marked" */
-	bool icicle;	    /* the root at the top, not at the bottom */
-	unsigned width;	    /* in pixels, 200 to 10000 */
-	double min_width;   /* narrower frames are left out; in pixels, above 0 */
+	/*
+	 * Of a tree by bs_flame_add_sides: what the sides are called.  Frames are coloured by how
+	 * their part of the second side differs from that of the first, and grey where that is
+	 * within noise(before, of so many, after, of so many); NULL: nothing is.
+	 */
+	const char *sides[2];
+	bool (*noise)(uint64_t before, uint64_t all_before, uint64_t after, uint64_t all_after);
+	bool icicle;	  /* the root at the top, not at the bottom */
+	unsigned width;	  /* in pixels, 200 to 10000 */
+	double min_width; /* narrower frames are left out; in pixels, above 0 */
 };
 
 /*

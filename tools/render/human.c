@@ -175,6 +175,16 @@ char *bs_fmt_percent(char *buf, double percent)
 	return buf;
 }
 
+char *bs_fmt_share(char *buf, double percent, double error)
+{
+	char number[NUMBER], half[NUMBER];
+	int digits = error < 0.0995 ? 3 : error < 0.995 ? 2 : 1;
+
+	snprintf(buf, BS_FMT, "%s ± %s %%", fixed(number, percent, digits),
+		 fixed(half, error, digits));
+	return buf;
+}
+
 static char *rate(char *buf, double v, double error, const struct unit *units, size_t last,
 		  double limit, const char *per)
 {

@@ -24,6 +24,8 @@ char *bs_fmt_bytes(char *buf, double v);
 char *bs_fmt_ns(char *buf, double ns);
 /* "0.42 %", "3.1 %"; more than nothing is never "0 %" */
 char *bs_fmt_percent(char *buf, double percent);
+/* A share and its error: "3.12 ± 0.21 %" */
+char *bs_fmt_share(char *buf, double percent, double error);
 /* Slope and its error in one unit: "1.02 ± 0.03 KiB/s" */
 char *bs_fmt_bytes_rate(char *buf, double v, double error);
 /* "0.52 ± 0.04 objects/s", "3.1 ± 0.2 k objects/s" */

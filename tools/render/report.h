@@ -152,7 +152,18 @@ struct bs_report_stacks {
 	uint64_t broken;    /* of taken: behind the last frame came what is no code, or what nothing
 			       is known of that would lead on */
 	uint64_t distinct;
-	double ns; /* that one costs the program; <= 0: not known */
+	double ns; /* that one costs the program, in the mean; <= 0: not known */
+};
+
+/* --overhead: what samples of the CPU clock say.  Shares are of the CPU time of what was traced. */
+struct bs_report_sampled {
+	double percent, error;	 /* what tracking takes, and the half-width of its 95 % interval */
+	uint64_t samples, lost;	 /* lost: taken, and not part of samples */
+	uint32_t hz;		 /* samples per second of CPU time */
+	double counted_error;	 /* of cpu_percent below; < 0: not known */
+	double ns_per_sample;	 /* <= 0: not known */
+	double sampling_percent; /* what sampling itself takes, in none of the others; < 0: not
+				    known */
 };
 
 struct bs_report {
@@ -207,7 +218,8 @@ struct bs_report {
 	double ns_per_event;	 /* <= 0: not known */
 	double cpu_percent;	 /* of the traced processes' CPU time; < 0: not known */
 	double tool_cpu_percent; /* of one CPU; < 0: not known */
-	double pause_us;	 /* the longest stop; 0 in trap mode: nothing is stopped */
+	const struct bs_report_sampled *profiled; /* NULL: not asked for */
+	double pause_us; /* the longest stop; 0 in trap mode: nothing is stopped */
 
 	bool has_command;   /* a COMMAND was run */
 	int command_status; /* wait(2) status of it */
@@ -222,6 +234,9 @@ struct bs_report {
  * color adds emphasis by ANSI sequences, never meaning.  0, -ENOMEM or -errno of the stream.
  */
 int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool color);
+
+/* The share that was sampled, and the one that was counted: a sentence, at most size - 1 bytes. */
+void bs_report_sampled_say(const struct bs_report *r, char *buf, size_t size);
 
 /* One JSON document, schema bscope-report/1, newline at its end.  0 or -errno of the stream. */
 int bs_render_json(FILE *out, const struct bs_report *r);

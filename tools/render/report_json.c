@@ -369,6 +369,20 @@ static void json_older(struct bs_json *j, const struct bs_report *r)
 	bs_json_object_end(j);
 }
 
+static void json_sampled(struct bs_json *j, const struct bs_report_sampled *p)
+{
+	bs_json_object_begin(j, "sampled");
+	bs_json_double(j, "percent", p->percent);
+	bs_json_double(j, "error", p->error);
+	bs_json_u64(j, "samples", p->samples);
+	bs_json_u64(j, "lost", p->lost);
+	bs_json_u64(j, "hz", p->hz);
+	double_or_null(j, "cpu_percent_error", p->counted_error, p->counted_error >= 0);
+	double_or_null(j, "ns_per_sample", p->ns_per_sample, p->ns_per_sample > 0);
+	double_or_null(j, "sampling_percent", p->sampling_percent, p->sampling_percent >= 0);
+	bs_json_object_end(j);
+}
+
 static void json_overhead(struct bs_json *j, const struct bs_report *r)
 {
 	bs_json_object_begin(j, "overhead");
@@ -377,6 +391,8 @@ static void json_overhead(struct bs_json *j, const struct bs_report *r)
 	bs_json_double(j, "pause_us", r->pause_us);
 	double_or_null(j, "tool_cpu_percent", r->tool_cpu_percent, r->tool_cpu_percent >= 0);
 	bs_json_str(j, "method", r->method);
+	if (r->profiled)
+		json_sampled(j, r->profiled);
 	bs_json_object_end(j);
 }
 

@@ -27,6 +27,9 @@ int bs_part_line(struct bs_out *o, enum bs_style style, const char *label, struc
 int bs_part_verdicts_head(struct bs_out *o, const struct bs_report *r);
 int bs_part_verdicts(struct bs_out *o, const struct bs_report *r);
 
+/* report_cost.c: of the head.  0 or -ENOMEM. */
+int bs_part_cost(struct bs_out *o, const struct bs_report *r);
+
 /* report_locks.c.  0 or -ENOMEM. */
 int bs_part_cycles_head(struct bs_out *o, const struct bs_report *r);
 int bs_part_cycles(struct bs_out *o, const struct bs_report *r);

@@ -357,27 +357,6 @@ static int head_estimate(struct bs_out *o, const struct bs_report *r)
 	return bs_part_line(o, BS_PLAIN, "estimate", &s);
 }
 
-static int head_cost(struct bs_out *o, const struct bs_report *r)
-{
-	struct bs_str s = {0};
-	char buf[BS_FMT];
-
-	if (r->ns_per_event > 0)
-		bs_str_addf(&s, "%s per event", bs_fmt_ns(buf, r->ns_per_event));
-	else
-		bs_str_add(&s, "time per event not known");
-	if (r->cpu_percent >= 0)
-		/* What is not followed costs as much as caches let it. */
-		bs_str_addf(&s, ", %s%s of the CPU time of what was traced",
-			    r->sampled ? "up to " : "", bs_fmt_percent(buf, r->cpu_percent));
-	if (r->pause_us > 0)
-		bs_str_addf(&s, ", stopped for at most %s", bs_fmt_ns(buf, r->pause_us * 1000));
-	if (r->tool_cpu_percent >= 0)
-		bs_str_addf(&s, "; bscope-trace itself took %s of one CPU",
-			    bs_fmt_percent(buf, r->tool_cpu_percent));
-	return bs_part_line(o, BS_PLAIN, "cost", &s);
-}
-
 /* --- cells --------------------------------------------------------------------------------- */
 
 static void cell_count(struct bs_table *t, uint64_t v)
@@ -795,7 +774,7 @@ int bs_render_text(FILE *out, const struct bs_report *r, unsigned width, bool co
 		head_estimate,
 		bs_part_verdicts_head,
 		bs_part_cycles_head,
-		head_cost,
+		bs_part_cost,
 		bs_part_verdicts,
 		bs_part_cycles,
 		classes,

@@ -71,6 +71,7 @@ static bool parse_end(const uint8_t *code, size_t n, uint64_t addr, uint64_t bac
 	if (n < i + sizeof(release) + 5 || memcmp(&code[i], release, sizeof(release)))
 		return false;
 	i += sizeof(release);
+	out->bytes = (uint8_t)(i + 5);
 	return code[i] == 0xe9 && addr + i + 5 + (uint64_t)(int64_t)int32_at(&code[i + 1]) == back;
 }
 
@@ -86,8 +87,12 @@ static bool parse_stub(const uint8_t *code, size_t n, const struct bs_site *site
 		uint64_t addr = site->stub_vaddr + i;
 
 		if (code[i] == 0x48 && code[i + 1] == 0x8d && code[i + 2] == 0x3d &&
-		    addr + 7 + (uint64_t)(int64_t)int32_at(&code[i + 3]) == site->record_vaddr)
-			return parse_end(&code[i], n - i, addr, back, out);
+		    addr + 7 + (uint64_t)(int64_t)int32_at(&code[i + 3]) == site->record_vaddr) {
+			bool whole = parse_end(&code[i], n - i, addr, back, out);
+
+			out->bytes = whole ? (uint8_t)(out->bytes + i) : 0;
+			return whole;
+		}
 	}
 	return false;
 }

@@ -34,6 +34,7 @@ const char *bs_jump_why(enum bs_jump_why why);
 struct bs_stub {
 	uint64_t target; /* link-time address of what it calls, or of where that is written */
 	uint8_t why;	 /* enum bs_jump_why */
+	uint8_t bytes;	 /* of its code; 0: not known */
 	bool indirect;
 };
 /* An array of m->nsites, for free(); NULL when out of memory. */

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "bscope/abi.h"
+#include "bscope/control.h"
 #include "target/args.h"
 #include "target/elf.h"
 #include "target/module.h"
@@ -391,6 +392,20 @@ static int join_all(struct reader *r)
 	return 0;
 }
 
+/* Strippers keep the headers of sections that are loaded. */
+static void code_set(const struct bs_elf *e, uint64_t batch, struct bs_runtime *found)
+{
+	for (size_t i = 0; i < e->nsections; i++) {
+		const struct bs_elf_section *s = &e->sections[i];
+
+		if (!bs_elf_section_is(e, s, BSCOPE_RECORD_SECTION) || batch < s->addr ||
+		    batch - s->addr >= s->size)
+			continue;
+		found->code_vaddr = s->addr;
+		found->code_bytes = s->size;
+	}
+}
+
 /* Only one that is complete, and as we know it, is of any use. */
 static void runtime_set(struct reader *r)
 {
@@ -401,14 +416,14 @@ static void runtime_set(struct reader *r)
 	    bs_elf_offset_find(e, r->batch, PF_X, &found.batch_offset, NULL) &&
 	    bs_elf_offset_find(e, r->buffer, PF_X, &found.buffer_offset, NULL) &&
 	    bs_elf_offset_find(e, r->semaphore, PF_W, &found.semaphore_offset, NULL) &&
-	    is_probe(e, found.batch_offset) && is_probe(e, found.buffer_offset))
+	    is_probe(e, found.batch_offset) && is_probe(e, found.buffer_offset)) {
+		code_set(e, r->batch, &found);
 		r->m->runtime = found;
-	else
-		return;
-	/* A library of before. */
-	if (r->stack && bs_elf_offset_find(e, r->stack, PF_X, &found.stack_offset, NULL) &&
-	    is_probe(e, found.stack_offset))
-		r->m->runtime.stack_offset = found.stack_offset;
+		/* A library of before has none. */
+		if (r->stack && bs_elf_offset_find(e, r->stack, PF_X, &found.stack_offset, NULL) &&
+		    is_probe(e, found.stack_offset))
+			r->m->runtime.stack_offset = found.stack_offset;
+	}
 }
 
 static int read_sites(struct reader *r)

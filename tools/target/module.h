@@ -45,6 +45,8 @@ struct bs_runtime {
 	uint64_t stack_offset; /* 0: it has no stacks to offer */
 	uint64_t semaphore_offset;
 	uint64_t control_vaddr;
+	/* The code that only lit sites execute (BSCOPE_RECORD_SECTION); 0, 0: not known. */
+	uint64_t code_vaddr, code_bytes;
 };
 
 struct bs_module {

@@ -76,7 +76,8 @@ static int binary(struct machine *m, uint64_t atom)
 		v = b < 64 ? a >> b : 0;
 		break;
 	case DW_OP_shra:
-		v = (uint64_t)((int64_t)a >> (b < 64 ? b : 63));
+		b = b < 64 ? b : 63;
+		v = a >> 63 ? ~(~a >> b) : a >> b;
 		break;
 	case DW_OP_xor:
 		v = a ^ b;
