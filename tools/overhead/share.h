@@ -24,8 +24,8 @@ struct bs_share bs_share_of(uint64_t marked, uint64_t samples);
 /*
  * The same of samples of what tracking costs: the error has, besides chance, this part of the share
  * for time that samples give to a neighbour, since what a processor does at once they see one after
- * the other.  Measured: `make bench-overhead-share` found the shares of a program whose work does
- * not overlap with its marks up to 2.5 % of them off.
+ * the other.  An allowance, not a bound: `make bench-overhead-share` measures how far off shares
+ * are, and on a machine that others use some of its runs were farther off than this.
  */
 #define BS_SHARE_BORDER 0.05
 struct bs_share bs_share_tracking(uint64_t marked, uint64_t samples);
