@@ -70,7 +70,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "fork while attached: the child's marks are exact too" {
-	counted 2 5000 2 fork
+	counted 2 5000 6 fork
 	sleep 0.2
 	"$TRACE" -q -m trap -p "$PID" --format=json -o "$(report)"
 	wait "$PID" || true
@@ -81,7 +81,7 @@ report() { echo "$BATS_TEST_TMPDIR/report.json"; }
 }
 
 @test "exec while attached: counts exact over both lives" {
-	counted 2 5000 2 exec
+	counted 2 5000 6 exec
 	sleep 0.2
 	"$TRACE" -q -m trap -p "$PID" --format=json -o "$(report)"
 	wait "$PID" || true

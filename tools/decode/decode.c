@@ -70,7 +70,8 @@ static uint8_t operands_of(const struct bs_expansion *e)
 }
 
 /* A site that has not been met so far: sites are added, and never change. */
-static const struct bs_mark *mark_learn(struct bs_decoder *d, uint32_t index)
+static __attribute__((noinline)) const struct bs_mark *mark_learn(struct bs_decoder *d,
+								  uint32_t index)
 {
 	const struct bs_expansion *e = bs_sites_get(d->sites, index);
 
@@ -98,7 +99,7 @@ static const struct bs_mark *mark_learn(struct bs_decoder *d, uint32_t index)
 }
 
 /* NULL unless events of that site are to be believed. */
-static const struct bs_mark *mark_of(struct bs_decoder *d, uint32_t index)
+static inline const struct bs_mark *mark_of(struct bs_decoder *d, uint32_t index)
 {
 	return index < d->nmarks && d->marks[index].kind ? &d->marks[index] : mark_learn(d, index);
 }

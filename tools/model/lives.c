@@ -14,19 +14,9 @@ void bs_mark_unknown(struct bs_model *m, uint32_t klass)
 	m->classes[klass].unknown++;
 }
 
-uint64_t bs_clamp_bytes(uint64_t bytes)
+struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			    uint64_t hash, struct bs_obj *obj, bool found)
 {
-	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
-}
-
-struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			  uint64_t hash)
-{
-	bool found;
-	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
-
-	if (!obj)
-		return NULL;
 	/* What is known of who borrows and owns it was of another; which may be in its resize. */
 	bs_pending_replace(m, p, ev);
 	if (m->classes[ev->klass_id].nties)
@@ -251,12 +241,15 @@ static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
 	return flags;
 }
 
-int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+/*
+ * A drop of what is not known to live, or may not be what it seems.  1: it is what it seems, after
+ * all; else that was all of it: 0 or -ENOMEM.
+ */
+static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_proc *p,
+					       const struct bs_event *ev, uint64_t hash,
+					       struct bs_obj *obj)
 {
-	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
-	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	struct bs_pending *e;
-	struct bs_obj gone;
 	int err;
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
@@ -316,13 +309,35 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	}
 	if (obj && bs_coarse_shared(m, ev->klass_id) && bs_coarse_replaced(m, obj, ev))
 		return 0;
-	err = drop_check(m, p, ev, obj, tie);
+	return 1;
+}
+
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+{
+	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_obj gone;
+	int err;
+
+	/* Mostly it is alive, and nothing else is going on. */
+	if (!obj || obj->flags & BS_OBJ_DEAD || ev->has & BS_EVENT_TRIES || p->npending ||
+	    m->coarse_ns || !bs_recent_over(&m->twins, ev)) {
+		err = drop_look(m, p, ev, hash, obj);
+		if (err <= 0)
+			return err;
+	}
+	if (tie || (obj && obj->flags & BS_OBJ_COUNTED)) {
+		err = drop_check(m, p, ev, obj, tie);
+		if (err)
+			return err;
+	}
 	if (obj && p->holders)
 		bs_ties_holder_gone(m, p, ev);
-	if (!err)
+	if (tie) {
 		err = bs_tie_drop(m, p, ev->klass_id, ev->id);
-	if (err)
-		return err;
+		if (err)
+			return err;
+	}
 	if (!obj)
 		return bs_unknown_end(m, p, ev, hash, NULL);
 	gone = *obj;

@@ -21,12 +21,10 @@
 #define ORPHAN_NS 1000000000ull
 
 /*
- * So many events ahead memory is fetched, about as many misses as a core has under way: first the
- * tags, then the objects that these point at.
+ * Memory is fetched ahead, in steps of so many events, about as many misses as a core has under
+ * way: first the tags, in the next step the objects that these point at.
  */
-#define AHEAD_TAGS 16u
-#define AHEAD	   8u
-#define HASHES	   32u /* of events on their way; a power of two */
+#define STEP 8u
 
 _Static_assert(BSCOPE_KIND_END <= 16, "struct bs_model_totals.marks");
 
@@ -205,46 +203,56 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	}
 }
 
-static uint64_t hash_of(const struct bs_model *m, const struct bs_event *ev)
+/* Events of one process, one after the other. */
+struct step {
+	const struct bs_event *v;
+	size_t n;
+	uint64_t hash[STEP];
+};
+
+static void step_begin(const struct bs_model *m, struct step *s, const struct bs_event *v, size_t n)
 {
-	return bs_objects_hash(m->seed, ev->klass_id, ev->id);
+	s->v = v;
+	for (s->n = 0; s->n < n && s->n < STEP && v[s->n].pid == v[0].pid; s->n++)
+		s->hash[s->n] = bs_objects_hash(m->seed, v[s->n].klass_id, v[s->n].id);
 }
 
-int bs_model_event(struct bs_model *m, const struct bs_event *ev)
+/* The table that they look into; NULL if there is none so far. */
+static const struct bs_objects *step_objects(struct bs_model *m, const struct step *s)
 {
-	return event(m, ev, hash_of(m, ev));
-}
+	const struct bs_proc *p = s->n ? bs_proc_find(m, s->v[0].pid) : NULL;
 
-/* The table that an event will look into; NULL if there is none so far. */
-static const struct bs_objects *objects_of(struct bs_model *m, const struct bs_event *ev)
-{
-	const struct bs_proc *p = m->recent;
-
-	if (!p || p->pid != ev->pid)
-		p = bs_proc_find(m, ev->pid);
 	return p ? &p->objects : NULL;
 }
 
 int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n)
 {
+	struct step steps[3], *ahead = &steps[0], *next = &steps[1], *now = &steps[2], *done;
 	const struct bs_objects *o;
-	uint64_t hash[HASHES];
 	int err = 0;
 
-	for (size_t i = 0; i < n + AHEAD_TAGS && !err; i++) {
-		size_t next = i - (AHEAD_TAGS - AHEAD), now = i - AHEAD_TAGS;
-
-		if (i < n) {
-			hash[i % HASHES] = hash_of(m, &v[i]);
-			if ((o = objects_of(m, &v[i])))
-				bs_objects_fetch_tags(o, hash[i % HASHES]);
-		}
-		if (next < n && (o = objects_of(m, &v[next])))
-			bs_objects_fetch(o, hash[next % HASHES]);
-		if (now < n)
-			err = event(m, &v[now], hash[now % HASHES]);
-	}
+	next->n = now->n = 0;
+	do {
+		step_begin(m, ahead, v, n);
+		v += ahead->n;
+		n -= ahead->n;
+		if ((o = step_objects(m, ahead)))
+			bs_objects_fetch_tags(o, ahead->hash, ahead->n);
+		if ((o = step_objects(m, next)))
+			bs_objects_fetch(o, next->hash, next->n);
+		for (size_t i = 0; i < now->n && !err; i++)
+			err = event(m, &now->v[i], now->hash[i]);
+		done = now;
+		now = next;
+		next = ahead;
+		ahead = done;
+	} while ((now->n || next->n) && !err);
 	return err;
+}
+
+int bs_model_event(struct bs_model *m, const struct bs_event *ev)
+{
+	return bs_model_events(m, ev, 1);
 }
 
 int bs_model_tick(struct bs_model *m, uint64_t now_ns)

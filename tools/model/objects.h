@@ -38,18 +38,16 @@ struct bs_obj {
 _Static_assert(sizeof(struct bs_obj) == 32, "two objects to a cache line");
 
 struct bs_shard {
-	struct bs_obj *slots; /* cap of them; behind them 18 bytes for each 16: objects.c */
+	struct bs_obj *slots; /* cap of them; behind them 32 bytes for each 16: objects.c */
 	uint32_t cap;	      /* a multiple of 16 */
 	uint32_t used, dead;  /* objects; of these, dead */
 	uint32_t taken;	      /* slots that are not to be counted as free */
-	uint64_t kept_ns;     /* who was dropped before has been forgotten */
 };
 
 struct bs_objects {
 	struct bs_shard *shards;
 	uint32_t nshards;
 	size_t live;
-	uint64_t latest_ns; /* of all drops */
 	uint64_t seed[2];
 };
 
@@ -61,40 +59,57 @@ void bs_objects_init(struct bs_objects *t, const uint64_t seed[2]);
 void bs_objects_clear(struct bs_objects *t);
 
 /* What places (klass, id) in a table with that seed; asked for once, used often. */
-uint64_t bs_objects_hash(const uint64_t seed[2], uint32_t klass, uint64_t id);
+static inline uint64_t bs_objects_hash(const uint64_t seed[2], uint32_t klass, uint64_t id)
+{
+	unsigned __int128 p = (unsigned __int128)(id ^ seed[0]) *
+			      (seed[1] + klass * UINT64_C(0x9e3779b97f4a7c15));
+	uint64_t h = (uint64_t)p ^ (uint64_t)(p >> 64);
+
+	p = (unsigned __int128)(h ^ seed[1]) * UINT64_C(0xd6e8feb86659fd93);
+	return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
 
 /*
  * hash: that of klass, id and the table's seed.  Pointers to objects are valid until the next put,
  * take, bury or clear.  What is found may be dead.
  */
-struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash, uint32_t klass,
-			       uint64_t id);
+static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash,
+					     uint32_t klass, uint64_t id);
 /*
  * The object (klass, id); when it is not there (*found is false) it is made: id and klass are
  * set, the rest is 0.  NULL when out of memory.
  */
-struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
-			      bool *found);
+static inline struct bs_obj *bs_objects_put(struct bs_objects *t, uint64_t hash, uint32_t klass,
+					    uint64_t id, bool *found);
 /* A dead object lives again, under the same id; all else is 0. */
-void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj);
+static inline void bs_objects_revive(struct bs_objects *t, uint64_t hash, struct bs_obj *obj);
 /* An object that is alive dies: dropped at that place by that thread.  flags: of a dead one. */
-void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj, uint32_t place,
-		     uint32_t tid, uint64_t ts_ns);
+static inline void bs_objects_bury(struct bs_objects *t, uint64_t hash, struct bs_obj *obj,
+				   uint32_t place, uint32_t tid, uint64_t ts_ns);
 /* Removes the object (klass, id), alive, and says what it was in *out; false if it is not. */
 bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64_t id,
 		     struct bs_obj *out);
 
 /*
- * For those who know what they will ask for: has the memory fetched that a find, put or take will
- * look at, in two steps, some operations apart.
+ * For those who know what they will ask for: has the memory fetched that finds, puts or takes of so
+ * many will look at, in two steps, some operations apart.
  */
-void bs_objects_fetch_tags(const struct bs_objects *t, uint64_t hash);
-void bs_objects_fetch(const struct bs_objects *t, uint64_t hash);
+void bs_objects_fetch_tags(const struct bs_objects *t, const uint64_t *hash, size_t n);
+void bs_objects_fetch(const struct bs_objects *t, const uint64_t *hash, size_t n);
 
 /* All objects alive in no order: start with *pos = 0, NULL at the end.  No changes meanwhile. */
 struct bs_obj *bs_objects_next(const struct bs_objects *t, uint64_t *pos);
 
 /* Bytes of memory in use. */
 size_t bs_objects_memory(const struct bs_objects *t);
+
+/*
+ * For objects_slots.h alone.  Room for one more in a table that is new, or full where that hash
+ * goes: its shard, NULL when out of memory.  And less room in a shard that is mostly empty.
+ */
+struct bs_shard *bs_objects_grow(struct bs_objects *t, uint64_t hash);
+void bs_objects_shrink(struct bs_objects *t, struct bs_shard *s);
+
+#include "model/objects_slots.h"
 
 #endif

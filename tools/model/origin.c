@@ -5,22 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t origin_hash(uint32_t klass, uint32_t place, uint32_t code)
+/* The high bits of the product, which depend on all that went in. */
+static uint32_t origin_hash(const struct bs_origins *o, uint32_t klass, uint32_t place,
+			    uint32_t code)
 {
-	uint64_t h = ((uint64_t)place << 32 | code) * 0x9e3779b97f4a7c15ull;
+	uint64_t in = ((uint64_t)place << 32 | code) + klass * 0xd6e8feb86659fd93ull;
 
-	h ^= h >> 29;
-	h = (h + klass) * 0xd6e8feb86659fd93ull;
-	return (uint32_t)(h >> 32);
+	return (uint32_t)((in * 0x9e3779b97f4a7c15ull) >> o->shift);
+}
+
+static uint32_t mask_of(const struct bs_origins *o)
+{
+	return UINT32_MAX >> (o->shift - 32);
 }
 
 static void index_put(struct bs_origins *o, uint32_t origin)
 {
 	const struct bs_origin *g = &o->v[origin];
-	uint32_t i = origin_hash(g->klass, g->place, g->code) & o->mask;
+	uint32_t i = origin_hash(o, g->klass, g->place, g->code);
 
 	while (o->index[i])
-		i = (i + 1) & o->mask;
+		i = (i + 1) & mask_of(o);
 	o->index[i] = origin + 1;
 }
 
@@ -41,7 +46,7 @@ static int origins_grow(struct bs_origins *o)
 		return -1;
 	free(o->index);
 	o->index = index;
-	o->mask = cap * 2 - 1;
+	o->shift = (uint8_t)(64 - __builtin_ctz(cap * 2));
 	o->cap = cap;
 	for (uint32_t i = 0; i < o->n; i++)
 		index_put(o, i);
@@ -50,9 +55,12 @@ static int origins_grow(struct bs_origins *o)
 
 uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
 {
-	uint32_t i = origin_hash(klass, place, code) & o->mask;
+	uint32_t i, mask;
 
-	for (; o->index && o->index[i]; i = (i + 1) & o->mask) {
+	if (!o->index)
+		return UINT32_MAX;
+	mask = mask_of(o);
+	for (i = origin_hash(o, klass, place, code); o->index[i]; i = (i + 1) & mask) {
 		const struct bs_origin *g = &o->v[o->index[i] - 1];
 
 		if (g->place == place && g->code == code && g->klass == klass)
@@ -61,12 +69,10 @@ uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t pla
 	return UINT32_MAX;
 }
 
-uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
+/* Kept apart, so that finding one stays short. */
+static __attribute__((noinline)) uint32_t origin_add(struct bs_origins *o, uint32_t klass,
+						     uint32_t place, uint32_t code)
 {
-	uint32_t known = bs_origin_find(o, klass, place, code);
-
-	if (known != UINT32_MAX)
-		return known;
 	if (o->n == o->cap && origins_grow(o))
 		return UINT32_MAX;
 	memset(&o->v[o->n], 0, sizeof(*o->v));
@@ -75,6 +81,13 @@ uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, 
 	o->v[o->n].code = code;
 	index_put(o, o->n);
 	return o->n++;
+}
+
+uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code)
+{
+	uint32_t known = bs_origin_find(o, klass, place, code);
+
+	return known != UINT32_MAX ? known : origin_add(o, klass, place, code);
 }
 
 void bs_origins_fini(struct bs_origins *o)

@@ -20,7 +20,7 @@ struct bs_pending *bs_pending_search(const struct bs_proc *p, const struct bs_ev
 	return NULL;
 }
 
-void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+void bs_pending_replaced(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_pending *e = bs_pending_of(p, ev);
 

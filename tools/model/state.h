@@ -51,8 +51,8 @@ struct bs_origin {
 struct bs_origins {
 	struct bs_origin *v;
 	uint32_t n, cap;
-	uint32_t *index; /* hash -> origin + 1, 0: empty */
-	uint32_t mask;
+	uint32_t *index; /* hash -> origin + 1, 0: empty; of 2^(64 - shift) */
+	uint8_t shift;
 };
 
 struct bs_class {
@@ -533,8 +533,19 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
  */
-struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			  uint64_t hash);
+struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			    uint64_t hash, struct bs_obj *obj, bool found);
+static inline struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p,
+					const struct bs_event *ev, uint64_t hash)
+{
+	bool found;
+	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
+
+	/* Mostly nobody had it before. */
+	if (obj && (found || p->npending || m->classes[ev->klass_id].nties))
+		return bs_take_over(m, p, ev, hash, obj, found);
+	return obj;
+}
 int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns);
 /* The end of an object that is not known; dead: what was known of the one that had the id before.
  */
@@ -543,7 +554,10 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead);
 /* A mark on an object that is not known. */
 void bs_mark_unknown(struct bs_model *m, uint32_t klass);
-uint64_t bs_clamp_bytes(uint64_t bytes);
+static inline uint64_t bs_clamp_bytes(uint64_t bytes)
+{
+	return bytes < BS_OBJ_MAX_BYTES ? bytes : BS_OBJ_MAX_BYTES;
+}
 
 /* The object whose resize has begun under that id, by whomever; NULL if there is none. */
 struct bs_pending *bs_pending_search(const struct bs_proc *p, const struct bs_event *ev);
@@ -552,7 +566,13 @@ static inline struct bs_pending *bs_pending_of(const struct bs_proc *p, const st
 	return p->npending ? bs_pending_search(p, ev) : NULL;
 }
 /* The id of one in its resize is another object's from now on. */
-void bs_pending_replace(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+void bs_pending_replaced(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+static inline void bs_pending_replace(struct bs_model *m, struct bs_proc *p,
+				      const struct bs_event *ev)
+{
+	if (p->npending)
+		bs_pending_replaced(m, p, ev);
+}
 void bs_pending_remove(struct bs_proc *p, uint32_t i);
 /*
  * The resize that this thread has begun in this class: the one of this id if there is one (the

@@ -4,9 +4,11 @@
  *
  * Each thread has a queue in the order of pushing, whose times never step back: an event whose
  * stamp is older than its predecessor's sorts as if it had the predecessor's.  So the head of a
- * queue is its oldest, and handing out is a merge of queue heads through a small heap.  Only when
- * another thread comes first has the heap anything to do: until then the thread at its top hands
- * out one event after the other, as a piece.
+ * queue is its oldest, and handing out is a merge of queue heads.  Only when another thread comes
+ * first has that anything to do: until then the first thread hands out one event after the other,
+ * as a piece.  Who comes first is played out in a tree: each thread has a leaf, and each node is
+ * the one of its two children that comes first.  A heap would do fewer comparisons, but it goes on
+ * or stops by their results, which a processor cannot guess; here only the value depends on them.
  *
  * A queue is a list of cells, each of which holds events, or slots with their time in nanoseconds
  * since the cell's base.  Cells are half a kilobyte, so that a thread with a single event costs
@@ -50,11 +52,12 @@ struct thread {
 	uint32_t head, tail;
 };
 
-/* The time is repeated here so that the heap does not touch the queues while it sifts. */
-struct node {
-	uint64_t time;
-	uint32_t thread;
-};
+/*
+ * Time of a thread's first event, and behind it, in 32 bits, its number: what comes first is less.
+ * One that holds nothing comes after all others.
+ */
+typedef unsigned __int128 turn;
+#define NO_TURN (~(turn)0)
 
 struct bs_order {
 	size_t max_held;
@@ -72,8 +75,8 @@ struct bs_order {
 	uint32_t index_mask;
 	uint32_t recent; /* the thread pushed to last */
 
-	struct node *heap;
-	uint32_t nheap;
+	turn *tree;	  /* the first is tree[1], the leaves begin at nleaves */
+	uint32_t nleaves; /* a power of two */
 };
 
 static struct cell *cell_at(const struct bs_order *o, uint32_t i)
@@ -103,7 +106,7 @@ void bs_order_free(struct bs_order *o)
 	free(o->slabs);
 	free(o->threads);
 	free(o->index);
-	free(o->heap);
+	free(o->tree);
 	free(o);
 }
 
@@ -164,7 +167,7 @@ static int threads_reserve(struct bs_order *o)
 {
 	uint32_t kept = 0, cap = o->threads_cap, *index;
 	struct thread *threads;
-	struct node *heap;
+	turn *tree;
 
 	for (uint32_t i = 0; i < o->nthreads; i++) {
 		struct thread *t = &o->threads[i];
@@ -181,10 +184,10 @@ static int threads_reserve(struct bs_order *o)
 		if (!threads)
 			goto out;
 		o->threads = threads;
-		heap = realloc(o->heap, cap * sizeof(*heap));
-		if (!heap)
+		tree = realloc(o->tree, 2 * (size_t)cap * sizeof(*tree));
+		if (!tree)
 			goto out;
-		o->heap = heap;
+		o->tree = tree;
 		index = calloc(cap * 2, sizeof(*index));
 		if (!index)
 			goto out;
@@ -338,51 +341,60 @@ int bs_order_push_slots(struct bs_order *o, const struct bs_slots *slots, size_t
 
 /* --- handing out ------------------------------------------------------------------------------ */
 
-static bool node_before(const struct node *a, const struct node *b)
+static uint64_t turn_time(turn t)
 {
-	return a->time != b->time ? a->time < b->time : a->thread < b->thread;
+	return (uint64_t)(t >> 32);
 }
 
-static void heap_sift(struct bs_order *o, uint32_t i)
+static uint32_t turn_thread(turn t)
 {
-	struct node moving = o->heap[i];
+	return (uint32_t)t;
+}
 
-	for (;;) {
-		uint32_t child = 2 * i + 1;
+static turn turn_of(const struct bs_order *o, uint32_t thread)
+{
+	const struct thread *t = &o->threads[thread];
 
-		if (child >= o->nheap)
-			break;
-		if (child + 1 < o->nheap && node_before(&o->heap[child + 1], &o->heap[child]))
-			child++;
-		if (!node_before(&o->heap[child], &moving))
-			break;
-		o->heap[i] = o->heap[child];
-		i = child;
+	return thread < o->nthreads && t->head != NONE ? (turn)t->time << 32 | thread : NO_TURN;
+}
+
+static turn turn_first(turn a, turn b)
+{
+	return a < b ? a : b;
+}
+
+static void tree_build(struct bs_order *o)
+{
+	o->nleaves = 1;
+	while (o->nleaves < o->nthreads)
+		o->nleaves *= 2;
+	for (uint32_t i = 0; i < o->nleaves; i++)
+		o->tree[o->nleaves + i] = turn_of(o, i);
+	for (uint32_t i = o->nleaves; --i > 0;)
+		o->tree[i] = turn_first(o->tree[2 * i], o->tree[2 * i + 1]);
+}
+
+/* The first event of a thread is another one now. */
+static void tree_update(struct bs_order *o, uint32_t thread)
+{
+	turn first = turn_of(o, thread);
+
+	for (uint32_t i = o->nleaves + thread; i > 1; i /= 2) {
+		o->tree[i] = first;
+		first = turn_first(first, o->tree[i ^ 1]);
 	}
-	o->heap[i] = moving;
+	o->tree[1] = first;
 }
 
-static void heap_build(struct bs_order *o)
+/* Up to which time the thread that comes first does so. */
+static uint64_t tree_limit(const struct bs_order *o)
 {
-	o->nheap = 0;
-	for (uint32_t i = 0; i < o->nthreads; i++)
-		if (o->threads[i].head != NONE)
-			o->heap[o->nheap++] = (struct node){o->threads[i].time, i};
-	for (uint32_t i = o->nheap / 2; i-- > 0;)
-		heap_sift(o, i);
-}
+	uint32_t thread = turn_thread(o->tree[1]);
+	turn next = NO_TURN;
 
-/* Up to which time the thread at the top comes before all others. */
-static uint64_t heap_limit(const struct bs_order *o)
-{
-	const struct node *next;
-
-	if (o->nheap < 2)
-		return UINT64_MAX;
-	next = &o->heap[1];
-	if (o->nheap > 2 && node_before(&o->heap[2], next))
-		next = &o->heap[2];
-	return next->time - (o->heap[0].thread > next->thread);
+	for (uint32_t i = o->nleaves + thread; i > 1; i /= 2)
+		next = turn_first(next, o->tree[i ^ 1]);
+	return next == NO_TURN ? UINT64_MAX : turn_time(next) - (thread > turn_thread(next));
 }
 
 /*
@@ -434,12 +446,15 @@ int bs_order_release(struct bs_order *o, uint64_t watermark_ns, const struct bs_
 	uint64_t watermark = o->gone > watermark_ns ? o->gone - 1 : watermark_ns;
 	int err = 0;
 
-	heap_build(o);
-	while (o->nheap && err >= 0) {
-		struct thread *t = &o->threads[o->heap[0].thread];
+	if (!o->nthreads)
+		return 0;
+	tree_build(o);
+	while (o->tree[1] != NO_TURN && err >= 0) {
+		uint32_t thread = turn_thread(o->tree[1]);
+		struct thread *t = &o->threads[thread];
 		uint32_t at = t->head;
 		struct cell *c = cell_at(o, at);
-		unsigned n = cell_take(o, t, c, heap_limit(o), watermark);
+		unsigned n = cell_take(o, t, c, tree_limit(o), watermark);
 
 		if (!n)
 			break;
@@ -456,11 +471,7 @@ int bs_order_release(struct bs_order *o, uint64_t watermark_ns, const struct bs_
 					t->time = ns;
 			}
 		}
-		if (t->head != NONE)
-			o->heap[0].time = t->time;
-		else
-			o->heap[0] = o->heap[--o->nheap];
-		heap_sift(o, 0);
+		tree_update(o, thread);
 	}
 	return err < 0 ? err : 0;
 }
