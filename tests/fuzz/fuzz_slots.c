@@ -18,6 +18,7 @@
 #include "bscope/buffer.h"
 #include "collect/buffers.h"
 #include "decode/decode.h"
+#include "decode/stacks.h"
 #include "decode/tsc.h"
 #include "order/order.h"
 #include "target/module.h"
@@ -61,6 +62,8 @@ static uint64_t number(size_t bytes)
  */
 
 static struct bs_decoder decoder;
+static struct bs_stacks *stacks; /* wanted for inputs of an odd size */
+static struct bs_buffers *reader;
 static struct bs_order *order;
 static struct bs_tsc tsc;
 static uint64_t passed, decoded;
@@ -86,7 +89,7 @@ static int piece(void *ctx, const struct bs_slots *slots)
 static int take(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		const struct bscope_slot *slots, size_t n)
 {
-	static struct bscope_slot room[BSCOPE_BUFFER_SLOTS];
+	static struct bscope_slot room[2 * BSCOPE_BUFFER_SLOTS];
 	const struct bs_order_ops ops = {NULL, piece, &decoder};
 	uint64_t before = decoder.bad + decoded, n_events = 0, n_forgotten = 0;
 	struct bs_slots prepared;
@@ -103,8 +106,8 @@ static int take(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		else
 			n_forgotten += i + 1 < n && slots[i + 1].head & BSCOPE_SLOT_EXTRA;
 	}
-	good = bs_decode_prepare(&decoder, pid, tid, slots, NULL, n, &tsc, TSC + 1000, room,
-				 &prepared);
+	good = bs_decode_prepare(&decoder, pid, tid, slots, bs_buffers_stacks(reader), n, &tsc,
+				 TSC + 1000, room, &prepared);
 	must(!bs_order_push_slots(order, &prepared, good));
 	must(!bs_order_release(order, UINT64_MAX, &ops));
 	must(decoder.bad + decoded - before == n_events + n_forgotten);
@@ -231,9 +234,29 @@ static void look(struct bs_buffers *buffers, int last)
 	must(waiting || hold == UINT64_MAX);
 }
 
+/* The stack of a slot that may come. */
+static void stack(struct bs_buffers *buffers)
+{
+	static const uint32_t codes[] = {1, 2, 3};
+	const struct bscope_buffer *b = &pool->buffers[number(1) % (NBUFFERS + 1)];
+	uint64_t slot = b < &pool->buffers[NBUFFERS] ? b->next + number(1) : number(8);
+
+	must(!bs_buffers_stack(buffers, (uint32_t)getpid() + number(1) % 2,
+			       (uintptr_t)b + number(1) % 2, slot,
+			       bs_stacks_intern(stacks, 0, codes, 1 + number(1) % 3, 0)));
+}
+
+#define STACK_STEP 240 /* and above */
+
 static void step(struct bs_buffers *buffers)
 {
-	switch (number(1) % 8) {
+	uint64_t what = number(1);
+
+	if (what >= STACK_STEP) {
+		stack(buffers);
+		return;
+	}
+	switch (what % 8) {
 	case 0:
 		memory_write();
 		break;
@@ -276,16 +299,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(!mprotect(pool, (POOL_BYTES + 4095) & ~4095ul, PROT_READ | PROT_WRITE));
 		decoder.sites = sites_make();
 		order = bs_order_new(0);
-		must(order != NULL);
+		stacks = bs_stacks_new();
+		must(order != NULL && stacks != NULL);
 		bs_tsc_add(&tsc, TSC - 2000000000, 1ull << 40);
 		bs_tsc_add(&tsc, TSC, (1ull << 40) + 1000000000);
 	}
 	memset(pool, 0, POOL_BYTES);
 	pool->used = NBUFFERS;
 	decoder.bad = passed = decoded = 0;
+	decoder.stacks = size % 2 ? stacks : NULL;
+	decoder.stack_kinds = UINT32_MAX;
 	in = data;
 	left = size;
-	buffers = bs_buffers_new(&ops);
+	reader = buffers = bs_buffers_new(&ops);
 	must(buffers != NULL);
 	must(!bs_buffers_add(buffers, getpid(), (uintptr_t)pool, NBUFFERS));
 	for (unsigned steps = 0; left && steps < STEPS_MAX; steps++)

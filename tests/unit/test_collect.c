@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "bscope/abi.h"
 #include "collect/collect.h"
 #include "collect/light.h"
 #include "collect_target.h"
@@ -341,6 +342,72 @@ static void test_threads_exact(void **state)
 	assert_int_equal(child_end(&child), 98 << 8);
 	bs_collect_free(seen.c);
 }
+
+#if defined(__x86_64__)
+
+static struct bs_ring_stack last_stack;
+static size_t last_size, nstacks;
+
+static int on_stack(void *ctx, const void *data, size_t size)
+{
+	(void)ctx;
+	assert_true(size <= sizeof(last_stack));
+	/* The tool makes links in a process of its own (shield.c). */
+	if (((const struct bs_ring_event *)data)->type != BS_RING_MARK_STACK)
+		return 0;
+	memcpy(&last_stack, data, size);
+	last_size = size;
+	nstacks++;
+	return 0;
+}
+
+/* Short ones and long ones, and what is deeper than the kernel goes. */
+static void test_stacks(void **state)
+{
+	static const unsigned depths[] = {1, 2, 5, 28, 29, 30, 60, 125, 126, 127, 200};
+	struct bs_collect_opts opts = {.no_multi = no_multi(state),
+				       .stack_kinds = 1u << BSCOPE_KIND_NEW};
+	struct bs_light site = {.index = 1, .spec.kind = BSCOPE_KIND_NEW};
+	struct bs_collect_counts now;
+	struct bs_error err = {0};
+	struct bs_collect *c;
+
+	if (bs_collect_new(&opts, &c, &err))
+		fail_msg("bs_collect_new: %s", err.text);
+	assert_true(bs_collect_ns_per_stack(c, 2) > 0);
+	assert_true(bs_collect_ns_per_stack(c, 30) >= bs_collect_ns_per_stack(c, 2));
+	trace(c, getpid());
+	site.probe_offset = file_offset((uintptr_t)bs_own_site_hit);
+	light_all(c, &site, 1);
+	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		unsigned n = depths[i] + 1 < BS_STACK_MAX ? depths[i] + 1 : BS_STACK_MAX;
+
+		nstacks = 0;
+		bs_own_site_hit_deep(depths[i]);
+		while (bs_collect_poll(c, 0, on_stack, NULL, NULL) > 0)
+			;
+		assert_int_equal(nstacks, 1);
+		assert_int_equal(last_stack.event.type, BS_RING_MARK_STACK);
+		assert_int_equal(last_stack.event.pid, getpid());
+		assert_int_equal(last_stack.event.site, 1);
+		assert_int_equal(last_stack.form, BS_STACK_WALKED);
+		assert_int_equal(last_stack.n, n);
+		assert_true(last_size >= offsetof(struct bs_ring_stack, ip) + 8 * n);
+		assert_true(last_stack.ip[0] == (uintptr_t)bs_own_site_hit);
+		/* All are of the same function, which calls itself at one place. */
+		for (unsigned k = 1; k < n; k++)
+			assert_true(last_stack.ip[k] > (uintptr_t)bs_own_site_hit_deep &&
+				    last_stack.ip[k] < (uintptr_t)bs_own_site_hit_deep + 64);
+	}
+	bs_collect_dark(c);
+	assert_int_equal(bs_collect_counts(c, &now), 0);
+	assert_int_equal(now.sum.written, sizeof(depths) / sizeof(depths[0]));
+	assert_int_equal(now.received, now.sum.written);
+	assert_int_equal(now.sum.stacks_lost, 0);
+	bs_collect_free(c);
+}
+
+#endif
 
 /* A process that is lit by jumps: of the traps only those count that no jump can replace. */
 static void test_sets(void **state)
@@ -845,6 +912,9 @@ int main(int argc, char **argv)
 		MULTI(test_tool_killed),
 		MULTI(test_poll_stops),
 		MULTI(test_refuses),
+#if defined(__x86_64__)
+		MULTI(test_stacks),
+#endif
 		cmocka_unit_test(test_many_sites_one_semaphore),
 		cmocka_unit_test(test_says_what_is_missing),
 		cmocka_unit_test(test_log),
@@ -861,6 +931,9 @@ int main(int argc, char **argv)
 		PERF(test_tool_killed),
 		PERF(test_poll_stops),
 		PERF(test_refuses),
+#if defined(__x86_64__)
+		PERF(test_stacks),
+#endif
 		PERF(test_leaves_no_definitions),
 	};
 
