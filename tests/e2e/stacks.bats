@@ -228,7 +228,7 @@ one() {
 			for name in sys.argv[1:]:
 			    tree = e.parse(name)
 			    tags = {t.tag.split("}")[1] for t in tree.iter()}
-			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "desc"}, tags
+			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "desc", "metadata"}, tags
 			    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
 			    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
 			    text = "".join(tree.getroot().itertext())
