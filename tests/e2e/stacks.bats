@@ -327,7 +327,7 @@ dwarf_one() {
 	grep -q 'truncated 40000' o.svg
 	TREE_AT_ONCE=1 "$TRACE" --stacks --call-graph=dwarf --stack-size=256 -o text \
 		-- "$PROGRAMS/tree-omit-gcc" 10 >truth
-	tr -s ' \n' ' ' <text | grep -q '; 1,000 truncated, deeper than what was copied of them'
+	tr -s ' \n' ' ' <text | grep '; 1,000 truncated, deeper than what was copied of them'
 }
 
 @test "code without call frame information breaks stacks off, and they say so" {
