@@ -67,7 +67,11 @@ bench-overhead: $B/bscope-trace $B/tests/programs/steady ## what --max-overhead=
 bench-overhead-share: $B/bscope-trace $B/tests/programs/known ## whether the share that --overhead states is true
 	$(Q)BUILD=$B sh bench/overhead_share.sh
 
+bench-heaptrack: $B/bscope-trace $(PRELOAD_SO) ## who holds redis-server's memory, beside heaptrack's answer
+	$(Q)BUILD=$B sh bench/heaptrack.sh
+
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
-	bench-unwind bench-throughput ## all but bench-redis, bench-overhead... and bench-symbols
+	bench-unwind bench-throughput ## all but bench-redis, -overhead, -overhead-share, -symbols and -heaptrack
 .PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
-	bench-pause bench-unwind bench-redis bench-overhead bench-overhead-share bench-symbols
+	bench-pause bench-unwind bench-redis bench-overhead bench-overhead-share bench-symbols \
+	bench-heaptrack
