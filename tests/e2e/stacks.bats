@@ -342,10 +342,10 @@ dwarf_one() {
 	gcc -std=gnu11 -I"$ROOT/include" -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables \
 		-o none "$ROOT/tests/programs/tree.c" "$BUILD/libbscope.a" -lpthread
 	TREE_AT_ONCE=1 "$TRACE" --stacks --call-graph=dwarf --folded=o.folded --weight=events \
-		--format=json -o report.json -- ./none 100 >truth
+		--format=json -o report.json -- ./none 25 >truth
 	jq -c .stacks report.json
 	json '.stacks.stack_size == 16384' report.json
-	json '.stacks.broken == .stacks.taken and .stacks.taken == 10000' report.json
+	json '.stacks.broken == .stacks.taken and .stacks.taken == 2500' report.json
 	awk '!/^none;\[broken\];leaf_(ab|ac|d|e);\[tree\] / { print; bad = 1 } END { exit bad }' o.folded
 }
 
@@ -354,14 +354,14 @@ dwarf_one() {
 	start env LD_PRELOAD="$BUILD/libbscope-preload.so" redis-server --port 0 --unixsocket "$PWD/r/s" \
 		--dir "$PWD/r" --save '' --appendonly no
 	until redis-cli -s r/s ping 2>/dev/null | grep -q PONG; do sleep 0.05; done
-	"$TRACE" -p "$PID" -d 3 -s 5 --stacks --call-graph=dwarf --folded=o.folded --weight=events \
+	"$TRACE" -p "$PID" -d 3 -s 50 --stacks --call-graph=dwarf --folded=o.folded --weight=events \
 		--format=json -o report.json 2>messages &
 	tracer=$!
 	wait_for attached messages
 	redis-benchmark -s r/s -q -t set -n 20000 -r 100000 -d 200 >/dev/null
 	wait "$tracer"
 	jq -c .stacks report.json
-	json '.stacks.taken > 2000 and .stacks.truncated == 0 and .stacks.broken == 0
+	json '.stacks.taken > 500 and .stacks.truncated == 0 and .stacks.broken == 0
 		and .stacks.missing == 0 and (.notes | all(contains("was lost") | not))' report.json
 	# All of them: the server's own thread, which starts at _start.
 	awk '!/^redis-server;_start;.*;main;aeMain;.*malloc|^redis-server;_start;.*;main;aeMain;.*calloc/ { print; bad = 1 }
