@@ -102,7 +102,9 @@ contended() {
 	wait "$PID"
 	json ".mode == \"$1\" and .verdicts == [] and .events.written == .events.received + .events.lost"
 	json '.objects | .created + .adopted == .dropped + .vanished + .live + .exited'
-	json '.events.lost > 0 or (.events.by_kind.new > 100 and .objects.vanished == 0 and .objects.exited == 0)'
+	# Whose end was not seen had marks without an order, of two threads within half a microsecond.
+	json '.events.lost > 0 or (.events.by_kind.new > 100
+		and .objects.vanished + .objects.exited <= .objects.undecided)'
 }
 
 @test "jump mode: no verdict on a correct program" { contended jump; }
