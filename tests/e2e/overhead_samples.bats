@@ -268,7 +268,8 @@ fill" ]
 
 @test "usage errors, before anything needs root" {
 	for wrong in "-F 0" "-F x" "-F 100001" "-F 997" "--overhead-compare=5" "--overhead=" \
-		"--overhead=x.svg --overhead-compare=0" "--overhead=x.svg -l" "--overhead=x -o x"; do
+		"--overhead=x.svg --overhead-compare=0" "--overhead=x.svg -l" "--overhead=x -o x" \
+		"--overhead=x --flame=x" "--overhead=x --folded=x"; do
 		# shellcheck disable=SC2086
 		run "$TRACE" $wrong -p $$
 		echo "$wrong: $status $output"

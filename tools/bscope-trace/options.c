@@ -491,6 +491,9 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--list prints and exits: --overhead does not go with it");
 	if (o->overhead && o->output && !strcmp(o->overhead, o->output))
 		usage_error("--overhead and -o name the same file: %s", o->output);
+	if (o->overhead && ((o->flame && !strcmp(o->overhead, o->flame)) ||
+			    (o->folded && !strcmp(o->overhead, o->folded))))
+		usage_error("--overhead and a flamegraph in one file: name two: %s", o->overhead);
 	if (o->quiet && o->verbose)
 		usage_error("-q and -v exclude each other");
 	if (o->preload && !o->command)

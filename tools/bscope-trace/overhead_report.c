@@ -9,6 +9,7 @@
 #include "overhead/profile.h"
 #include "overhead/share.h"
 #include "render/report.h"
+#include "target/module.h"
 
 /* The CPU time of processes is told in ticks of this many ns (proc(5): USER_HZ). */
 #define TICK_NS 1e7
@@ -54,6 +55,18 @@ void bs_overhead_report(const struct bs_session *s, const struct bs_report *r,
 	};
 }
 
+/* The first file whose libbscope does not say which of its code records; NULL if there is none. */
+static const char *untold(const struct bs_session *s)
+{
+	for (size_t i = 0; s->lighting.jumped && i < s->lighting.nmodules; i++) {
+		const struct bs_module *m = s->lighting.modules[i].m;
+
+		if (m->runtime.batch_offset && !m->runtime.code_bytes)
+			return m->path;
+	}
+	return NULL;
+}
+
 static bool disagree(const struct bs_report *r)
 {
 	const struct bs_report_sampled *p = r->profiled;
@@ -75,7 +88,15 @@ void bs_overhead_notes(const struct bs_session *s, const struct bs_report *r,
 	char text[512];
 
 	bs_collect_profile_counts(s->collect, &c);
-	if (disagree(r)) {
+	/* There is a reason for it then. */
+	if (untold(s)) {
+		snprintf(
+			text, sizeof(text),
+			"--overhead: the share is too low: the libbscope in %.256s does not say which of "
+			"its code records: rebuild with the one of this version, or use -m trap",
+			untold(s));
+		say(ctx, text);
+	} else if (disagree(r)) {
 		snprintf(text, sizeof(text),
 			 "--overhead: samples say %.3g +- %.2g %%, counted events and what each "
 			 "costs %.3g +- %.2g %%: they disagree by more than their errors: in this "

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,20 +98,29 @@ static int limit(void)
 	return 0;
 }
 
+/*
+ * Of two calls what libelf and malloc use: fcntl could have the kernel send any signal to any
+ * process (F_SETOWN, F_SETSIG, O_ASYNC), madvise could take pages from others (MADV_HWPOISON).
+ */
 static int filter(void)
 {
 	static const int calls[] = {
-		SCMP_SYS(read),	   SCMP_SYS(pread64),  SCMP_SYS(lseek),	  SCMP_SYS(fstat),
-		SCMP_SYS(fcntl),   SCMP_SYS(write),    SCMP_SYS(brk),	  SCMP_SYS(mmap),
-		SCMP_SYS(munmap),  SCMP_SYS(mremap),   SCMP_SYS(madvise), SCMP_SYS(newfstatat),
-		SCMP_SYS(futex),   SCMP_SYS(mprotect), SCMP_SYS(exit),	  SCMP_SYS(exit_group),
-		SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+		SCMP_SYS(read),	  SCMP_SYS(pread64),	SCMP_SYS(lseek),    SCMP_SYS(fstat),
+		SCMP_SYS(write),  SCMP_SYS(brk),	SCMP_SYS(mmap),	    SCMP_SYS(munmap),
+		SCMP_SYS(mremap), SCMP_SYS(futex),	SCMP_SYS(mprotect), SCMP_SYS(newfstatat),
+		SCMP_SYS(exit),	  SCMP_SYS(exit_group), SCMP_SYS(recvmsg),  SCMP_SYS(sendmsg),
 	};
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int ret = f ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && !ret; i++)
 		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
+	if (!ret)
+		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, F_GETFD));
+	if (!ret)
+		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1,
+				       SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED));
 	if (!ret)
 		ret = seccomp_load(f);
 	seccomp_release(f);
