@@ -102,7 +102,7 @@ contended() {
 	wait "$PID"
 	json ".mode == \"$1\" and .verdicts == [] and .events.written == .events.received + .events.lost"
 	json '.objects | .created + .adopted == .dropped + .vanished + .live + .exited'
-	# Whose end was not seen had marks without an order, of two threads within half a microsecond.
+	# Whose end was not seen had marks without an order, of two threads within two microseconds.
 	json '.events.lost > 0 or (.events.by_kind.new > 100
 		and .objects.vanished + .objects.exited <= .objects.undecided)'
 }

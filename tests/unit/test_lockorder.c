@@ -504,7 +504,9 @@ static void dropped_held(void **state)
 	begin();
 	mark(1, BSCOPE_KIND_NEW, MUTEX, A, 50, false);
 	lock(1, A, 1);
+	now += 5 * US;
 	mark(2, BSCOPE_KIND_DROP, MUTEX, A, 51, false);
+	now += 5 * US;
 	unlock(1, A);
 	assert_int_equal(bs_model_end(m), 0);
 	assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);

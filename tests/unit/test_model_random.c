@@ -380,7 +380,7 @@ static void random_histories(void **state)
 		memset(unknown, 0, sizeof(unknown));
 		memset(created_at, 0, sizeof(created_at));
 		for (unsigned i = 0; i < length; i++) {
-			events[i] = random_event(ts += 501 + below(5000));
+			events[i] = random_event(ts += 2001 + below(5000));
 			reference(&events[i]);
 			assert_int_equal(bs_model_event(m, &events[i]), 0);
 			if (i % 97 == 0)

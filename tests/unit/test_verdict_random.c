@@ -693,7 +693,7 @@ static void random_histories(void **state)
 				ref[k][i].owner_is = -1;
 		ref_n = 0;
 		for (size_t i = 0; i < R_EVENTS; i++) {
-			v[i] = ref_random(i + 1, ts += 1001 + below(5000));
+			v[i] = ref_random(i + 1, ts += 4001 + below(5000));
 			ref_event(&v[i], i + 1);
 		}
 		for (unsigned k = 1; k <= CLASSES; k++)

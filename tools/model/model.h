@@ -215,9 +215,11 @@ int bs_model_stacks(const struct bs_model *m, struct bs_stack_row **rows, size_t
 /*
  * What was done wrong with an object, proven by the marks that were seen; see the table in
  * verdict.c. Marks of different threads that are closer than BS_MODEL_SKEW_NS have no order: where
- * swapping them would make it legal, it is legal.
+ * swapping them would make it legal, it is legal.  A processor reads its clock before what comes
+ * before it in the program is over: on a busy machine with two CPUs, contended counts were seen to
+ * be changed up to 0.7 us after the stamp of the mark that follows (tests/programs/contended.c).
  */
-#define BS_MODEL_SKEW_NS 500u
+#define BS_MODEL_SKEW_NS 2000u
 
 enum bs_verdict {
 	BS_VERDICT_DOUBLE_DROP = 1,
