@@ -157,6 +157,33 @@ kernel() {
 	whole
 }
 
+@test "children that live some milliseconds: what nobody could look at is in no share" {
+	cat >"$BATS_TEST_TMPDIR/kids.c" <<-'END'
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		#include <bscope/bscope.h>
+		int main(void)
+		{
+			for (int i = 0; i < 200; i++) {
+				if (!fork()) {
+					for (long k = 0; k < 4000; k++)
+						BSCOPE_USE(thing, k, 0);
+					_exit(0);
+				}
+				wait(NULL);
+			}
+			return 0;
+		}
+	END
+	gcc -O2 -I"$ROOT/include" "$BATS_TEST_TMPDIR/kids.c" -o "$BATS_TEST_TMPDIR/kids" "$BUILD/libbscope.a" -lpthread
+	trace -m trap -- "$BATS_TEST_TMPDIR/kids"
+	# They do nothing else; counted as the program's, half of the samples would say so.
+	json '.overhead.sampled | .samples > 20 and .percent + .error > 75'
+	json '.notes | any(test("samples are of processes that had gone.*: they are not counted"))'
+	whole
+}
+
 @test "--overhead-compare, attached: what tracking added is red" {
 	start "$PROGRAMS/busy" marks 60
 	sleep 0.2

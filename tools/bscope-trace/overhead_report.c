@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* overhead_report.c - what the samples of --overhead say, as numbers and notes of the report. */
+#include <math.h>
 #include <stdio.h>
 
 #include "bscope-trace/options.h"
@@ -29,7 +30,8 @@ static double counted_error(const struct bs_session *s, const struct bs_report *
 	spread = s->lighting.jumped ? s->lighting.cost.spread
 				    : bs_collect_spread_per_hit(s->collect) /
 					      bs_collect_ns_per_hit(s->collect);
-	return r->cpu_percent * (spread + TICK_NS * (double)s->followed.n / cpu);
+	/* Each process is off by up to a tick, either way. */
+	return r->cpu_percent * (spread + TICK_NS * sqrt((double)s->followed.n) / cpu);
 }
 
 void bs_overhead_report(const struct bs_session *s, const struct bs_report *r,
@@ -122,7 +124,7 @@ void bs_overhead_notes(const struct bs_session *s, const struct bs_report *r,
 	if (o->gone) {
 		snprintf(text, sizeof(text),
 			 "--overhead: %llu samples are of processes that had gone when somebody "
-			 "looked where they were: they count as if tracking had cost nothing there",
+			 "looked where they were: they are not counted",
 			 (unsigned long long)o->gone);
 		say(ctx, text);
 	}

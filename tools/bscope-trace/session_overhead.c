@@ -319,7 +319,11 @@ static int on_sample(void *ctx, const struct bs_sample_room *r)
 	spans = spans_get(s, r->head.pid);
 	if (!spans)
 		return -ENOMEM;
-	o->gone += !spans->known;
+	/* Nobody can tell what it was at: neither tracking nor the program. */
+	if (!spans->known) {
+		o->gone++;
+		return 0;
+	}
 	frame_add(&st, BS_FRAME_PROCESS,
 		  process_number(s, bs_followed_find(&s->followed, (pid_t)r->head.pid)));
 	user_add(s, spans, r, &st);
