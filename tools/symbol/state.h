@@ -9,12 +9,12 @@
 #include <sys/types.h>
 
 #include "symbol/index.h"
+#include "symbol/mapped.h"
 #include "symbol/symbol.h"
 #include "target/elf.h"
 #include "target/process.h"
 
-#define MAX_OPEN      512u
-#define MAX_PROCESSES 4096u
+#define MAX_OPEN 512u
 /* Root directories of traced processes that are kept: containers. */
 #define MAX_ROOTS 64u
 /* Callers are few and come again and again: 16 kB of them are found at once. */
@@ -33,22 +33,6 @@ struct file {
 	struct bs_elf_symbols *symbols;
 	char *path; /* as its process knows it */
 	int root;   /* of the process, in roots; -1: not kept */
-};
-
-struct space {
-	size_t users;
-	uint32_t id; /* never used again: key of the cache */
-	struct bs_maps maps;
-	uint32_t *files; /* by mapping; 0: not looked at */
-};
-
-struct process {
-	uint32_t pid;
-	struct space *space; /* NULL: could not be read so far */
-	uint64_t read_ns;    /* when it was last tried */
-	uint64_t refill_ns;
-	unsigned allowance;
-	bool gone; /* its maps could not be read the last time */
 };
 
 struct code {
@@ -75,17 +59,12 @@ struct text; /* see names.c */
 struct bs_code {
 	struct file **files; /* from 1 */
 	size_t nfiles, nopen;
-	struct process **processes;
-	size_t nprocesses;
-	struct process *last;
-	struct code *codes; /* from 1 */
+	struct bs_mapped mapped; /* files of its spaces: in files; 0: not looked at */
+	struct code *codes;	 /* from 1 */
 	size_t ncodes, codes_room;
 	struct bs_index by_file; /* (dev, ino) -> file */
-	struct bs_index by_pid;	 /* pid -> place in processes + 1 */
 	struct bs_index by_code; /* (file or pid, addr) -> code */
 	struct bs_index cache;	 /* (space, address) -> code */
-	uint32_t next_space;
-	uint64_t now_ns; /* as bs_code_tick said */
 	struct hot {
 		uint64_t addr;
 		uint32_t space, number;

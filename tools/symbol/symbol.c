@@ -2,15 +2,10 @@
 /*
  * symbol.c - names for addresses of code in traced processes.
  *
- * Three tables.  A space is what a process had mapped at one time; a fork shares it.  A file is
- * one mapped file, kept open because it may be deleted before somebody asks for names.  A code
- * is (file, offset in it), or (no file, pid, address) where no mapping was found;
- * all of processes that went before their mappings could be read are one.
- *
- * The maps of a process are read when first needed, once a second after that (a library may
- * have been replaced by another at the same address), and when an address is not found.  The
- * last is paid from an allowance, so that a flood of addresses that are nowhere, or of a
- * process that has gone, does not read /proc each time.
+ * Two tables besides what processes have mapped (mapped.h).  A file is one mapped file, kept open
+ * because it may be deleted before somebody asks for names.  A code is (file, offset in it), or (no
+ * file, pid, address) where no mapping was found; all of processes that went before their mappings
+ * could be read are one.
  */
 #define _GNU_SOURCE /* O_PATH */
 #include <errno.h>
@@ -25,12 +20,6 @@
 #include "symbol/state.h"
 #include "symbol/symbol.h"
 
-#define NSEC_PER_MSEC 1000000ull
-#define REFRESH_NS    (1000 * NSEC_PER_MSEC)
-/* Unknown addresses may cause this many readings at once, and one more each REFILL_NS. */
-#define ALLOWANCE 8u
-#define REFILL_NS (200 * NSEC_PER_MSEC)
-
 /* Both bound what a program can do that makes up addresses. */
 #define MAX_CODES (1u << 22)
 #define MAX_CACHE (1u << 20)
@@ -41,37 +30,17 @@ struct bs_code *bs_code_new(uint64_t now_ns)
 
 	if (!c)
 		return NULL;
-	c->now_ns = now_ns;
+	c->mapped.now_ns = now_ns;
 	c->sysroot = -1;
 	c->host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return c;
-}
-
-static void space_put(struct space *s)
-{
-	if (!s || --s->users)
-		return;
-	bs_maps_fini(&s->maps);
-	free(s->files);
-	free(s);
-}
-
-static void forget_processes(struct bs_code *c)
-{
-	for (size_t i = 0; i < c->nprocesses; i++) {
-		space_put(c->processes[i]->space);
-		free(c->processes[i]);
-	}
-	c->nprocesses = 0;
-	c->last = NULL;
-	bs_index_fini(&c->by_pid);
 }
 
 void bs_code_free(struct bs_code *c)
 {
 	if (!c)
 		return;
-	forget_processes(c);
+	bs_mapped_fini(&c->mapped);
 	for (size_t i = 1; i <= c->nfiles; i++) {
 		struct file *f = c->files[i];
 
@@ -90,112 +59,11 @@ void bs_code_free(struct bs_code *c)
 		close(c->host);
 	bs_code_names_fini(c);
 	free(c->files);
-	free(c->processes);
 	free(c->codes);
 	bs_index_fini(&c->by_file);
 	bs_index_fini(&c->cache);
 	bs_index_fini(&c->by_code);
 	free(c);
-}
-
-static struct process *process_find(struct bs_code *c, uint32_t pid)
-{
-	uint32_t at;
-
-	if (c->last && c->last->pid == pid)
-		return c->last;
-	at = bs_index_find(&c->by_pid, pid, 0);
-	if (!at)
-		return NULL;
-	c->last = c->processes[at - 1];
-	return c->last;
-}
-
-static struct process *process_get(struct bs_code *c, uint32_t pid)
-{
-	struct process *p = process_find(c, pid);
-
-	if (p)
-		return p;
-	if (c->nprocesses == MAX_PROCESSES)
-		forget_processes(c);
-	if (!c->processes) {
-		c->processes = malloc(MAX_PROCESSES * sizeof(*c->processes));
-		if (!c->processes)
-			return NULL;
-	}
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	p->pid = pid;
-	p->allowance = ALLOWANCE;
-	if (bs_index_set(&c->by_pid, pid, 0, (uint32_t)c->nprocesses + 1)) {
-		free(p);
-		return NULL;
-	}
-	c->processes[c->nprocesses++] = p;
-	c->last = p;
-	return p;
-}
-
-static bool same_maps(const struct bs_maps *a, const struct bs_maps *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++) {
-		const struct bs_mapping *x = &a->v[i], *y = &b->v[i];
-
-		if (x->start != y->start || x->end != y->end || x->offset != y->offset ||
-		    x->dev != y->dev || x->ino != y->ino || x->exec != y->exec)
-			return false;
-	}
-	return true;
-}
-
-/* Reads the maps of p.  What was known stays when that is not possible. */
-static void process_read(struct bs_code *c, struct process *p, uint64_t now)
-{
-	struct bs_maps maps;
-	struct space *s;
-
-	p->read_ns = now;
-	p->gone = bs_maps_read((pid_t)p->pid, &maps, NULL) != 0;
-	if (p->gone)
-		return;
-	if (p->space && same_maps(&p->space->maps, &maps)) {
-		bs_maps_fini(&maps);
-		return;
-	}
-	s = calloc(1, sizeof(*s));
-	if (s)
-		s->files = calloc(maps.n + 1, sizeof(*s->files));
-	if (!s || !s->files) {
-		free(s);
-		bs_maps_fini(&maps);
-		return;
-	}
-	s->users = 1;
-	s->id = ++c->next_space;
-	s->maps = maps;
-	space_put(p->space);
-	p->space = s;
-}
-
-/* May an address that was not found cause one more reading? */
-static bool may_read(struct process *p, uint64_t now)
-{
-	if (!p->refill_ns)
-		p->refill_ns = now;
-	while (p->allowance < ALLOWANCE && now - p->refill_ns >= REFILL_NS) {
-		p->allowance++;
-		p->refill_ns += REFILL_NS;
-	}
-	if (p->allowance == ALLOWANCE)
-		p->refill_ns = now;
-	if (!p->allowance)
-		return false;
-	p->allowance--;
-	return true;
 }
 
 /*
@@ -310,14 +178,13 @@ static uint32_t code_of(struct bs_code *c, uint32_t file, uint32_t pid, uint64_t
 
 void bs_code_tick(struct bs_code *c, uint64_t now_ns)
 {
-	c->now_ns = now_ns;
+	c->mapped.now_ns = now_ns;
 }
 
 /* Where nothing is known yet: the maps, the file, and a number. */
-static uint32_t intern(struct bs_code *c, struct process *p, uint64_t addr)
+static uint32_t intern(struct bs_code *c, struct bs_mapped_process *p, uint64_t addr)
 {
 	const struct bs_mapping *map = NULL;
-	uint64_t now = c->now_ns;
 	uint32_t number, *file;
 
 	if (p->space) {
@@ -326,8 +193,8 @@ static uint32_t intern(struct bs_code *c, struct process *p, uint64_t addr)
 			return number;
 		map = bs_maps_find(&p->space->maps, addr);
 	}
-	if (!map && may_read(p, now)) {
-		process_read(c, p, now);
+	if (!map && bs_mapped_may_read(&c->mapped, p)) {
+		bs_mapped_read(&c->mapped, p);
 		map = p->space ? bs_maps_find(&p->space->maps, addr) : NULL;
 	}
 	/* Where the library was that it called from, nobody can tell any more. */
@@ -354,17 +221,13 @@ static struct hot *hot_of(struct bs_code *c, uint64_t addr)
 	return &c->hot[(addr * 0x9e3779b97f4a7c15ull) >> (64 - HOT_BITS)];
 }
 
-static bool is_due(const struct bs_code *c, const struct process *p)
-{
-	return !p->read_ns || c->now_ns - p->read_ns >= REFRESH_NS;
-}
-
 uint32_t bs_code_known(struct bs_code *c, uint32_t pid, uint64_t addr)
 {
-	const struct process *p = process_find(c, pid);
+	const struct bs_mapped_process *p = bs_mapped_find(&c->mapped, pid);
 	const struct hot *hot = hot_of(c, addr);
 
-	if (!p || !p->space || is_due(c, p) || hot->space != p->space->id || hot->addr != addr)
+	if (!p || !p->space || bs_mapped_due(&c->mapped, p) || hot->space != p->space->id ||
+	    hot->addr != addr)
 		return 0;
 	return hot->number;
 }
@@ -373,15 +236,15 @@ uint32_t bs_code_intern(void *code, uint32_t pid, uint64_t addr)
 {
 	struct bs_code *c = code;
 	uint32_t number = bs_code_known(c, pid, addr);
-	struct process *p;
+	struct bs_mapped_process *p;
 
 	if (number)
 		return number;
-	p = process_get(c, pid);
+	p = bs_mapped_get(&c->mapped, pid);
 	if (!p)
 		return 0;
-	if (is_due(c, p))
-		process_read(c, p, c->now_ns);
+	if (bs_mapped_due(&c->mapped, p))
+		bs_mapped_read(&c->mapped, p);
 	number = intern(c, p, addr);
 	/* What is not in a file may be, after the next look. */
 	if (p->space && number && c->codes[number].file)
@@ -434,13 +297,13 @@ static bool segment_holds(const struct bs_elf *e, const struct bs_mapping *map, 
 
 bool bs_code_static(struct bs_code *c, uint32_t pid, uint64_t addr)
 {
-	struct process *p = process_get(c, pid);
+	struct bs_mapped_process *p = bs_mapped_get(&c->mapped, pid);
 	const struct bs_maps *maps;
 	uint32_t *number;
 	size_t at = 0;
 
-	if (p && is_due(c, p))
-		process_read(c, p, c->now_ns);
+	if (p && bs_mapped_due(&c->mapped, p))
+		bs_mapped_read(&c->mapped, p);
 	if (!p || !p->space)
 		return false;
 	maps = &p->space->maps;
@@ -460,34 +323,16 @@ bool bs_code_static(struct bs_code *c, uint32_t pid, uint64_t addr)
 
 bool bs_code_text(struct bs_code *c, uint32_t pid, uint64_t addr)
 {
-	const struct process *p = process_find(c, pid);
+	const struct bs_mapped_process *p = bs_mapped_find(&c->mapped, pid);
 	const struct bs_mapping *map = p && p->space ? bs_maps_find(&p->space->maps, addr) : NULL;
 
 	return map ? map->exec : p && p->gone;
 }
 
-/* A process of which nothing is known yet. */
-static struct process *process_fresh(struct bs_code *c, uint32_t pid)
-{
-	struct process *p = process_get(c, pid);
-
-	if (!p)
-		return NULL;
-	space_put(p->space);
-	p->space = NULL;
-	p->read_ns = 0;
-	p->allowance = ALLOWANCE;
-	p->gone = false;
-	return p;
-}
-
 void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 {
-	struct process *p = process_fresh(c, pid);
+	struct bs_mapped_process *p = bs_mapped_invalidate(&c->mapped, pid);
 
-	/* Now, because it may have gone when its first address comes. */
-	if (p)
-		process_read(c, p, c->now_ns);
 	/* Its program too, or where its static data ends could not be read any more. */
 	for (size_t i = 0; p && p->space && i < p->space->maps.n; i++)
 		if (!p->space->files[i])
@@ -496,23 +341,7 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 {
-	struct space *space = NULL;
-	struct process *p = process_get(c, parent);
-	uint64_t now = c->now_ns;
-
-	if (p && !p->read_ns)
-		process_read(c, p, now);
-	if (p)
-		space = p->space;
-	if (space)
-		space->users++; /* the parent's entry may be dropped for the child's */
-	p = process_fresh(c, child);
-	if (!p) {
-		space_put(space);
-		return;
-	}
-	p->space = space;
-	p->read_ns = space ? now : 0;
+	bs_mapped_fork(&c->mapped, parent, child);
 }
 
 int bs_code_sysroot(struct bs_code *c, const char *dir, struct bs_error *err)

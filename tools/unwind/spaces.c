@@ -12,20 +12,14 @@
 
 #include "symbol/debugfile.h"
 #include "symbol/index.h"
+#include "symbol/mapped.h"
 #include "target/elf.h"
 #include "target/proc.h"
 #include "target/process.h"
 #include "unwind/spaces.h"
 
-#define NSEC_PER_MSEC 1000000ull
-#define REFRESH_NS    (1000 * NSEC_PER_MSEC)
-/* Unknown addresses may cause this many readings at once, and one more each REFILL_NS. */
-#define ALLOWANCE 8u
-#define REFILL_NS (200 * NSEC_PER_MSEC)
-
 /* With those of symbol.c it stays below the usual limit of 1,024. */
-#define MAX_OPEN      400u
-#define MAX_PROCESSES 4096u
+#define MAX_OPEN 400u
 /* The entry code of a program or of the dynamic loader, written by hand, has no more. */
 #define ENTRY_BYTES 64u
 #define VDSO	    1u /* its number as a file */
@@ -37,34 +31,14 @@ struct file {
 	uint64_t entry;
 };
 
-struct space {
-	size_t users;
-	uint32_t id;
-	struct bs_maps maps;
-	uint32_t *files; /* by mapping; 0: is not executable, or out of memory */
-	uint64_t vdso;	 /* 0: it has none */
-};
-
-struct process {
-	uint32_t pid;
-	struct space *space; /* NULL: could not be read so far */
-	uint64_t read_ns;    /* when it was last tried; 0: never */
-	uint64_t refill_ns;
-	unsigned allowance;
-};
-
 struct bs_spaces {
 	struct file **files; /* from 1 */
 	size_t nfiles, nopen;
-	struct process **processes;
-	size_t nprocesses;
-	struct process *last;
+	struct bs_mapped
+		mapped; /* files of its spaces: in files; 0: not executable, or out of memory */
 	struct bs_index by_file; /* (dev, ino) -> file */
-	struct bs_index by_pid;	 /* pid -> place in processes + 1 */
-	uint32_t next_space;
-	int host; /* our root directory; -1: cannot be opened */
+	int host;		 /* our root directory; -1: cannot be opened */
 	uint64_t vdso_size;
-	uint64_t now_ns;
 };
 
 /* --- files -------------------------------------------------------------------------------------
@@ -165,102 +139,6 @@ void bs_spaces_fds(struct bs_spaces *s, uint32_t file, int *fd, int *debug_fd)
 /* --- processes ----------------------------------------------------------------------------------
  */
 
-struct bs_spaces *bs_spaces_new(uint64_t now_ns)
-{
-	struct bs_spaces *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return NULL;
-	s->now_ns = now_ns;
-	s->host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	vdso_add(s);
-	if (s->nfiles == VDSO)
-		return s;
-	bs_spaces_free(s);
-	return NULL;
-}
-
-static void space_put(struct space *space)
-{
-	if (!space || --space->users)
-		return;
-	bs_maps_fini(&space->maps);
-	free(space->files);
-	free(space);
-}
-
-static void forget_processes(struct bs_spaces *s)
-{
-	for (size_t i = 0; i < s->nprocesses; i++) {
-		space_put(s->processes[i]->space);
-		free(s->processes[i]);
-	}
-	s->nprocesses = 0;
-	s->last = NULL;
-	bs_index_fini(&s->by_pid);
-}
-
-void bs_spaces_free(struct bs_spaces *s)
-{
-	if (!s)
-		return;
-	forget_processes(s);
-	for (size_t i = 1; i <= s->nfiles; i++) {
-		struct file *f = s->files[i];
-
-		bs_elf_fini(&f->elf);
-		if (f->fd >= 0)
-			close(f->fd);
-		if (f->debug_fd >= 0)
-			close(f->debug_fd);
-		free(f);
-	}
-	if (s->host >= 0)
-		close(s->host);
-	free(s->files);
-	free(s->processes);
-	bs_index_fini(&s->by_file);
-	free(s);
-}
-
-void bs_spaces_tick(struct bs_spaces *s, uint64_t now_ns)
-{
-	s->now_ns = now_ns;
-}
-
-static struct process *process_get(struct bs_spaces *s, uint32_t pid)
-{
-	struct process *p;
-	uint32_t at;
-
-	if (s->last && s->last->pid == pid)
-		return s->last;
-	at = bs_index_find(&s->by_pid, pid, 0);
-	if (at) {
-		s->last = s->processes[at - 1];
-		return s->last;
-	}
-	if (s->nprocesses == MAX_PROCESSES)
-		forget_processes(s);
-	if (!s->processes) {
-		s->processes = malloc(MAX_PROCESSES * sizeof(*s->processes));
-		if (!s->processes)
-			return NULL;
-	}
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	p->pid = pid;
-	p->allowance = ALLOWANCE;
-	if (bs_index_set(&s->by_pid, pid, 0, (uint32_t)s->nprocesses + 1)) {
-		free(p);
-		return NULL;
-	}
-	s->processes[s->nprocesses++] = p;
-	s->last = p;
-	return p;
-}
-
 /* Where the kernel put the vdso; 0: nowhere, or it cannot be read. */
 static uint64_t vdso_of(uint32_t pid)
 {
@@ -282,86 +160,74 @@ static uint64_t vdso_of(uint32_t pid)
 	return vdso;
 }
 
-static bool same_maps(const struct bs_maps *a, const struct bs_maps *b)
+/* Opens its files. */
+static void space_seen(void *ctx, uint32_t pid, struct bs_space *space)
 {
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++) {
-		const struct bs_mapping *x = &a->v[i], *y = &b->v[i];
-
-		if (x->start != y->start || x->end != y->end || x->offset != y->offset ||
-		    x->dev != y->dev || x->ino != y->ino || x->exec != y->exec)
-			return false;
-	}
-	return true;
+	for (size_t i = 0; i < space->maps.n; i++)
+		if (space->maps.v[i].exec)
+			space->files[i] = file_of(ctx, pid, &space->maps.v[i]);
+	space->vdso = vdso_of(pid);
 }
 
-/* Reads the maps of p and opens its files.  What was known stays when that is not possible. */
-static void process_read(struct bs_spaces *s, struct process *p)
+struct bs_spaces *bs_spaces_new(uint64_t now_ns)
 {
-	struct bs_maps maps;
-	struct space *space;
+	struct bs_spaces *s = calloc(1, sizeof(*s));
 
-	p->read_ns = s->now_ns;
-	if (bs_maps_read((pid_t)p->pid, &maps, NULL))
-		return;
-	if (p->space && same_maps(&p->space->maps, &maps)) {
-		bs_maps_fini(&maps);
-		return;
-	}
-	space = calloc(1, sizeof(*space));
-	if (space)
-		space->files = calloc(maps.n + 1, sizeof(*space->files));
-	if (!space || !space->files) {
-		free(space);
-		bs_maps_fini(&maps);
-		return;
-	}
-	for (size_t i = 0; i < maps.n; i++)
-		if (maps.v[i].exec)
-			space->files[i] = file_of(s, p->pid, &maps.v[i]);
-	space->users = 1;
-	space->id = ++s->next_space;
-	space->maps = maps;
-	space->vdso = vdso_of(p->pid);
-	space_put(p->space);
-	p->space = space;
+	if (!s)
+		return NULL;
+	s->mapped = (struct bs_mapped){.now_ns = now_ns, .seen = space_seen, .ctx = s};
+	s->host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	vdso_add(s);
+	if (s->nfiles == VDSO)
+		return s;
+	bs_spaces_free(s);
+	return NULL;
 }
 
-/* May an address that was not found cause one more reading? */
-static bool may_read(struct bs_spaces *s, struct process *p)
+void bs_spaces_free(struct bs_spaces *s)
 {
-	if (!p->refill_ns)
-		p->refill_ns = s->now_ns;
-	while (p->allowance < ALLOWANCE && s->now_ns - p->refill_ns >= REFILL_NS) {
-		p->allowance++;
-		p->refill_ns += REFILL_NS;
+	if (!s)
+		return;
+	bs_mapped_fini(&s->mapped);
+	for (size_t i = 1; i <= s->nfiles; i++) {
+		struct file *f = s->files[i];
+
+		bs_elf_fini(&f->elf);
+		if (f->fd >= 0)
+			close(f->fd);
+		if (f->debug_fd >= 0)
+			close(f->debug_fd);
+		free(f);
 	}
-	if (p->allowance == ALLOWANCE)
-		p->refill_ns = s->now_ns;
-	if (!p->allowance)
-		return false;
-	p->allowance--;
-	return true;
+	if (s->host >= 0)
+		close(s->host);
+	free(s->files);
+	bs_index_fini(&s->by_file);
+	free(s);
+}
+
+void bs_spaces_tick(struct bs_spaces *s, uint64_t now_ns)
+{
+	s->mapped.now_ns = now_ns;
 }
 
 /* Its space, read if it is time to. */
-static struct space *current(struct bs_spaces *s, struct process *p)
+static struct bs_space *current(struct bs_spaces *s, struct bs_mapped_process *p)
 {
-	if (!p->read_ns || s->now_ns - p->read_ns >= REFRESH_NS)
-		process_read(s, p);
+	if (bs_mapped_due(&s->mapped, p))
+		bs_mapped_read(&s->mapped, p);
 	return p->space;
 }
 
 uint32_t bs_spaces_current(struct bs_spaces *s, uint32_t pid)
 {
-	struct process *p = process_get(s, pid);
-	const struct space *space = p ? current(s, p) : NULL;
+	struct bs_mapped_process *p = bs_mapped_get(&s->mapped, pid);
+	const struct bs_space *space = p ? current(s, p) : NULL;
 
 	return space ? space->id : 0;
 }
 
-static bool is_mapped(const struct bs_spaces *s, const struct space *space, uint64_t addr)
+static bool is_mapped(const struct bs_spaces *s, const struct bs_space *space, uint64_t addr)
 {
 	return space && (bs_maps_find(&space->maps, addr) ||
 			 (space->vdso && addr - space->vdso < s->vdso_size));
@@ -369,17 +235,17 @@ static bool is_mapped(const struct bs_spaces *s, const struct space *space, uint
 
 bool bs_spaces_find(struct bs_spaces *s, uint32_t pid, uint64_t addr, struct bs_place *out)
 {
-	struct process *p = process_get(s, pid);
+	struct bs_mapped_process *p = bs_mapped_get(&s->mapped, pid);
 	const struct bs_mapping *map;
-	const struct space *space;
+	const struct bs_space *space;
 	const struct file *f;
 	uint64_t offset;
 
 	if (!p)
 		return false;
 	space = current(s, p);
-	if (!is_mapped(s, space, addr) && may_read(s, p)) {
-		process_read(s, p);
+	if (!is_mapped(s, space, addr) && bs_mapped_may_read(&s->mapped, p)) {
+		bs_mapped_read(&s->mapped, p);
 		space = p->space;
 	}
 	if (!is_mapped(s, space, addr))
@@ -397,40 +263,12 @@ bool bs_spaces_find(struct bs_spaces *s, uint32_t pid, uint64_t addr, struct bs_
 	return true;
 }
 
-/* A process of which nothing is known yet. */
-static struct process *process_fresh(struct bs_spaces *s, uint32_t pid)
-{
-	struct process *p = process_get(s, pid);
-
-	if (!p)
-		return NULL;
-	space_put(p->space);
-	p->space = NULL;
-	p->read_ns = 0;
-	p->allowance = ALLOWANCE;
-	return p;
-}
-
 void bs_spaces_invalidate(struct bs_spaces *s, uint32_t pid)
 {
-	struct process *p = process_fresh(s, pid);
-
-	if (p)
-		process_read(s, p);
+	bs_mapped_invalidate(&s->mapped, pid);
 }
 
 void bs_spaces_fork(struct bs_spaces *s, uint32_t parent, uint32_t child)
 {
-	struct process *p = process_get(s, parent);
-	struct space *space = p ? current(s, p) : NULL;
-
-	if (space)
-		space->users++; /* the parent's entry may be dropped for the child's */
-	p = process_fresh(s, child);
-	if (!p) {
-		space_put(space);
-		return;
-	}
-	p->space = space;
-	p->read_ns = space ? s->now_ns : 0;
+	bs_mapped_fork(&s->mapped, parent, child);
 }

@@ -2,14 +2,8 @@
 /*
  * spaces.h - which file, and where in it, the code at an address of a process is; for unwind.c.
  *
- * A space is what a process had mapped at one time; a fork shares it.  Files are opened when a
- * space is read, and kept open, because they may be deleted, and their process be gone, before
- * somebody asks.
- *
- * The maps of a process are read when first needed, once a second after that (a library may have
- * been replaced by another at the same address), and when an address is not found.  The last is
- * paid from an allowance, so that a flood of addresses that are nowhere, or of a process that has
- * gone, does not read /proc each time.
+ * Files are opened when a space (mapped.h) is read, and kept open, because they may be deleted, and
+ * their process be gone, before somebody asks.
  */
 #ifndef BS_UNWIND_SPACES_H
 #define BS_UNWIND_SPACES_H
