@@ -11,26 +11,10 @@
 # name.  No lists, and no long strings: a block that realloc makes larger or smaller is here that of
 # the place that made it, by heaptrack that of the realloc.
 set -eu
-build=$(cd "${BUILD:-build}" && pwd)
+# shellcheck source=bench/common.sh
+. "$(dirname "$0")/common.sh"
 bytes=${BYTES:-512}
-dir=$(mktemp -d)
-server=''
-cleanup() {
-	trap - EXIT
-	[ -z "$server" ] || kill "$server" 2>/dev/null || true
-	wait 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
 to=${KEEP:-$dir}
-
-die() {
-	echo "heaptrack: $*" >&2
-	exit 1
-}
 
 for c in redis-server redis-cli heaptrack heaptrack_print; do
 	command -v "$c" >/dev/null || die "no $c: apt-get install redis-server redis-tools heaptrack"
@@ -48,17 +32,11 @@ serve() {
 	"$@" redis-server --port 0 --unixsocket "$dir/sock" --save '' --appendonly no \
 		--activerehashing no --dir "$dir" --logfile "$dir/log" >"$dir/out" 2>&1 &
 	server=$!
-	i=0
-	until redis-cli -s "$dir/sock" ping >/dev/null 2>&1; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || { cat "$dir/out" >&2; die "no server after ten seconds"; }
-		sleep 0.05
-	done
+	until_ok redis-cli -s "$dir/sock" ping
 	redis-cli -s "$dir/sock" --pipe <"$dir/load" >"$dir/pipe" 2>&1 || true
 	grep -q 'errors: 0, replies: 190000' "$dir/pipe" || { cat "$dir/pipe" >&2; die "the load failed"; }
 	redis-cli -s "$dir/sock" shutdown nosave >/dev/null 2>&1 || true
 	wait "$server" || { cat "$dir/out" >&2; die "failed: $1"; }
-	server=''
 }
 
 serve "$build/bscope-trace" --preload --stacks --call-graph=dwarf --sample-bytes="$bytes" --buffer=256M \

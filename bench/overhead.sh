@@ -13,57 +13,18 @@
 # first periods, in which the tool does not know yet what the program does, are in it.  Printed beside
 # it is the share without the first second.
 set -eu
-build=$(cd "${BUILD:-build}" && pwd)
+# shellcheck source=bench/common.sh
+. "$(dirname "$0")/common.sh"
 rounds=${ROUNDS:-15}
-window=${WINDOW:-4}
+seconds=${WINDOW:-4}
 rates=${RATES:-2000 20000}
 args=${ARGS:---max-overhead=1}
 limit=${LIMIT:-1.2}
-dir=$(mktemp -d)
-program='' tool=''
-cleanup() {
-	trap - EXIT
-	for p in $tool $program; do kill "$p" 2>/dev/null || true; done
-	wait 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die() {
-	echo "overhead: $*" >&2
-	[ ! -s "$dir/tool.err" ] || cat "$dir/tool.err" >&2
-	exit 1
-}
-
-# begins NAME, ends NAME: of a window, by the program's own lines
-begins() {
-	echo "$1 $(($(wc -l <"$dir/lines") + 1))" >>"$dir/windows"
-}
-ends() {
-	echo "$1 $(wc -l <"$dir/lines")" >>"$dir/windows"
-}
-
 traced() {
-	: >"$dir/tool.err"
 	# shellcheck disable=SC2086 # ARGS are several
-	taskset -c 1 "$build/bscope-trace" $args -p "$program" --format=json -o "$dir/report" \
-		2>"$dir/tool.err" &
-	tool=$!
-	i=0
-	until grep -q '^bscope-trace: attached' "$dir/tool.err"; do
-		i=$((i + 1))
-		[ $i -lt 3000 ] || die "not attached in half a minute"
-		sleep 0.01
-	done
-	begins traced
-	sleep "$window"
-	ends traced
-	kill -INT "$tool"
-	wait "$tool" || die "bscope-trace failed"
-	tool=''
+	attach taskset -c 1 "$build/bscope-trace" $args -p "$program" --format=json -o "$dir/report"
+	window traced "$seconds"
+	leave
 	jq -r '"\(.overhead.cpu_percent) \(.events.received) \(.events.lost) \(.sample)"' \
 		"$dir/report" >>"$dir/told"
 	jq -r '.notes[] | select(startswith("--max-overhead"))' "$dir/report" >"$dir/note"
@@ -71,9 +32,7 @@ traced() {
 
 left_alone() {
 	sleep 0.2
-	begins alone
-	sleep "$window"
-	ends alone
+	window alone "$seconds"
 }
 
 # of RATE: "met" or "MISSED" at the end of what is printed
@@ -148,8 +107,6 @@ for rate in $rates; do
 		traced
 		left_alone
 	done
-	kill "$program"
-	wait "$program" 2>/dev/null || true
-	program=''
+	end "$program"
 	show "$rate"
 done

@@ -13,40 +13,12 @@
 # The servers, the load and the tool share the machine's CPUs, so the tool's own work counts; what
 # tracing does to the server alone is the ratio of its CPU times, for the same requests.
 set -eu
-build=$(cd "${BUILD:-build}" && pwd)
+# shellcheck source=bench/common.sh
+. "$(dirname "$0")/common.sh"
 rounds=${ROUNDS:-9}
 limit=${LIMIT:-150}
 pin=${PIN:-1}
 tests=set,get,lpush,lpop,hset
-dir=$(mktemp -d)
-plain='' preloaded='' tool=''
-cleanup() {
-	trap - EXIT
-	for p in $tool $plain $preloaded; do kill "$p" 2>/dev/null || true; done
-	wait 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-die() {
-	echo "redis: $*" >&2
-	[ ! -s "$dir/tool.err" ] || cat "$dir/tool.err" >&2
-	exit 1
-}
-
-# Waits until a command succeeds, at most ten seconds.
-until_ok() {
-	i=0
-	until "$@" >/dev/null 2>&1; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || die "not in ten seconds: $*"
-		sleep 0.05
-	done
-}
-
 # on CPU COMMAND...
 on() {
 	cpu=$1
@@ -62,18 +34,9 @@ serve() {
 		--logfile "$dir/$1.log"
 }
 
-attach() {
-	: >"$dir/tool.err"
-	"$build/bscope-trace" -m jump -p "$preloaded" -o "$dir/report" 2>"$dir/tool.err" &
-	tool=$!
-	until_ok grep -q '^bscope-trace: attached' "$dir/tool.err"
-}
-
-leave() {
+leave_server() {
 	echo "$round attached tool $(cpu_ns "$tool")" >>"$dir/results"
-	kill -INT "$tool"
-	wait "$tool" || die "bscope-trace failed"
-	tool=''
+	leave
 	# One line of what may be several.
 	awk '/^  objects/ { exit } /^  events/ { on = 1; $1 = "" } on { gsub(/^ +/, ""); printf "%s ", $0 }
 		END { print "" }' "$dir/report" >>"$dir/events"
@@ -102,9 +65,9 @@ one() {
 	plain) load plain "$dir/plain.sock" "$plain" ;;
 	detached) load detached "$dir/preloaded.sock" "$preloaded" ;;
 	attached)
-		attach
+		attach "$build/bscope-trace" -m jump -p "$preloaded" -o "$dir/report"
 		load attached "$dir/preloaded.sock" "$preloaded"
-		leave
+		leave_server
 		;;
 	esac
 }

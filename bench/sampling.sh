@@ -6,25 +6,9 @@
 #   a tenth of that, chance is a point or two);
 #   KEEP=FOLDER: where the recorded runs go and stay
 set -eu
-build=$(cd "${BUILD:-build}" && pwd)
-dir=$(mktemp -d)
-server=''
-cleanup() {
-	trap - EXIT
-	[ -z "$server" ] || kill "$server" 2>/dev/null || true
-	wait 2>/dev/null || true
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# shellcheck source=bench/common.sh
+. "$(dirname "$0")/common.sh"
 to=${KEEP:-$dir}
-
-die() {
-	echo "sampling: $*" >&2
-	exit 1
-}
 
 # record NAME COMMAND...
 record() {
@@ -66,12 +50,7 @@ record sqlite3 sqlite3 :memory: <"$dir/load.sql" >/dev/null
 record redis-server redis-server --port 0 --unixsocket "$dir/sock" --save '' --appendonly no \
 	--dir "$dir" --logfile "$dir/log" &
 server=$!
-i=0
-until redis-cli -s "$dir/sock" ping >/dev/null 2>&1; do
-	i=$((i + 1))
-	[ $i -lt 200 ] || die "redis-server does not answer"
-	sleep 0.05
-done
+until_ok redis-cli -s "$dir/sock" ping
 bench() {
 	redis-benchmark -s "$dir/sock" -q "$@" >/dev/null 2>&1
 }
@@ -82,7 +61,6 @@ bench -n 12000 -r 50000 hset h:__rand_int__ name value:__rand_int__ n __rand_int
 bench -n 5000 lpop mylist
 redis-cli -s "$dir/sock" shutdown nosave >/dev/null 2>&1 || true
 wait "$server" || die "redis-server failed"
-server=''
 
 # Each object an allocation; a cache that keeps some of the documents and syntax trees.
 python=$(python3 -c 'import sys; print(sys.executable)')

@@ -8,8 +8,11 @@
  * A unit is seven marks and six pieces of work between them: a chain of multiplications.
  *   apart: no piece begins before all that came before it is done, marks included, so that it
  * always takes the same time. overlap: the processor may go on with the work while a mark reads the
- * clock, and does: a mark costs less then than it takes. Every 20 ms a line goes to FILE:
- * CLOCK_MONOTONIC in ns, units done so far, CPU time of the thread in ns.
+ * clock, and does: a mark costs less then than it takes.
+ *   Every 4 ms some of the same work is done without marks: what it takes tells how fast the
+ * processor is at that moment, which changes by some percent where others use the machine as well.
+ * Then a line goes to FILE, of sums since the beginning: units, CPU time of the thread for them in
+ * ns, CPU time of the thread for the work without marks, which is the same each time.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -22,7 +25,8 @@
 #define PIECES	6 /* of work in a unit, and a mark more */
 #define OBJECTS 1024
 #define BLOCK	512
-#define LINE_NS 20000000ull
+#define LINE_NS 4000000.0
+#define PURE_NS 500000.0 /* of it work without marks */
 
 static uint64_t block[BLOCK];
 static int apart;
@@ -78,8 +82,8 @@ static __attribute__((noinline, aligned(64))) uint64_t unit(uint64_t n, uint64_t
 	return work(h, rounds);
 }
 
-/* Rounds of work for a piece of that many ns. */
-static uint64_t calibrate(double piece_ns)
+/* Of work without lit or unlit sites, the fastest of many. */
+static double ns_per_round(void)
 {
 	uint64_t least = UINT64_MAX, sink = 0;
 
@@ -93,14 +97,14 @@ static uint64_t calibrate(double piece_ns)
 			least = took;
 	}
 	block[0] = sink;
-	return (uint64_t)(piece_ns / ((double)least / 200e3)) + 1;
+	return (double)least / 200e3;
 }
 
 int main(int argc, char **argv)
 {
-	double per_ms = argc > 1 ? atof(argv[1]) : 0, seconds = argc > 2 ? atof(argv[2]) : 0;
+	double per_ms = argc > 1 ? atof(argv[1]) : 0, seconds = argc > 2 ? atof(argv[2]) : 0, each;
 	FILE *out = argc > 3 ? fopen(argv[3], "w") : NULL;
-	uint64_t began, next, rounds, units = 0, h = 0;
+	uint64_t began, rounds, many, pure, units = 0, marked_ns = 0, pure_ns = 0, h = 0;
 
 	if (!(per_ms > 0) || !(seconds > 0) || !out || argc != 5 ||
 	    (strcmp(argv[4], "apart") && strcmp(argv[4], "overlap"))) {
@@ -111,17 +115,23 @@ int main(int argc, char **argv)
 	setvbuf(out, NULL, _IOLBF, 0);
 	for (size_t i = 0; i < BLOCK; i++)
 		block[i] = i * 0x9e3779b97f4a7c15ull;
-	rounds = calibrate((PIECES + 1) * 1e6 / per_ms / PIECES);
-	began = next = clock_of(CLOCK_MONOTONIC);
+	each = ns_per_round();
+	rounds = (uint64_t)((PIECES + 1) * 1e6 / per_ms / PIECES / each) + 1;
+	pure = (uint64_t)(PURE_NS / each);
+	many = (uint64_t)((LINE_NS - PURE_NS) / 1e6 * per_ms / (PIECES + 1)) + 1;
+	began = clock_of(CLOCK_MONOTONIC);
 	while (clock_of(CLOCK_MONOTONIC) - began < (uint64_t)(seconds * 1e9)) {
-		for (int i = 0; i < 20; i++)
+		uint64_t a = clock_of(CLOCK_THREAD_CPUTIME_ID), b, c;
+
+		for (uint64_t i = 0; i < many; i++)
 			h ^= unit(units++, rounds);
-		if (clock_of(CLOCK_MONOTONIC) < next)
-			continue;
-		next += LINE_NS;
-		fprintf(out, "%llu %llu %llu\n", (unsigned long long)clock_of(CLOCK_MONOTONIC),
-			(unsigned long long)units,
-			(unsigned long long)clock_of(CLOCK_THREAD_CPUTIME_ID));
+		b = clock_of(CLOCK_THREAD_CPUTIME_ID);
+		h ^= work(h, pure);
+		c = clock_of(CLOCK_THREAD_CPUTIME_ID);
+		marked_ns += b - a;
+		pure_ns += c - b;
+		fprintf(out, "%llu %llu %llu\n", (unsigned long long)units,
+			(unsigned long long)marked_ns, (unsigned long long)pure_ns);
 	}
 	fprintf(stderr, "%llx\n", (unsigned long long)h);
 	return 0;

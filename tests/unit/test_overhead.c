@@ -60,6 +60,11 @@ static void shares(void **state)
 	s = bs_share_tracking(200000, 1000000);
 	near_to(s.percent, 20, 1e-9);
 	near_to(s.error, sqrt(0.0784 * 0.0784 + 1), 0.001);
+	/* 0.0195 by chance, and 0.15 of 1; 0.0062 by chance, and a quarter of 0.1. */
+	s = bs_share_tracking(10000, 1000000);
+	near_to(s.error, sqrt(0.0195 * 0.0195 + 0.15 * 0.15), 0.001);
+	s = bs_share_tracking(1000, 1000000);
+	near_to(s.error, sqrt(0.0062 * 0.0062 + 0.025 * 0.025), 0.001);
 	s = bs_share_tracking(0, 100);
 	near_to(s.error, 3.70, 0.01);
 }

@@ -38,8 +38,9 @@ struct bs_share bs_share_of(uint64_t marked, uint64_t samples)
 struct bs_share bs_share_tracking(uint64_t marked, uint64_t samples)
 {
 	struct bs_share s = bs_share_of(marked, samples);
+	double rare = fmin(BS_SHARE_RARE * s.percent, BS_SHARE_RARE_MOST);
 
-	s.error = hypot(s.error, BS_SHARE_BORDER * s.percent);
+	s.error = hypot(s.error, fmax(BS_SHARE_BORDER * s.percent, rare));
 	return s;
 }
 

@@ -22,12 +22,16 @@ struct bs_share {
 struct bs_share bs_share_of(uint64_t marked, uint64_t samples);
 
 /*
- * The same of samples of what tracking costs: the error has, besides chance, this part of the share
- * for time that samples give to a neighbour, since what a processor does at once they see one after
- * the other.  An allowance, not a bound: `make bench-overhead-share` measures how far off shares
- * are, and on a machine that others use some of its runs were farther off than this.
+ * The same of samples of what tracking costs: the error has, besides chance, an allowance for time
+ * that samples give to a neighbour, since what a processor does at once they see one after the
+ * other: this part of the share.  Where marks are rare each costs the program some ns after it as
+ * well, in what the processor has to find out anew: up to a quarter of the share there, but no more
+ * than so many percent of the time.  Allowances, not bounds: `make bench-overhead-share` measures
+ * how far off shares are.
  */
-#define BS_SHARE_BORDER 0.05
+#define BS_SHARE_BORDER	   0.05
+#define BS_SHARE_RARE	   0.25
+#define BS_SHARE_RARE_MOST 0.15
 struct bs_share bs_share_tracking(uint64_t marked, uint64_t samples);
 
 /* Is what they say farther apart than both errors together? */
