@@ -349,6 +349,25 @@ dwarf_one() {
 	awk '!/^none;\[broken\];leaf_(ab|ac|d|e);\[tree\] / { print; bad = 1 } END { exit bad }' o.folded
 }
 
+@test "who reads call frame information stands still: events go on, stacks end early and say why" {
+	start_tree tree-omit-gcc 400
+	"$TRACE" -p "$PID" --stacks --call-graph=dwarf --stack-size=1024 --format=json \
+		-o report.json 2>messages 3>&- &
+	tracer=$!
+	STARTED="$STARTED $tracer"
+	wait_for attached messages
+	kill -STOP "$(pgrep -P "$tracer" -x bscope-cfi)"
+	kill -USR1 "$PID"
+	kill -TERM "$PID"
+	wait "$PID"
+	wait "$tracer"
+	jq -c '.stacks, .notes' report.json
+	json '.events.by_kind.new == 40000 and .events.lost == 0 and .stacks.missing == 0
+		and .stacks.broken > 0
+		and (.notes | any(test("[0-9]+ stacks? end early, since the process that reads call")))' \
+		report.json
+}
+
 @test "redis-server, unmodified, by call frame information: stacks reach main" {
 	mkdir r
 	start env LD_PRELOAD="$BUILD/libbscope-preload.so" redis-server --port 0 --unixsocket "$PWD/r/s" \

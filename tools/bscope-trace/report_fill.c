@@ -652,6 +652,12 @@ static void fill_unwind(struct fill *f)
 		     " time%s: it crashed over a file, or took too long or too much memory; stacks "
 		     "that lead through that file are broken there",
 		     stats.deaths, stats.deaths == 1 ? "" : "s");
+	if (stats.late)
+		note(f,
+		     "%" PRIu64 " stack%s end early, since the process that reads call frame "
+		     "information was busy or did not run; answers were waited for %.0f ms in all%s",
+		     stats.late, stats.late == 1 ? "" : "s", (double)stats.waited_ns / 1e6,
+		     f->s->lost ? ", during which events may have been lost" : "");
 }
 
 static void fill_stacks(struct fill *f, struct bs_report *r)
