@@ -408,9 +408,11 @@ refused() {
 	refused '--weight: of what' -p 1 --weight=live
 	refused '--flame: an empty' -p 1 --flame=
 	refused '--flame and --folded: two things' -p 1 --flame=x --folded=x
-	refused '-o: the report and a flamegraph' -p 1 --flame=x -o x
+	refused '-o and --flame: two things' -p 1 --flame=x -o x
 	refused '--call-graph=lbr: no such way: use fp or dwarf' -p 1 --stacks --call-graph=lbr
 	refused '--call-graph=dwarf: of which stacks' -p 1 --call-graph=dwarf
+	refused '--call-graph=fp: of which stacks' -p 1 --call-graph=fp --flame=x
+	refused '--call-graph=fp: of which stacks' -l -p 1 --call-graph=fp
 	refused '--stack-size is for --call-graph=dwarf' -p 1 --stacks --stack-size=1024
 	for size in 0 1001 255 65536 1T x; do
 		refused "--stack-size=$size: not a multiple of 8 from 256 to 65528" \
@@ -419,6 +421,30 @@ refused() {
 	refused '--max-overhead does not know' -p 1 --stacks --max-overhead=1
 	refused '--list prints' -l -p 1 --stacks
 	[ ! -e x ]
+}
+
+@test "one file for two things is refused, by whatever names" {
+	refused '--flame and --folded: two things in one file: name two: ./x$' -p 1 --flame=x --folded=./x
+	refused '-o and --overhead: two things' -p 1 -o "$PWD/x" --overhead=x
+	refused '--folded and --overhead: two things' -p 1 --folded=x --overhead=.//x
+	[ ! -e x ]
+	echo older >x
+	ln x hard
+	ln -s x soft
+	refused '--flame and --overhead: two things' -p 1 --flame=x --overhead=soft
+	refused '-o and --folded: two things' -p 1 -o hard --folded=soft
+	[ "$(cat x)" = older ]
+	# Standard output, too: it would lose the file that it goes to.
+	status=0
+	"$TRACE" -p 1 --folded=out >out 2>stderr || status=$?
+	[ "$status" = 64 ]
+	grep -q '^bscope-trace: standard output and --folded: two things' stderr
+	# Names that are one in two directories, and a device, are fine.
+	mkdir d
+	start_tree tree 10
+	"$TRACE" -q -p "$PID" -d 0.2 -o /dev/null --folded=y --overhead=d/y >/dev/null
+	[ -e y ]
+	[ -e d/y ]
 }
 
 @test "a name that cannot be written fails before anything is traced; nothing is left" {

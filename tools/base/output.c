@@ -22,6 +22,44 @@ void bs_streams_fill(void)
 	}
 }
 
+/* What a name leads to, or where it would be made; false if neither is there. */
+struct place {
+	struct stat st;
+	const char *base; /* NULL: it is there; else st is that of its directory */
+};
+
+static bool place_find(const char *name, struct place *p)
+{
+	const char *slash = name ? strrchr(name, '/') : NULL;
+	char dir[PATH_MAX] = ".";
+
+	p->base = NULL;
+	if (name ? !stat(name, &p->st) : !fstat(STDOUT_FILENO, &p->st))
+		return true;
+	if (!name)
+		return false;
+	p->base = slash ? slash + 1 : name;
+	if (slash && (size_t)(slash - name) >= sizeof(dir) - 1)
+		return false;
+	/* "/x" is in "/". */
+	if (slash)
+		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - name) + (slash == name), name);
+	return !stat(dir, &p->st);
+}
+
+bool bs_output_same(const char *a, const char *b)
+{
+	struct place x, y;
+
+	if (a && b && !strcmp(a, b))
+		return true;
+	if (!place_find(a, &x) || !place_find(b, &y))
+		return false;
+	if (!x.base != !y.base || x.st.st_dev != y.st.st_dev || x.st.st_ino != y.st.st_ino)
+		return false;
+	return x.base ? !strcmp(x.base, y.base) : !S_ISCHR(x.st.st_mode);
+}
+
 static int open_failed(const char *name, struct bs_error *err)
 {
 	int e = errno;

@@ -4,6 +4,7 @@
 #define BS_BASE_OUTPUT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct bs_error;
@@ -19,6 +20,12 @@ struct bs_output {
  * file that is opened, and messages would go into it.  Programs that are run still find it closed.
  */
 void bs_streams_fill(void);
+
+/*
+ * Would two outputs be one file, by whatever ways it is named?  NULL: standard output.  Devices may
+ * be both.
+ */
+bool bs_output_same(const char *a, const char *b);
 
 /*
  * Opens the output before the work begins, so that a name that cannot be written fails at
