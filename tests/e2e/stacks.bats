@@ -464,10 +464,11 @@ refused() {
 	mkdir out
 	start_tree tree 10
 	for _ in 1 2 3 4 5; do
-		"$TRACE" -q -o out/report -p "$PID" --stacks --flame=out/o.svg --folded=out/o.folded &
+		: >messages
+		"$TRACE" -o out/report -p "$PID" --stacks --flame=out/o.svg --folded=out/o.folded \
+			2>messages 3>&- &
 		tracer=$!
-		until compgen -G "out/o.folded.*" >/dev/null; do sleep 0.01; done
-		sleep 0.3
+		wait_for attached messages
 		kill -INT "$tracer"
 		kill -INT "$tracer" || true
 		wait "$tracer" || true
