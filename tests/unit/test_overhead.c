@@ -20,10 +20,13 @@
 #include "base/error.h"
 #include "overhead/profile.h"
 #include "overhead/share.h"
+#include "overhead/spans.h"
 #include "overhead/where.h"
+#include "symbol/index.h"
 #include "symbol/kernel.h"
 #include "target/jump.h"
 #include "target/module.h"
+#include "target/process.h"
 
 static void near_to(double value, double want, double within)
 {
@@ -406,6 +409,58 @@ static void endless(void **state)
 	bs_profile_free(p);
 }
 
+/* --- where files are mapped ------------------------------------------------------------------- */
+
+/* As many mappings as a process may have: of two files, of others, and not for execution. */
+static void spans(void **state)
+{
+	enum { N = 65530 };
+	struct bs_mapping *all = calloc(N, sizeof(*all));
+	struct bs_maps maps = {.v = all, .n = N};
+	struct bs_index by_file = {0};
+	struct bs_span *v = NULL;
+	size_t n = 0, expected = 0;
+
+	(void)state;
+	assert_non_null(all);
+	for (size_t i = 0; i < N; i++)
+		all[i] = (struct bs_mapping){
+			.start = 0x10000 + i * 0x3000,
+			.end = 0x10000 + i * 0x3000 + (i % 2 ? 0x3000 : 0x1000),
+			.offset = i * 8,
+			.dev = 7,
+			.ino = 100 + i % 5,
+			.exec = i % 3,
+		};
+	assert_int_equal(bs_index_set(&by_file, 7, 101, 1), 0);
+	assert_int_equal(bs_index_set(&by_file, 7, 103, 9), 0);
+	assert_int_equal(bs_index_set(&by_file, 8, 102, 3), 0);
+	for (int round = 0; round < 2; round++)
+		assert_int_equal(bs_spans_make(&maps, &by_file, &v, &n), 0);
+	for (size_t i = 0; i < N; i++) {
+		const bool ours = all[i].exec && (all[i].ino == 101 || all[i].ino == 103);
+		const struct bs_span *first = bs_spans_find(v, n, all[i].start);
+
+		expected += ours;
+		assert_true(first == bs_spans_find(v, n, all[i].end - 1));
+		assert_int_equal(first != NULL, ours);
+		if (first) {
+			assert_int_equal(first->start, all[i].start);
+			assert_int_equal(first->offset, all[i].offset);
+			assert_int_equal(first->file, all[i].ino == 101 ? 0 : 8);
+		}
+		if (!(i % 2))
+			assert_null(bs_spans_find(v, n, all[i].end));
+	}
+	assert_int_equal(n, expected);
+	assert_null(bs_spans_find(v, n, 0));
+	assert_null(bs_spans_find(v, n, UINT64_MAX));
+	assert_null(bs_spans_find(v, 0, all[1].start));
+	free(v);
+	free(all);
+	bs_index_fini(&by_file);
+}
+
 /* --- the kernel's names ----------------------------------------------------------------------- */
 
 static void kernel_names(void **state)
@@ -496,8 +551,8 @@ int main(void)
 		cmocka_unit_test(places),	cmocka_unit_test(nothing_lit),
 		cmocka_unit_test(returns),	cmocka_unit_test(real_files),
 		cmocka_unit_test(record_path),	cmocka_unit_test(stacks),
-		cmocka_unit_test(endless),	cmocka_unit_test(kernel_names),
-		cmocka_unit_test(kernel_gaps),
+		cmocka_unit_test(endless),	cmocka_unit_test(spans),
+		cmocka_unit_test(kernel_names), cmocka_unit_test(kernel_gaps),
 	};
 
 	return cmocka_run_group_tests_name("overhead", tests, NULL, NULL);
