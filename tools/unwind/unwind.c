@@ -118,6 +118,7 @@ void bs_unwind_stats(const struct bs_unwind *u, struct bs_unwind_stats *out)
 	out->deaths = cfi.deaths;
 	out->late = cfi.late;
 	out->waited_ns = cfi.waited_ns;
+	out->full = bs_spaces_full(u->spaces);
 }
 
 static uint32_t row_add(struct bs_unwind *u, const struct bs_cfi_row *cfi,
