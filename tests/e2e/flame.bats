@@ -179,17 +179,54 @@ sample() {
 	[ "$(ls d)" = a.svg ]
 }
 
-@test "a signal leaves nothing behind" {
-	mkdir d
-	mkfifo fifo
-	"$FLAME" -o d/a.svg fifo 3>&- &
+# ended SIGNAL [VARIABLE]: while it writes d/a.svg, whose names meanwhile are in names.
+ended() {
+	env ${2-} "$FLAME" -o d/a.svg fifo 3>&- &
+	# It opens what it reads after what it writes.
 	exec 5>fifo
-	for _ in $(seq 100); do [ -z "$(ls d)" ] || break; sleep 0.05; done
-	[ -n "$(ls d)" ]
-	kill -TERM $!
+	ls d >names
+	kill "-$1" $!
 	wait $! || true
 	exec 5>&-
 	[ -z "$(ls d)" ]
+}
+
+@test "a signal leaves nothing behind, whatever it is" {
+	mkdir d
+	mkfifo fifo
+	ended TERM
+	ended KILL
+	[ ! -s names ]
+}
+
+@test "a file system without files that have no name" {
+	mkdir d
+	mkfifo fifo
+	echo '#define _GNU_SOURCE
+		#include <errno.h>
+		#include <fcntl.h>
+		#include <stdarg.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		int open(const char *path, int flags, ...)
+		{
+			va_list ap;
+			va_start(ap, flags);
+			int mode = va_arg(ap, int);
+			va_end(ap);
+			if ((flags & O_TMPFILE) == O_TMPFILE)
+				return errno = EOPNOTSUPP, -1;
+			return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+		}' >none.c
+	${CC:-cc} -shared -fPIC -o none.so none.c
+	ended TERM LD_PRELOAD="$PWD/none.so"
+	grep -q '^a[.]svg[.]......$' names
+	sample >in.folded
+	"$FLAME" -o d/a.svg in.folded
+	LD_PRELOAD=$PWD/none.so "$FLAME" -o d/b.svg in.folded
+	cmp d/a.svg d/b.svg
+	[ "$(stat -c %a d/a.svg)" = "$(stat -c %a d/b.svg)" ]
+	[ "$(ls d | wc -l)" = 2 ]
 }
 
 @test "a file may be merged into itself" {

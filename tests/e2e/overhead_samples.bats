@@ -255,7 +255,7 @@ kernel() {
 	within 10 grep -q attached "$BATS_TEST_TMPDIR/said"
 	kill -KILL "$tool"
 	wait "$tool" || true
-	[ ! -e "$(picture)" ]
+	nothing_left
 	within 5 text_same "$PID"
 	within 10 no_guardians
 }

@@ -349,6 +349,25 @@ dwarf_one() {
 	awk '!/^none;\[broken\];leaf_(ab|ac|d|e);\[tree\] / { print; bad = 1 } END { exit bad }' o.folded
 }
 
+@test "who reads call frame information stands still: events go on, stacks end early and say why" {
+	start_tree tree-omit-gcc 400
+	"$TRACE" -p "$PID" --stacks --call-graph=dwarf --stack-size=1024 --format=json \
+		-o report.json 2>messages 3>&- &
+	tracer=$!
+	STARTED="$STARTED $tracer"
+	wait_for attached messages
+	kill -STOP "$(pgrep -P "$tracer" -x bscope-cfi)"
+	kill -USR1 "$PID"
+	kill -TERM "$PID"
+	wait "$PID"
+	wait "$tracer"
+	jq -c '.stacks, .notes' report.json
+	json '.events.by_kind.new == 40000 and .events.lost == 0 and .stacks.missing == 0
+		and .stacks.broken > 0
+		and (.notes | any(test("[0-9]+ stacks? end early, since the process that reads call")))' \
+		report.json
+}
+
 @test "redis-server, unmodified, by call frame information: stacks reach main" {
 	mkdir r
 	start env LD_PRELOAD="$BUILD/libbscope-preload.so" redis-server --port 0 --unixsocket "$PWD/r/s" \
@@ -389,9 +408,11 @@ refused() {
 	refused '--weight: of what' -p 1 --weight=live
 	refused '--flame: an empty' -p 1 --flame=
 	refused '--flame and --folded: two things' -p 1 --flame=x --folded=x
-	refused '-o: the report and a flamegraph' -p 1 --flame=x -o x
+	refused '-o and --flame: two things' -p 1 --flame=x -o x
 	refused '--call-graph=lbr: no such way: use fp or dwarf' -p 1 --stacks --call-graph=lbr
 	refused '--call-graph=dwarf: of which stacks' -p 1 --call-graph=dwarf
+	refused '--call-graph=fp: of which stacks' -p 1 --call-graph=fp --flame=x
+	refused '--call-graph=fp: of which stacks' -l -p 1 --call-graph=fp
 	refused '--stack-size is for --call-graph=dwarf' -p 1 --stacks --stack-size=1024
 	for size in 0 1001 255 65536 1T x; do
 		refused "--stack-size=$size: not a multiple of 8 from 256 to 65528" \
@@ -400,6 +421,30 @@ refused() {
 	refused '--max-overhead does not know' -p 1 --stacks --max-overhead=1
 	refused '--list prints' -l -p 1 --stacks
 	[ ! -e x ]
+}
+
+@test "one file for two things is refused, by whatever names" {
+	refused '--flame and --folded: two things in one file: name two: ./x$' -p 1 --flame=x --folded=./x
+	refused '-o and --overhead: two things' -p 1 -o "$PWD/x" --overhead=x
+	refused '--folded and --overhead: two things' -p 1 --folded=x --overhead=.//x
+	[ ! -e x ]
+	echo older >x
+	ln x hard
+	ln -s x soft
+	refused '--flame and --overhead: two things' -p 1 --flame=x --overhead=soft
+	refused '-o and --folded: two things' -p 1 -o hard --folded=soft
+	[ "$(cat x)" = older ]
+	# Standard output, too: it would lose the file that it goes to.
+	status=0
+	"$TRACE" -p 1 --folded=out >out 2>stderr || status=$?
+	[ "$status" = 64 ]
+	grep -q '^bscope-trace: standard output and --folded: two things' stderr
+	# Names that are one in two directories, and a device, are fine.
+	mkdir d
+	start_tree tree 10
+	"$TRACE" -q -p "$PID" -d 0.2 -o /dev/null --folded=y --overhead=d/y >/dev/null
+	[ -e y ]
+	[ -e d/y ]
 }
 
 @test "a name that cannot be written fails before anything is traced; nothing is left" {
@@ -419,10 +464,11 @@ refused() {
 	mkdir out
 	start_tree tree 10
 	for _ in 1 2 3 4 5; do
-		"$TRACE" -q -o out/report -p "$PID" --stacks --flame=out/o.svg --folded=out/o.folded &
+		: >messages
+		"$TRACE" -o out/report -p "$PID" --stacks --flame=out/o.svg --folded=out/o.folded \
+			2>messages 3>&- &
 		tracer=$!
-		until compgen -G "out/o.folded.*" >/dev/null; do sleep 0.01; done
-		sleep 0.3
+		wait_for attached messages
 		kill -INT "$tracer"
 		kill -INT "$tracer" || true
 		wait "$tracer" || true

@@ -104,7 +104,8 @@ all_named() {
 # A library that takes the place of one function of libdw, in the tool itself.
 in_libdw() {
 	echo "#include <stdlib.h>
-	void *dwarf_begin(int fd, int cmd) { (void)fd; (void)cmd; $1 }" >libdw.c
+	${2-}
+	void *dwarf_begin(int fd, int cmd) { (void)fd; (void)cmd; $1 return NULL; }" >libdw.c
 	${CC:-cc} -shared -fPIC -o libdw.so libdw.c
 }
 
@@ -139,4 +140,44 @@ in_libdw() {
 	json '.notes | any(test("^the search for the names of callers was stopped: "))'
 	# Nobody is left behind.
 	run -1 pgrep -f "$PWD/report.json"
+}
+
+# frames_stopped STATUS ARG...: the search for the names of frames of a flamegraph is stopped by
+# Ctrl-C; what comes after it finds its names.
+frames_stopped() {
+	local expected=$1 tool status=0
+	shift
+	rm -f report.json o.svg o.folded p.svg
+	: >messages
+	LD_PRELOAD=$PWD/libdw.so "$TRACE" --preload --stacks --flame=o.svg --folded=o.folded \
+		--overhead=p.svg --format=json -o report.json "$@" -- "$PROGRAMS/leaky-plain" 1 \
+		2>messages 3>&- &
+	tool=$!
+	STARTED="$STARTED $tool"
+	for what in callers frames; do
+		for ((i = 0; i < 200; i++)); do
+			grep -q "looking up [0-9]* $what" messages && break
+			sleep 0.1
+		done
+		if [ $what = frames ]; then kill -USR1 "$tool"; fi
+		kill -INT "$tool"
+	done
+	wait "$tool" || status=$?
+	cat messages
+	[ "$status" = "$expected" ]
+	json '.sites | length > 0'
+	grep -q '^bscope-trace: --flame: stopped: there is no flamegraph$' messages
+	[ ! -e o.svg ] && [ ! -e o.folded ]
+	grep -q '</svg>' p.svg
+}
+
+@test "libdw hangs: Ctrl-C leaves without the flamegraph, all else is as without it" {
+	need_bpf
+	in_libdw 'while (hangs) __asm__ volatile("");' '#include <signal.h>
+		static volatile int hangs = 1;
+		static void off(int sig) { (void)sig; hangs = 0; }
+		__attribute__((constructor)) static void on(void) { signal(SIGUSR1, off); }'
+	frames_stopped 1
+	frames_stopped 2 --fail-on=live-at-exit
+	grep -q '^bscope-trace: --fail-on: ' messages
 }

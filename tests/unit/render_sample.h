@@ -474,6 +474,17 @@ static const struct bs_report sample_wrong = {
 static const struct bs_report_process empty_processes[] = {
 	{77, "sleep", "/usr/bin/sleep", true},
 };
+static const struct bs_report_sampled empty_profiled = {
+	.percent = 12,
+	.error = 3,
+	.unknown = "the libbscope in /usr/bin/\033sleep is an old one: rebuild it",
+	.samples = 2,
+	.hz = 997,
+	.counted_error = -1,
+	.ns_per_sample = -1,
+	.sampling_percent = -1,
+};
+
 static const struct bs_report sample_empty = {
 	.version = "0.1.0",
 	.mode = "trap",
@@ -489,6 +500,7 @@ static const struct bs_report sample_empty = {
 	.command_status = 3 << 8,
 	.cpu_percent = 0,
 	.tool_cpu_percent = -1,
+	.profiled = &empty_profiled,
 };
 
 #endif

@@ -20,10 +20,13 @@
 #include "base/error.h"
 #include "overhead/profile.h"
 #include "overhead/share.h"
+#include "overhead/spans.h"
 #include "overhead/where.h"
+#include "symbol/index.h"
 #include "symbol/kernel.h"
 #include "target/jump.h"
 #include "target/module.h"
+#include "target/process.h"
 
 static void near_to(double value, double want, double within)
 {
@@ -411,6 +414,58 @@ static void endless(void **state)
 	bs_profile_free(p);
 }
 
+/* --- where files are mapped ------------------------------------------------------------------- */
+
+/* As many mappings as a process may have: of two files, of others, and not for execution. */
+static void spans(void **state)
+{
+	enum { N = 65530 };
+	struct bs_mapping *all = calloc(N, sizeof(*all));
+	struct bs_maps maps = {.v = all, .n = N};
+	struct bs_index by_file = {0};
+	struct bs_span *v = NULL;
+	size_t n = 0, expected = 0;
+
+	(void)state;
+	assert_non_null(all);
+	for (size_t i = 0; i < N; i++)
+		all[i] = (struct bs_mapping){
+			.start = 0x10000 + i * 0x3000,
+			.end = 0x10000 + i * 0x3000 + (i % 2 ? 0x3000 : 0x1000),
+			.offset = i * 8,
+			.dev = 7,
+			.ino = 100 + i % 5,
+			.exec = i % 3,
+		};
+	assert_int_equal(bs_index_set(&by_file, 7, 101, 1), 0);
+	assert_int_equal(bs_index_set(&by_file, 7, 103, 9), 0);
+	assert_int_equal(bs_index_set(&by_file, 8, 102, 3), 0);
+	for (int round = 0; round < 2; round++)
+		assert_int_equal(bs_spans_make(&maps, &by_file, &v, &n), 0);
+	for (size_t i = 0; i < N; i++) {
+		const bool ours = all[i].exec && (all[i].ino == 101 || all[i].ino == 103);
+		const struct bs_span *first = bs_spans_find(v, n, all[i].start);
+
+		expected += ours;
+		assert_true(first == bs_spans_find(v, n, all[i].end - 1));
+		assert_int_equal(first != NULL, ours);
+		if (first) {
+			assert_int_equal(first->start, all[i].start);
+			assert_int_equal(first->offset, all[i].offset);
+			assert_int_equal(first->file, all[i].ino == 101 ? 0 : 8);
+		}
+		if (!(i % 2))
+			assert_null(bs_spans_find(v, n, all[i].end));
+	}
+	assert_int_equal(n, expected);
+	assert_null(bs_spans_find(v, n, 0));
+	assert_null(bs_spans_find(v, n, UINT64_MAX));
+	assert_null(bs_spans_find(v, 0, all[1].start));
+	free(v);
+	free(all);
+	bs_index_fini(&by_file);
+}
+
 /* --- the kernel's names ----------------------------------------------------------------------- */
 
 static void kernel_names(void **state)
@@ -430,10 +485,66 @@ static void kernel_names(void **state)
 	assert_non_null(k);
 	assert_null(bs_kernel_symbols_find(k, 0xffffffff80ffffffu));
 	assert_string_equal(bs_kernel_symbols_find(k, 0xffffffff81000000u), "_text");
-	assert_string_equal(bs_kernel_symbols_find(k, 0xffffffff810001ffu), "first");
+	assert_string_equal(bs_kernel_symbols_find(k, 0xffffffff8100017fu), "first");
+	assert_null(bs_kernel_symbols_find(k, 0xffffffff810001ffu));
 	assert_string_equal(bs_kernel_symbols_find(k, 0xffffffff81000200u), "second");
 	assert_string_equal(bs_kernel_symbols_find(k, 0xffffffffc0000010u), "in_module");
 	assert_null(bs_kernel_symbols_find(NULL, 0xffffffff81000200u));
+	bs_kernel_symbols_free(k);
+}
+
+/* Behind the kernel's text, between modules, and behind the last program there are no functions. */
+static void kernel_gaps(void **state)
+{
+	static const char text[] = "ffffffff81000000 T _text\n"
+				   "ffffffff81003000 t last\n"
+				   "ffffffff81008010 T _etext\n"
+				   "ffffffff81400000 T first_init\n"
+				   "ffffffff81400800 T _einittext\n"
+				   "ffffffffa0000000 t module_one\t[one]\n"
+				   "ffffffffa0002100 t module_one_end\t[one]\n"
+				   "ffffffffa0002000 t module_one_more\t[one]\n"
+				   "ffffffffa0010000 t module_two\t[two]\n"
+				   "ffffffffa0020000 t bpf_prog_1\t[bpf]\n"
+				   "ffffffffa0020140 t bpf_prog_2\t[bpf]\n"
+				   "ffffffffa0030000 t bpf_prog_3\t[bpf]\n";
+	static const struct {
+		uint64_t addr;
+		const char *name;
+	} all[] = {
+		{0xffffffff81007fff, "last"},
+		{0xffffffff8100800f, "last"},
+		{0xffffffff81008010, NULL},
+		{0xffffffff813fffff, NULL},
+		{0xffffffff81400000, "first_init"},
+		{0xffffffff81400800, NULL},
+		{0xffffffff9fffffff, NULL},
+		{0xffffffffa0001fff, "module_one"},
+		{0xffffffffa00020ff, "module_one_more"},
+		{0xffffffffa0002fff, "module_one_end"},
+		{0xffffffffa0003000, NULL},
+		{0xffffffffa0010fff, "module_two"},
+		{0xffffffffa0011000, NULL},
+		{0xffffffffa002013f, "bpf_prog_1"},
+		{0xffffffffa0020fff, "bpf_prog_2"},
+		{0xffffffffa0021000, NULL},
+		{0xffffffffa0030fff, "bpf_prog_3"},
+		{0xffffffffa0031000, NULL},
+		{0xffffffffffffffff, NULL},
+	};
+	FILE *in = fmemopen((void *)(uintptr_t)text, sizeof(text) - 1, "r");
+	struct bs_kernel_symbols *k = bs_kernel_symbols_new(in);
+
+	(void)state;
+	fclose(in);
+	assert_non_null(k);
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		const char *name = bs_kernel_symbols_find(k, all[i].addr);
+
+		if (!name != !all[i].name || (name && strcmp(name, all[i].name)))
+			fail_msg("%zu: %s is not %s", i, name ? name : "nothing",
+				 all[i].name ? all[i].name : "nothing");
+	}
 	bs_kernel_symbols_free(k);
 }
 
@@ -445,7 +556,8 @@ int main(void)
 		cmocka_unit_test(places),	cmocka_unit_test(nothing_lit),
 		cmocka_unit_test(returns),	cmocka_unit_test(real_files),
 		cmocka_unit_test(record_path),	cmocka_unit_test(stacks),
-		cmocka_unit_test(endless),	cmocka_unit_test(kernel_names),
+		cmocka_unit_test(endless),	cmocka_unit_test(spans),
+		cmocka_unit_test(kernel_names), cmocka_unit_test(kernel_gaps),
 	};
 
 	return cmocka_run_group_tests_name("overhead", tests, NULL, NULL);

@@ -361,6 +361,45 @@ static void test_long_vfork(void **state)
 	end(pid);
 }
 
+static void never(void *arg, const pid_t *tids, size_t n)
+{
+	(void)arg;
+	(void)tids;
+	_exit(n ? 4 : 5);
+}
+
+/* Its child has ended when some come too late to be stopped: the status is still there after it. */
+static void parent_of_another(void)
+{
+	struct bs_stop_ask ask = {.pid = patched, .still = never};
+	siginfo_t si;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(7);
+	if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT))
+		_exit(2);
+	bs_stop_and(&ask, &shared->result);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 7)
+		_exit(3);
+}
+
+static void test_own_children(void **state)
+{
+	pid_t pid = child_of(vforker);
+
+	(void)state;
+	assert_true(WAIT_FOR(shared->ready && shared->rounds));
+	nap(20);
+	patched = pid;
+	assert_int_equal(ended(child_of(parent_of_another)), 0);
+	assert_int_equal(shared->result.code, -ETIMEDOUT);
+	shared->told = 1;
+	assert_true(WAIT_FOR(shared->received));
+	end(pid);
+}
+
 static int sharer(void *arg)
 {
 	(void)arg;
@@ -959,6 +998,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_queued_signals, setup),
 		cmocka_unit_test_setup(test_stopped_by_signal, setup),
 		cmocka_unit_test_setup(test_long_vfork, setup),
+		cmocka_unit_test_setup(test_own_children, setup),
 		cmocka_unit_test_setup(test_shared_memory, setup),
 		cmocka_unit_test_setup(test_debugger, setup),
 		cmocka_unit_test_setup(test_exec, setup),

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -15,6 +16,7 @@
 #include "elf_image.h"
 #include "symbol/symbol.h"
 #include "symbol/index.h"
+#include "symbol/mapped.h"
 
 static char dir[64];
 
@@ -326,6 +328,111 @@ static void flood(void **state)
 	bs_code_free(c);
 }
 
+/* --- more files than anybody keeps -------------------------------------------------------------
+ */
+
+enum { MANY = 17000, FEW = 70 };
+
+/* A process that has mapped so many; their addresses, in shared memory. */
+static pid_t start_mapper(uint64_t *at)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int i = 0; i < MANY; i++) {
+			int fd = memfd_create("one-of-many", MFD_CLOEXEC);
+
+			if (ftruncate(fd, 4096))
+				_exit(1);
+			at[i] = (uint64_t)(uintptr_t)mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+							  MAP_PRIVATE, fd, 0);
+			close(fd);
+		}
+		at[MANY] = 1;
+		for (;;)
+			pause();
+	}
+	while (!((volatile uint64_t *)at)[MANY])
+		usleep(1000);
+	return pid;
+}
+
+static uint64_t *addresses(void)
+{
+	uint64_t *at = mmap(NULL, (MANY + 1) * sizeof(*at), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(at != MAP_FAILED);
+	return at;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* What is kept has its file, all else is an address. */
+static void many_files(void **state)
+{
+	struct bs_code *c = bs_code_new(1000000000);
+	uint64_t *at = addresses();
+	unsigned named = 0, bare = 0;
+	pid_t pid = start_mapper(at);
+
+	(void)state;
+	assert_false(bs_code_full(c));
+	bs_code_invalidate(c, (uint32_t)pid);
+	assert_true(bs_code_full(c));
+	for (int i = 0; i < MANY; i++) {
+		uint32_t code = bs_code_intern(c, (uint32_t)pid, at[i]);
+		char want[32];
+
+		assert_true(code != 0);
+		snprintf(want, sizeof(want), "0x%llx", (unsigned long long)at[i]);
+		if (!strcmp(bs_code_name(c, code, false), want))
+			bare++;
+		else
+			named += !strncmp(bs_code_name(c, code, false), "[memfd:one-of-many+", 19);
+	}
+	assert_int_equal(named + bare, MANY);
+	assert_in_range(named, 16000, 16384);
+	end(pid);
+	munmap(at, (MANY + 1) * sizeof(*at));
+	bs_code_free(c);
+}
+
+/* As many processes with as many mappings: in the end only of some is anything known. */
+static void many_mappings(void **state)
+{
+	struct bs_mapped m = {.now_ns = 5000000000};
+	uint64_t *at = addresses();
+	pid_t pid = start_mapper(at);
+	size_t most = 0;
+
+	(void)state;
+	assert_non_null(bs_mapped_invalidate(&m, (uint32_t)pid));
+	assert_in_range(m.nmappings, MANY, MANY + 100);
+	for (int i = 0; i < FEW; i++) {
+		pid_t other;
+
+		at[MANY] = 0;
+		other = start_mapper(at);
+		m.now_ns += 2000000000;
+		assert_non_null(bs_mapped_invalidate(&m, (uint32_t)other));
+		most = m.nmappings > most ? m.nmappings : most;
+		end(other);
+	}
+	assert_in_range(most, 1000000, (1 << 20) + MANY + 100);
+	assert_true(m.nprocesses < FEW);
+	assert_true(m.nmappings < most);
+	bs_mapped_fini(&m);
+	assert_int_equal(m.nmappings, 0);
+	end(pid);
+	munmap(at, (MANY + 1) * sizeof(*at));
+}
+
 static void index_grows(void **state)
 {
 	struct bs_index t = {0};
@@ -352,7 +459,8 @@ int main(void)
 		cmocka_unit_test(own),		 cmocka_unit_test(afterwards),
 		cmocka_unit_test(without_names), cmocka_unit_test(shared),
 		cmocka_unit_test(changes),	 cmocka_unit_test(forked),
-		cmocka_unit_test(flood),	 cmocka_unit_test(index_grows),
+		cmocka_unit_test(flood),	 cmocka_unit_test(many_files),
+		cmocka_unit_test(many_mappings), cmocka_unit_test(index_grows),
 	};
 
 	return cmocka_run_group_tests_name("symbol", tests, make_dir, remove_dir);

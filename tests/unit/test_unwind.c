@@ -104,7 +104,7 @@ static void match_short(struct target *t, const uint64_t *full, size_t nfull)
 		enum bs_unwind_end end;
 		uint64_t out[FRAMES];
 
-		n = bs_unwind(unwind, (uint32_t)t->pid, &t->regs, &copy, out, FRAMES, &end);
+		n = walk_most(t, &copy, out, FRAMES, &end);
 		EXPECT(n >= before && n <= nfull);
 		EXPECT(!memcmp(out, full, n * sizeof(*out)));
 		EXPECT(end == (n == nfull ? BS_UNWIND_COMPLETE : BS_UNWIND_TRUNCATED));
@@ -118,7 +118,7 @@ static void match_deep(struct target *t, const uint64_t *full, size_t nfull)
 	for (size_t max = 1; max <= nfull; max++) {
 		enum bs_unwind_end end;
 		uint64_t out[FRAMES];
-		size_t n = bs_unwind(unwind, (uint32_t)t->pid, &t->regs, &t->stack, out, max, &end);
+		size_t n = walk_most(t, &t->stack, out, max, &end);
 
 		EXPECT(n == max);
 		EXPECT(end == (n == nfull ? BS_UNWIND_COMPLETE : BS_UNWIND_DEEP));

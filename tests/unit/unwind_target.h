@@ -158,9 +158,26 @@ static bool next(struct target *t)
 	return true;
 }
 
+/* However busy the machine is: who reads CFI has the time that it needs. */
+static size_t walk_most(const struct target *t, const struct bs_unwind_stack *stack, uint64_t *out,
+			size_t max, enum bs_unwind_end *end)
+{
+	struct bs_unwind_stats before, after;
+	size_t n;
+
+	for (;;) {
+		bs_unwind_stats(unwind, &before);
+		n = bs_unwind(unwind, (uint32_t)t->pid, &t->regs, stack, out, max, end);
+		bs_unwind_stats(unwind, &after);
+		if (after.late == before.late)
+			return n;
+		usleep(1000);
+	}
+}
+
 static size_t walk(struct target *t, uint64_t *out, enum bs_unwind_end *end)
 {
-	return bs_unwind(unwind, (uint32_t)t->pid, &t->regs, &t->stack, out, FRAMES, end);
+	return walk_most(t, &t->stack, out, FRAMES, end);
 }
 
 #endif

@@ -4,6 +4,7 @@
 #define BS_BASE_OUTPUT_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct bs_error;
@@ -11,7 +12,8 @@ struct bs_error;
 struct bs_output {
 	FILE *file;
 	const char *name;    /* as typed; NULL: standard output */
-	char temp[PATH_MAX]; /* the file until it is complete; "" when written in place */
+	bool unnamed;	     /* the file has no name until it is complete */
+	char temp[PATH_MAX]; /* or this one; "" when written in place */
 };
 
 /*
@@ -21,15 +23,22 @@ struct bs_output {
 void bs_streams_fill(void);
 
 /*
+ * Would two outputs be one file, by whatever ways it is named?  NULL: standard output.  Devices may
+ * be both.
+ */
+bool bs_output_same(const char *a, const char *b);
+
+/*
  * Opens the output before the work begins, so that a name that cannot be written fails at
- * once.  A regular file is written under a temporary name beside it; anything else (a pipe, a
- * device) in place.  name NULL: standard output.
+ * once.  A regular file has no name at first, so that nothing is left of it however the process
+ * ends, or where its file system cannot do that a temporary one beside its own; anything else (a
+ * pipe, a device) is written in place.  name NULL: standard output.
  */
 int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err);
 
 /*
  * Flushes and gives the file its name, unless writing failed before (write_error, -errno or 0).  On
- * error (disk full, ...) the temporary file is gone, an older file of that name is as it was, and
+ * error (disk full, ...) what was written is gone, an older file of that name is as it was, and
  * err says what to do; what names what was written ("report").
  */
 int bs_output_commit(struct bs_output *o, const char *what, int write_error, struct bs_error *err);

@@ -19,6 +19,7 @@
 #include "bscope/abi.h"
 #include "bscope-trace/asks.h"
 #include "bscope-trace/options.h"
+#include "bscope-trace/report_fill.h"
 #include "bscope-trace/session.h"
 #include "decode/stacks.h"
 #include "flame/flame.h"
@@ -59,7 +60,6 @@ struct maker {
 	/* Names by number of code; [1]: of return addresses. */
 	char **names[2];
 	uint32_t nnames;
-	void (*meanwhile)(uint64_t done, uint64_t all);
 	struct bs_flame_frame stack[FRAMES_MAX]; /* the root first */
 	size_t n;
 	char klass[NAME_MAX_BYTES], site[NAME_MAX_BYTES];
@@ -241,16 +241,9 @@ static int stack_ask(struct bs_asks *asks, const struct bs_stack *k)
 	return ret;
 }
 
-static bool more(void *ctx, size_t done, size_t total)
-{
-	struct maker *m = ctx;
-
-	m->meanwhile(done, total);
-	return true;
-}
-
 /* All names at once: one by one each takes milliseconds.  What is not found is not an error. */
-static int names_find(struct maker *m, const struct bs_stack_row *rows, size_t n)
+static int names_find(struct maker *m, const struct bs_stack_row *rows, size_t n,
+		      const struct bs_fill_wait *wait)
 {
 	uint32_t stacks = m->s->stacks ? bs_stacks_count(m->s->stacks) : 0;
 	struct bs_asks asks = {0};
@@ -265,8 +258,9 @@ static int names_find(struct maker *m, const struct bs_stack_row *rows, size_t n
 	}
 	for (uint32_t i = 1; m->weight == BS_WEIGHT_EVENTS && i <= stacks && !ret; i++)
 		ret = stack_ask(&asks, bs_stacks_get(m->s->stacks, BS_STACK_BIT | i));
-	if (!ret)
-		bs_code_resolve(m->s->code, asks.v, asks.n, m->meanwhile ? more : NULL, m);
+	if (!ret &&
+	    bs_code_resolve(m->s->code, asks.v, asks.n, wait->more, wait->ctx) == -ECANCELED)
+		ret = -ECANCELED;
 	bs_asks_fini(&asks);
 	return ret;
 }
@@ -368,7 +362,7 @@ static void describe(struct maker *m)
 }
 
 int bs_flame_make(struct bs_session *s, const struct bs_report *r, struct bs_flame_made *out,
-		  void (*meanwhile)(uint64_t done, uint64_t all), struct bs_error *err)
+		  const struct bs_fill_wait *wait, struct bs_error *err)
 {
 	struct maker *m = calloc(1, sizeof(*m));
 	struct bs_stack_row *rows = NULL;
@@ -378,13 +372,13 @@ int bs_flame_make(struct bs_session *s, const struct bs_report *r, struct bs_fla
 	memset(out, 0, sizeof(*out));
 	if (!m)
 		return bs_error_set(err, -ENOMEM, "out of memory");
-	*m = (struct maker){.s = s, .r = r, .out = out, .meanwhile = meanwhile};
+	*m = (struct maker){.s = s, .r = r, .out = out};
 	out->flame = bs_flame_new();
 	if (out->flame)
 		ret = bs_model_stacks(s->model, &rows, &n);
 	if (!ret) {
 		choose(m, rows, n);
-		ret = names_find(m, rows, n);
+		ret = names_find(m, rows, n, wait);
 	}
 	if (!ret)
 		ret = rows_add(m, rows, n);
@@ -395,6 +389,9 @@ int bs_flame_make(struct bs_session *s, const struct bs_report *r, struct bs_fla
 	free(rows);
 	names_fini(m);
 	free(m);
+	if (ret == -ECANCELED)
+		return bs_error_set(err, ret, "%s: stopped: there is no flamegraph",
+				    s->options->flame ? "--flame" : "--folded");
 	return ret ? bs_error_set(err, ret, "cannot make the flamegraph: %s", strerror(-ret)) : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 struct bs_error;
+struct bs_fill_wait;
 struct bs_flame;
 struct bs_report;
 struct bs_session;
@@ -24,12 +25,11 @@ struct bs_flame_made {
 };
 
 /*
- * Names all frames, which may take long: meanwhile, when not NULL, is called now and then with how
- * many of how many are done.  r: the report of the same session.  0 or -errno with err; fini in any
- * case.
+ * Names all frames, which may take long; wait: as for bs_report_fill.  r: the report of the same
+ * session.  0 or -errno with err, -ECANCELED when wait->more said so; fini in any case.
  */
 int bs_flame_make(struct bs_session *s, const struct bs_report *r, struct bs_flame_made *out,
-		  void (*meanwhile)(uint64_t done, uint64_t all), struct bs_error *err);
+		  const struct bs_fill_wait *wait, struct bs_error *err);
 void bs_flame_made_fini(struct bs_flame_made *m);
 
 /* Draws it, as bs_flame_svg_write. */

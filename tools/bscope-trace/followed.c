@@ -41,6 +41,7 @@ struct bs_process *bs_followed_add(struct bs_followed *f, pid_t pid,
 		bs_followed_exit(f, before);
 	}
 	HASH_ADD_INT(f->by_pid, pid, p);
+	p->number = f->n;
 	f->v[f->n++] = p;
 	f->nalive++;
 	return p;

@@ -21,6 +21,7 @@ enum bs_lit {
 
 struct bs_process {
 	pid_t pid;
+	size_t number; /* its place in bs_followed.v */
 	bool alive;
 	unsigned missed;       /* how often its exit has been found without its record */
 	uint64_t cpu_first_ns; /* CPU time it had used when it was met */

@@ -28,9 +28,6 @@
 #include "target/process.h"
 #include "target/sites.h"
 
-/* A sign of life where frames take long to name. */
-#define PROGRESS_NS 1000000000ull
-
 static volatile sig_atomic_t stop;
 
 /* What is being written. */
@@ -213,35 +210,18 @@ static int findings(const struct bs_options *o, const struct bs_report *r)
 	return found ? BS_EXIT_FOUND : 0;
 }
 
-/* --- the flamegraph --------------------------------------------------------------------------- */
-
-static void progress(uint64_t done, uint64_t all)
-{
-	static uint64_t next_ns;
-	uint64_t now = bs_now_ns();
-
-	if (!next_ns)
-		next_ns = now + PROGRESS_NS;
-	if (now < next_ns)
-		return;
-	next_ns = now + PROGRESS_NS / 4;
-	fprintf(stderr, "\rnaming frames: %d %%\033[K", (int)(100 * done / (all ? all : 1)));
-}
+/* --- pictures --------------------------------------------------------------------------------- */
 
 static int flame_write(const struct bs_options *o, struct bs_session *s, const struct bs_report *r)
 {
-	bool shows = !o->quiet && isatty(STDERR_FILENO);
+	struct naming n = naming_begin(o, "frames", "leaves without the flamegraph");
+	const struct bs_fill_wait wait = {naming_more, &n};
 	struct bs_flame_made made = {0};
 	struct bs_error err = {0};
 	int ret;
 
-	if (!o->flame && !o->folded)
-		return 0;
-	/* From here on Ctrl-C is for somebody who does not want to wait for this. */
-	stop = 1;
-	ret = bs_flame_make(s, r, &made, shows ? progress : NULL, &err);
-	if (shows)
-		fputs("\r\033[K", stderr);
+	ret = bs_flame_make(s, r, &made, &wait, &err);
+	naming_end(&n);
 	if (!ret && o->folded)
 		ret = bs_output_commit(&outputs[FOLDED], "folded stacks",
 				       bs_flame_write_folded(made.flame, outputs[FOLDED].file),
@@ -254,6 +234,22 @@ static int flame_write(const struct bs_options *o, struct bs_session *s, const s
 				       bs_flame_made_draw(&made, outputs[FLAME].file), &err);
 	bs_flame_made_fini(&made);
 	return ret ? fail(&err) : 0;
+}
+
+/*
+ * Pictures of a report that was written.  What was found is so whether they could be made or not.
+ */
+static int pictures_write(const struct bs_options *o, struct bs_session *s,
+			  const struct bs_report *r)
+{
+	int status = 0, found;
+
+	if ((o->flame || o->folded) && flame_write(o, s, r))
+		status = BS_EXIT_FAILED;
+	if (o->overhead && overhead_write(o, s, r))
+		status = BS_EXIT_FAILED;
+	found = findings(o, r);
+	return found ? found : status;
 }
 
 static int list_modules(const struct bs_options *o, struct bs_module ***modules, size_t *n,
@@ -394,12 +390,11 @@ static int trace(const struct bs_options *o)
 			o->command[0]);
 	if (!ret && report_write(o, &filled.report))
 		status = BS_EXIT_FAILED;
-	if (!ret && flame_write(o, session, &filled.report))
-		status = BS_EXIT_FAILED;
-	if (!ret && o->overhead && overhead_write(o, session, &filled.report))
-		status = BS_EXIT_FAILED;
-	if (!ret && !status)
-		status = findings(o, &filled.report);
+	if (!ret) {
+		int of_pictures = pictures_write(o, session, &filled.report);
+
+		status = status ? status : of_pictures;
+	}
 out:
 	if (ret)
 		status = fail(&err);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/num.h"
+#include "base/output.h"
 #include "bpf/event.h"
 #include "bscope-trace/fail_on.h"
 #include "bscope-trace/options.h"
@@ -239,6 +240,7 @@ static void call_graph_set(struct bs_options *o, const char *how)
 {
 	if (strcmp(how, "fp") && strcmp(how, "dwarf"))
 		usage_error("--call-graph=%s: no such way: use fp or dwarf", how);
+	o->call_graph = true;
 	o->dwarf = !strcmp(how, "dwarf");
 #if !defined(__x86_64__)
 	if (o->dwarf)
@@ -429,6 +431,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* Each output is a file of its own. */
+static void check_files(const struct bs_options *o)
+{
+	const struct {
+		const char *option, *name;
+	} files[] = {{o->output ? "-o" : "standard output", o->output},
+		     {"--flame", o->flame},
+		     {"--folded", o->folded},
+		     {"--overhead", o->overhead}};
+	const size_t n = sizeof(files) / sizeof(files[0]);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i + 1; k < n; k++)
+			if (files[k].name && (!i || files[i].name) &&
+			    bs_output_same(files[i].name, files[k].name))
+				usage_error("%s and %s: two things in one file: name two: %s",
+					    files[i].option, files[k].option, files[k].name);
+}
+
 /* Pairs that make no sense together fail before anything needs root. */
 static void check_pairs(const struct bs_options *o)
 {
@@ -445,8 +466,9 @@ static void check_pairs(const struct bs_options *o)
 		usage_error("--binary and -p exclude each other: list a file or a process");
 	if (o->list && o->command)
 		usage_error("--list does not run a COMMAND: use --list --binary=%s", o->command[0]);
-	if (o->dwarf && !o->stack_kinds)
-		usage_error("--call-graph=dwarf: of which stacks? add --stacks");
+	if (o->call_graph && !o->stack_kinds)
+		usage_error("--call-graph=%s: of which stacks? add --stacks",
+			    o->dwarf ? "dwarf" : "fp");
 	if (o->stack_bytes && !o->dwarf)
 		usage_error("--stack-size is for --call-graph=dwarf: add it, or leave this out");
 	if (o->list && (o->stack_kinds || o->flame || o->folded || o->weight))
@@ -455,20 +477,15 @@ static void check_pairs(const struct bs_options *o)
 			"go with it");
 	if (o->weight && !o->flame && !o->folded)
 		usage_error("--weight: of what? add --flame=FILE.svg or --folded=FILE");
-	if (o->flame && o->folded && !strcmp(o->flame, o->folded))
-		usage_error("--flame and --folded: two things in one file: name two");
-	if (o->output && ((o->flame && !strcmp(o->flame, o->output)) ||
-			  (o->folded && !strcmp(o->folded, o->output))))
-		usage_error("-o: the report and a flamegraph in one file: name two");
 	if (o->stack_kinds && o->max_overhead > 0)
 		usage_error(
 			"--max-overhead does not know what stacks cost: leave it out, and use -s "
 			"with --stacks");
-	if (o->list &&
-	    (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes || o->sysroot ||
-	     o->fail_on || o->sample.by != BS_SAMPLE_NOT || o->max_overhead > 0))
+	if (o->list && (o->duration_ns || o->older_than_ns || o->preload || o->buffer_bytes ||
+			o->sysroot || o->fail_on || o->sample.by != BS_SAMPLE_NOT ||
+			o->max_overhead > 0 || o->mode != BS_MODE_AUTO || o->coarse))
 		usage_error(
-			"--list prints and exits: -d, -s, --sample-bytes, --max-overhead, "
+			"--list prints and exits: -m, -d, -s, --sample-bytes, --max-overhead, --clock, "
 			"--older-than, --buffer, --sysroot, --fail-on and --preload do not go with it");
 	if (o->list && !o->binary && !o->npids)
 		usage_error("--list: of what? add -p PID or --binary=FILE");
@@ -489,11 +506,6 @@ static void check_pairs(const struct bs_options *o)
 			    o->compare_ns ? "--overhead-compare" : "-F");
 	if (o->overhead && o->list)
 		usage_error("--list prints and exits: --overhead does not go with it");
-	if (o->overhead && o->output && !strcmp(o->overhead, o->output))
-		usage_error("--overhead and -o name the same file: %s", o->output);
-	if (o->overhead && ((o->flame && !strcmp(o->overhead, o->flame)) ||
-			    (o->folded && !strcmp(o->overhead, o->folded))))
-		usage_error("--overhead and a flamegraph in one file: name two: %s", o->overhead);
 	if (o->quiet && o->verbose)
 		usage_error("-q and -v exclude each other");
 	if (o->preload && !o->command)
@@ -514,6 +526,7 @@ void bs_options_parse(struct bs_options *o, int argc, char **argv)
 	if (err)
 		usage_error("cannot read the command line: %s", strerror(err));
 	check_pairs(o);
+	check_files(o);
 	if (o->dwarf && !o->stack_bytes)
 		o->stack_bytes = STACK_BYTES;
 	if (o->overhead && !o->profile_hz)

@@ -47,6 +47,7 @@ struct bs_options {
 	const char *binary;
 	uint64_t older_than_ns; /* 0: not asked for */
 	uint32_t stack_kinds;	/* --stacks: a bit for each enum bscope_kind; 0: none */
+	bool call_graph;	/* --call-graph */
 	bool dwarf;		/* --call-graph=dwarf */
 	uint32_t stack_bytes;	/* --stack-size; with dwarf never 0 */
 	const char *flame;	/* --flame, --folded: names of files; NULL: not asked for */

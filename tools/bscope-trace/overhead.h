@@ -15,7 +15,9 @@
 #include <uthash.h>
 
 #include "collect/collect.h"
+#include "overhead/spans.h"
 #include "overhead/where.h"
+#include "symbol/index.h"
 
 struct bs_error;
 struct bs_fill_wait;
@@ -40,11 +42,7 @@ enum bs_frame_kind {
 	BS_FRAME_RETURN = 6,   /* likewise, a return address */
 };
 
-/* Where modules are mapped in a process. */
-struct bs_span {
-	uint64_t start, end, offset;
-	size_t module; /* in bs_lighting */
-};
+/* Where modules of bs_lighting are mapped in a process. */
 struct bs_spans {
 	uint32_t pid;
 	uint64_t read_ns; /* CLOCK_MONOTONIC */
@@ -67,13 +65,14 @@ struct bs_overhead {
 	struct bs_profile *profile;
 	struct bs_overhead_module *modules; /* in the order of bs_lighting */
 	size_t nmodules;
-	struct bs_spans *spans; /* by pid */
+	struct bs_index by_file; /* (dev, ino) -> module + 1 */
+	struct bs_spans *spans;	 /* by pid */
 	struct bs_kernel_code programs[BS_PROGRAMS_MAX];
 	size_t nprograms;
 	uint64_t unlit;	     /* samples of processes whose sites were not lit just then */
 	uint64_t gone;	     /* of processes that went before anybody could look where they were */
 	uint64_t without_ns; /* how long was sampled before sites were lit */
-	size_t last;	     /* process of the last sample, in bs_session.followed */
+	bool traps_lit;	     /* at the last reading */
 };
 
 struct bs_report_sampled;

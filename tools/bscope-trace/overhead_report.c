@@ -34,6 +34,18 @@ static double counted_error(const struct bs_session *s, const struct bs_report *
 	return r->cpu_percent * (spread + TICK_NS * sqrt((double)s->followed.n) / cpu);
 }
 
+/* The first file whose libbscope does not say which of its code records; NULL if there is none. */
+static const char *untold(const struct bs_session *s)
+{
+	for (size_t i = 0; s->lighting.jumped && i < s->lighting.nmodules; i++) {
+		const struct bs_module *m = s->lighting.modules[i].m;
+
+		if (m->runtime.batch_offset && !m->runtime.code_bytes)
+			return m->path;
+	}
+	return NULL;
+}
+
 void bs_overhead_report(const struct bs_session *s, const struct bs_report *r,
 			struct bs_report_sampled *out)
 {
@@ -55,18 +67,11 @@ void bs_overhead_report(const struct bs_session *s, const struct bs_report *r,
 					    ? (double)s->options->profile_hz * c.ns_per_sample / 1e7
 					    : -1,
 	};
-}
-
-/* The first file whose libbscope does not say which of its code records; NULL if there is none. */
-static const char *untold(const struct bs_session *s)
-{
-	for (size_t i = 0; s->lighting.jumped && i < s->lighting.nmodules; i++) {
-		const struct bs_module *m = s->lighting.modules[i].m;
-
-		if (m->runtime.batch_offset && !m->runtime.code_bytes)
-			return m->path;
-	}
-	return NULL;
+	if (untold(s))
+		snprintf(out->unknown, sizeof(out->unknown),
+			 "the libbscope in %.256s does not say which of its code records: rebuild "
+			 "with the one of this version, or use -m trap",
+			 untold(s));
 }
 
 static bool disagree(const struct bs_report *r)
@@ -87,16 +92,12 @@ void bs_overhead_notes(const struct bs_session *s, const struct bs_report *r,
 	const struct bs_overhead *o = s->overhead;
 	const struct bs_report_sampled *p = r->profiled;
 	struct bs_profile_counts c;
-	char text[512];
+	char text[640];
 
 	bs_collect_profile_counts(s->collect, &c);
-	/* There is a reason for it then. */
-	if (untold(s)) {
-		snprintf(
-			text, sizeof(text),
-			"--overhead: the share is too low: the libbscope in %.256s does not say which of "
-			"its code records: rebuild with the one of this version, or use -m trap",
-			untold(s));
+	if (p->unknown[0]) {
+		snprintf(text, sizeof(text), "--overhead: what is marked is too little: %s",
+			 p->unknown);
 		say(ctx, text);
 	} else if (disagree(r)) {
 		snprintf(text, sizeof(text),

@@ -592,6 +592,9 @@ static int fill_callers(struct fill *f, const struct bs_fill_wait *wait)
 		if (name)
 			*f->callers[i].slot = keep_string(f, name);
 	}
+	if (bs_code_full(c))
+		note(f, "more files were mapped than are kept: code in the others is shown by its "
+			"address");
 	nfailed = bs_code_failed(c, &failed);
 	if (ret == -ECANCELED)
 		note(f,
@@ -652,6 +655,15 @@ static void fill_unwind(struct fill *f)
 		     " time%s: it crashed over a file, or took too long or too much memory; stacks "
 		     "that lead through that file are broken there",
 		     stats.deaths, stats.deaths == 1 ? "" : "s");
+	if (stats.full)
+		note(f, "more files with code were mapped than are kept: stacks that lead through "
+			"the others are broken there");
+	if (stats.late)
+		note(f,
+		     "%" PRIu64 " stack%s end early, since the process that reads call frame "
+		     "information was busy or did not run; answers were waited for %.0f ms in all%s",
+		     stats.late, stats.late == 1 ? "" : "s", (double)stats.waited_ns / 1e6,
+		     f->s->lost ? ", during which events may have been lost" : "");
 }
 
 static void fill_stacks(struct fill *f, struct bs_report *r)

@@ -60,6 +60,7 @@ void bs_session_overhead_free(struct bs_session *s)
 	for (size_t i = 0; i < o->nmodules; i++)
 		bs_wheres_fini(&o->modules[i].where);
 	free(o->modules);
+	bs_index_fini(&o->by_file);
 	bs_profile_free(o->profile);
 	free(o);
 }
@@ -85,18 +86,10 @@ static int modules_extend(struct bs_session *s)
 		if (bs_wheres_init(&om->where, lm->m, lm->stubs))
 			return -ENOMEM;
 		bs_module_identity(lm->m, &om->dev, &om->ino);
+		if (!bs_index_find(&o->by_file, om->dev, om->ino) &&
+		    bs_index_set(&o->by_file, om->dev, om->ino, (uint32_t)o->nmodules + 1))
+			return -ENOMEM;
 	}
-	return 0;
-}
-
-static int span_add(struct bs_spans *spans, const struct bs_mapping *map, size_t module)
-{
-	struct bs_span *grown = reallocarray(spans->v, spans->n + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	spans->v = grown;
-	spans->v[spans->n++] = (struct bs_span){map->start, map->end, map->offset, module};
 	return 0;
 }
 
@@ -104,17 +97,12 @@ static int span_add(struct bs_spans *spans, const struct bs_mapping *map, size_t
 static int spans_read(const struct bs_overhead *o, struct bs_spans *spans)
 {
 	struct bs_maps maps;
-	int ret = 0;
+	int ret;
 
 	if (bs_maps_read((pid_t)spans->pid, &maps, NULL))
 		return 0;
-	spans->n = 0;
 	spans->known = true;
-	for (size_t i = 0; i < o->nmodules; i++)
-		for (size_t k = 0; k < maps.n && !ret; k++)
-			if (maps.v[k].exec && maps.v[k].ino == o->modules[i].ino &&
-			    maps.v[k].dev == o->modules[i].dev)
-				ret = span_add(spans, &maps.v[k], i);
+	ret = bs_spans_make(&maps, &o->by_file, &spans->v, &spans->n);
 	bs_maps_fini(&maps);
 	return ret;
 }
@@ -161,16 +149,13 @@ void bs_session_overhead_forget(struct bs_session *s, uint32_t pid)
 static bool place_find(const struct bs_session *s, const struct bs_spans *spans, uint64_t addr,
 		       size_t *module, uint64_t *vaddr)
 {
-	for (size_t i = 0; i < spans->n; i++) {
-		const struct bs_span *span = &spans->v[i];
+	const struct bs_span *span = bs_spans_find(spans->v, spans->n, addr);
 
-		if (addr < span->start || addr >= span->end)
-			continue;
-		*module = span->module;
-		return bs_module_vaddr_find(s->lighting.modules[span->module].m,
-					    span->offset + (addr - span->start), vaddr);
-	}
-	return false;
+	if (!span)
+		return false;
+	*module = span->file;
+	return bs_module_vaddr_find(s->lighting.modules[span->file].m,
+				    span->offset + (addr - span->start), vaddr);
 }
 
 /* --- a sample --------------------------------------------------------------------------------- */
@@ -187,30 +172,10 @@ static void frame_add(struct stack *st, enum bs_frame_kind kind, uint64_t value)
 		(uint64_t)kind << BS_FRAME_SHIFT | (value & BS_FRAME_VALUE) | st->marked;
 }
 
-static uint64_t process_number(struct bs_session *s, const struct bs_process *p)
-{
-	struct bs_overhead *o = s->overhead;
-
-	if (o->last < s->followed.n && s->followed.v[o->last] == p)
-		return o->last;
-	for (size_t i = s->followed.n; p && i-- > 0;) {
-		if (s->followed.v[i] != p)
-			continue;
-		o->last = i;
-		return i;
-	}
-	return BS_FRAME_VALUE;
-}
-
 /* By whatever way, are the sites of the process lit just then? */
 static bool is_lit(const struct bs_session *s, const struct bs_sample_head *h)
 {
-	if (h->plan != BS_TRACED_TRAP)
-		return true;
-	for (size_t i = 0; i < s->lighting.nmodules; i++)
-		if (s->lighting.modules[i].all)
-			return true;
-	return false;
+	return h->plan != BS_TRACED_TRAP || s->overhead->traps_lit;
 }
 
 /* The function of a site, from which the stub was entered: frame pointers pass it over. */
@@ -307,6 +272,7 @@ static int on_sample(void *ctx, const struct bs_sample_room *r)
 {
 	struct bs_session *s = ctx;
 	struct bs_overhead *o = s->overhead;
+	const struct bs_process *p;
 	struct stack st = {.n = 0};
 	struct bs_spans *spans;
 
@@ -324,8 +290,8 @@ static int on_sample(void *ctx, const struct bs_sample_room *r)
 		o->gone++;
 		return 0;
 	}
-	frame_add(&st, BS_FRAME_PROCESS,
-		  process_number(s, bs_followed_find(&s->followed, (pid_t)r->head.pid)));
+	p = bs_followed_find(&s->followed, (pid_t)r->head.pid);
+	frame_add(&st, BS_FRAME_PROCESS, p ? p->number : BS_FRAME_VALUE);
 	user_add(s, spans, r, &st);
 	kernel_add(o, r, &st);
 	return bs_profile_add(o->profile, st.frames, st.n, r->head.phase - 1, st.marked != 0);
@@ -338,6 +304,9 @@ int bs_session_overhead_read(struct bs_session *s)
 	if (!s->overhead)
 		return 0;
 	ret = modules_extend(s);
+	s->overhead->traps_lit = false;
+	for (size_t i = 0; i < s->lighting.nmodules; i++)
+		s->overhead->traps_lit |= s->lighting.modules[i].all;
 	return ret ? ret : bs_collect_profile_read(s->collect, on_sample, s);
 }
 

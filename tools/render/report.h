@@ -158,6 +158,7 @@ struct bs_report_stacks {
 /* --overhead: what samples of the CPU clock say.  Shares are of the CPU time of what was traced. */
 struct bs_report_sampled {
 	double percent, error;	 /* what tracking takes, and the half-width of its 95 % interval */
+	char unknown[512];	 /* why both are not known; "": they are */
 	uint64_t samples, lost;	 /* lost: taken, and not part of samples */
 	uint32_t hz;		 /* samples per second of CPU time */
 	double counted_error;	 /* of cpu_percent below; < 0: not known */

@@ -23,6 +23,12 @@ void bs_report_sampled_say(const struct bs_report *r, char *buf, size_t size)
 	if (!p->samples)
 		snprintf(buf, size,
 			 "no sample found what was traced running; by counting events: %s", text);
+	else if (p->unknown[0])
+		snprintf(
+			buf, size,
+			"the share of tracking by samples is not known (%s); by counting events and "
+			"what each costs: %s",
+			p->unknown, text);
 	else
 		snprintf(buf, size,
 			 "tracking took %s of the CPU time of what was traced, by %s sample%s; by "
@@ -35,10 +41,10 @@ void bs_report_sampled_say(const struct bs_report *r, char *buf, size_t size)
 static int sampled(struct bs_out *o, const struct bs_report *r)
 {
 	struct bs_str s = {0};
-	char text[512], buf[BS_FMT];
+	char text[1024], buf[BS_FMT];
 
 	bs_report_sampled_say(r, text, sizeof(text));
-	bs_str_add(&s, text);
+	bs_str_add_clean(&s, text);
 	if (r->profiled->sampling_percent >= 0)
 		bs_str_addf(&s, "; sampling itself took %s, which is in neither",
 			    bs_fmt_percent(buf, r->profiled->sampling_percent));

@@ -371,9 +371,12 @@ static void json_older(struct bs_json *j, const struct bs_report *r)
 
 static void json_sampled(struct bs_json *j, const struct bs_report_sampled *p)
 {
+	bool known = !p->unknown[0];
+
 	bs_json_object_begin(j, "sampled");
-	bs_json_double(j, "percent", p->percent);
-	bs_json_double(j, "error", p->error);
+	double_or_null(j, "percent", p->percent, known);
+	double_or_null(j, "error", p->error, known);
+	bs_json_str(j, "unknown", known ? NULL : p->unknown);
 	bs_json_u64(j, "samples", p->samples);
 	bs_json_u64(j, "lost", p->lost);
 	bs_json_u64(j, "hz", p->hz);

@@ -16,7 +16,10 @@ struct bs_kernel_symbols;
 struct bs_kernel_symbols *bs_kernel_symbols_new(FILE *kallsyms);
 void bs_kernel_symbols_free(struct bs_kernel_symbols *k);
 
-/* The function that begins at or before addr, borrowed; NULL if none is known.  k may be NULL. */
+/*
+ * The function that holds addr, borrowed; NULL if none is known, as in what is loaded but not
+ * listed. k may be NULL.
+ */
 const char *bs_kernel_symbols_find(const struct bs_kernel_symbols *k, uint64_t addr);
 
 #endif

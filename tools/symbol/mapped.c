@@ -11,11 +11,14 @@
 #define REFILL_NS (200 * NSEC_PER_MSEC)
 
 #define MAX_PROCESSES 4096u
+/* Some 130 MB.  Forgotten at most once in REFRESH_NS: what needs them all is read no more often. */
+#define MAX_MAPPINGS (1u << 20)
 
-static void space_put(struct bs_space *s)
+static void space_put(struct bs_mapped *m, struct bs_space *s)
 {
 	if (!s || --s->users)
 		return;
+	m->nmappings -= s->maps.n;
 	bs_maps_fini(&s->maps);
 	free(s->files);
 	free(s);
@@ -24,7 +27,7 @@ static void space_put(struct bs_space *s)
 static void forget_processes(struct bs_mapped *m)
 {
 	for (size_t i = 0; i < m->nprocesses; i++) {
-		space_put(m->processes[i]->space);
+		space_put(m, m->processes[i]->space);
 		free(m->processes[i]);
 	}
 	m->nprocesses = 0;
@@ -54,7 +57,13 @@ struct bs_mapped_process *bs_mapped_find(struct bs_mapped *m, uint32_t pid)
 
 struct bs_mapped_process *bs_mapped_get(struct bs_mapped *m, uint32_t pid)
 {
-	struct bs_mapped_process *p = bs_mapped_find(m, pid);
+	struct bs_mapped_process *p;
+
+	if (m->nmappings > MAX_MAPPINGS && m->now_ns - m->forgot_ns >= REFRESH_NS) {
+		m->forgot_ns = m->now_ns;
+		forget_processes(m);
+	}
+	p = bs_mapped_find(m, pid);
 
 	if (p)
 		return p;
@@ -122,7 +131,8 @@ void bs_mapped_read(struct bs_mapped *m, struct bs_mapped_process *p)
 	s->users = 1;
 	s->id = ++m->next_space;
 	s->maps = maps;
-	space_put(p->space);
+	m->nmappings += maps.n;
+	space_put(m, p->space);
 	p->space = s;
 	if (m->seen)
 		m->seen(m->ctx, p->pid, s);
@@ -151,7 +161,7 @@ static struct bs_mapped_process *process_fresh(struct bs_mapped *m, uint32_t pid
 
 	if (!p)
 		return NULL;
-	space_put(p->space);
+	space_put(m, p->space);
 	p->space = NULL;
 	p->read_ns = 0;
 	p->allowance = ALLOWANCE;
@@ -180,7 +190,7 @@ void bs_mapped_fork(struct bs_mapped *m, uint32_t parent, uint32_t child)
 		space->users++; /* the parent's entry may be dropped for the child's */
 	p = process_fresh(m, child);
 	if (!p) {
-		space_put(space);
+		space_put(m, space);
 		return;
 	}
 	p->space = space;

@@ -44,7 +44,9 @@ struct bs_mapped {
 	struct bs_mapped_process *last;
 	struct bs_index by_pid; /* pid -> place in processes + 1 */
 	uint32_t next_space;
-	uint64_t now_ns; /* CLOCK_MONOTONIC, never 0, kept by the user */
+	size_t nmappings;   /* of all spaces */
+	uint64_t forgot_ns; /* when they were too many the last time */
+	uint64_t now_ns;    /* CLOCK_MONOTONIC, never 0, kept by the user */
 	/* Called for each space that was read, while its process may still live; may be NULL. */
 	void (*seen)(void *ctx, uint32_t pid, struct bs_space *space);
 	void *ctx;
@@ -55,8 +57,8 @@ void bs_mapped_fini(struct bs_mapped *m);
 
 /*
  * The process; get makes one of which nothing is known, and is NULL when out of memory.  With too
- * many processes all are forgotten, spaces too: pointers are valid until the next get, fork or
- * invalidate.
+ * many processes or mappings all are forgotten, spaces too: pointers are valid until the next get,
+ * fork or invalidate.
  */
 struct bs_mapped_process *bs_mapped_find(struct bs_mapped *m, uint32_t pid);
 struct bs_mapped_process *bs_mapped_get(struct bs_mapped *m, uint32_t pid);

@@ -15,6 +15,8 @@
 #include "target/process.h"
 
 #define MAX_OPEN 512u
+/* Nor are more kept than so many, open or not: a process can map new ones for ever. */
+#define MAX_FILES 16384u
 /* Root directories of traced processes that are kept: containers. */
 #define MAX_ROOTS 64u
 /* Callers are few and come again and again: 16 kB of them are found at once. */
@@ -59,7 +61,8 @@ struct text; /* see names.c */
 struct bs_code {
 	struct file **files; /* from 1 */
 	size_t nfiles, nopen;
-	struct bs_mapped mapped; /* files of its spaces: in files; 0: not looked at */
+	bool full;		 /* there were more than MAX_FILES */
+	struct bs_mapped mapped; /* files of its spaces: in files; 0: not looked at, or none */
 	struct code *codes;	 /* from 1 */
 	size_t ncodes, codes_room;
 	struct bs_index by_file; /* (dev, ino) -> file */

@@ -99,8 +99,10 @@ static uint32_t file_new(struct bs_code *c, uint32_t pid, const struct bs_mappin
 {
 	struct file *f, **files;
 
-	if (c->nfiles >= UINT32_MAX - 1)
+	if (c->nfiles == MAX_FILES) {
+		c->full = true;
 		return 0;
+	}
 	files = realloc(c->files, (c->nfiles + 2) * sizeof(*files));
 	if (!files)
 		return 0;
@@ -122,7 +124,7 @@ static uint32_t file_new(struct bs_code *c, uint32_t pid, const struct bs_mappin
 }
 
 /*
- * The file of a mapping, 0 when out of memory.  One that could not be opened through one
+ * The file of a mapping, 0 when out of memory or full.  One that could not be opened through one
  * process is tried again through the next, as a new file: by then the inode may be another's,
  * and a name must not be wrong.  An open one keeps its inode.
  */
@@ -206,7 +208,7 @@ static uint32_t intern(struct bs_code *c, struct bs_mapped_process *p, uint64_t 
 	if (!*file)
 		*file = file_of(c, p->pid, map);
 	if (!*file)
-		return 0;
+		return c->full ? code_of(c, 0, p->pid, addr) : 0;
 	number = code_of(c, *file, 0, map->offset + (addr - map->start));
 	if (c->cache.used >= MAX_CACHE)
 		bs_index_fini(&c->cache);
@@ -342,6 +344,11 @@ void bs_code_invalidate(struct bs_code *c, uint32_t pid)
 void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child)
 {
 	bs_mapped_fork(&c->mapped, parent, child);
+}
+
+bool bs_code_full(const struct bs_code *c)
+{
+	return c->full;
 }
 
 int bs_code_sysroot(struct bs_code *c, const char *dir, struct bs_error *err)

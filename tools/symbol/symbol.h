@@ -89,6 +89,9 @@ size_t bs_code_frames(struct bs_code *c, uint32_t code, bool is_return, struct b
  */
 const char *bs_code_name(struct bs_code *c, uint32_t code, bool is_return);
 
+/* Were there more files than are kept?  Code in the others is an address without a name. */
+bool bs_code_full(const struct bs_code *c);
+
 /*
  * How many files there are of which names were not read because that crashed, took too long or too
  * much memory; *one: one of them, borrowed.

@@ -251,7 +251,8 @@ static bool is_starved(const struct stop *s)
 /*
  * Those that were told to stop and had not by the deadline.  The end of this thread would release
  * them, but one that is just on its way out of a system call with -EINTR should be met: nobody
- * else stands still, so there is time.
+ * else stands still, so there is time.  __WNOTHREAD: those that this thread traces, and nobody that
+ * others of this process have started.
  */
 static void meet_late(struct stop *s)
 {
@@ -269,14 +270,14 @@ static void meet_late(struct stop *s)
 		struct thread *t;
 
 		si.si_pid = 0;
-		if (waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WNOWAIT | __WALL)) {
+		if (waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD)) {
 			if (errno == EINTR)
 				continue;
 			break;
 		}
 		t = bs_stop_table_find(s, si.si_pid);
 		if (!t) {
-			waitpid(si.si_pid, NULL, __WALL | WNOHANG);
+			waitpid(si.si_pid, NULL, __WALL | __WNOTHREAD | WNOHANG);
 			continue;
 		}
 		late -= t->state == TOLD;

@@ -29,8 +29,8 @@ struct bs_stop_ask {
 
 /*
  * Stops, does, lets go.  Fills code, why, pause_ns and threads of the result; codes as bs_patch().
- * Nobody is traced any more when it returns, whatever happened.  The calling process must have no
- * children, and is left with none.
+ * Nobody is traced any more when it returns, whatever happened.  Children of the calling process
+ * are not waited for, unless they are to be stopped.
  */
 void bs_stop_and(const struct bs_stop_ask *ask, struct bs_patch_result *result);
 

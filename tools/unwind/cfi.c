@@ -8,18 +8,33 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "unwind/cfi.h"
 
 #define MAX_FILES (1u << 20)
 
+#define NSEC_PER_MSEC 1000000ull
+/* An answer that comes as soon is waited for; what takes longer is paid from an allowance. */
+#define FREE_NS	     (5 * NSEC_PER_MSEC)
+#define ALLOWANCE_NS (50 * NSEC_PER_MSEC)
+#define REFILL	     10 /* one ns in so many */
+#define PATIENCE_NS  (BS_CFI_PATIENCE_MS * NSEC_PER_MSEC)
+
 struct bs_cfi {
 	pid_t pid; /* 0: there is none */
 	int sock;
-	uint64_t deaths;
+	/* What it has not said yet: that it is there, or the answer to a question. */
+	enum { NOTHING, GREETING, ANSWER } awaited;
+	bool late; /* and is not waited for any more */
+	struct bs_cfi_question asked;
+	uint64_t asked_ns;
+	uint64_t allowance_ns, refilled_ns;
+	struct bs_cfi_stats stats;
+	pid_t dying[BS_CFI_DEATHS + 1]; /* killed, and not waited for yet */
+	size_t ndying;
 	uint32_t worker; /* which one it is, from 1 */
 	struct known {
 		uint32_t worker; /* that has the file */
@@ -28,6 +43,23 @@ struct bs_cfi {
 	size_t nfiles;
 };
 
+/* One that reads a file far away may take its time to die. */
+static void bury(struct bs_cfi *c, int flags)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < c->ndying; i++) {
+		pid_t got;
+
+		do
+			got = waitpid(c->dying[i], NULL, flags);
+		while (got < 0 && errno == EINTR);
+		if (!got)
+			c->dying[left++] = c->dying[i];
+	}
+	c->ndying = left;
+}
+
 /* Ends the worker, if there is one. */
 static void stop(struct bs_cfi *c)
 {
@@ -35,36 +67,30 @@ static void stop(struct bs_cfi *c)
 		return;
 	close(c->sock);
 	kill(c->pid, SIGKILL);
-	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	bury(c, WNOHANG);
+	c->dying[c->ndying++] = c->pid;
 	c->pid = 0;
+	c->awaited = NOTHING;
 }
 
-static int64_t now_ms(void)
+/* One message.  0, -EAGAIN (none came within wait_ns), -EIO (it is none). */
+static int receive(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *ops,
+		   uint64_t wait_ns)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-/* One message.  0, -ETIME (none came), -EIO (it is none). */
-static int receive(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *ops)
-{
-	int64_t end = now_ms() + BS_CFI_PATIENCE_MS;
+	uint64_t end = bs_now_ns() + wait_ns;
 	struct pollfd p = {.fd = c->sock, .events = POLLIN};
 	struct iovec iov[2] = {{a, sizeof(*a)}, {ops, BS_CFI_MAX_OPS * sizeof(*ops)}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 	ssize_t got;
 
 	for (;;) {
-		int64_t left = end - now_ms();
-		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+		uint64_t now = bs_now_ns(), left = now < end ? end - now : 0;
+		int n = poll(&p, 1, (int)((left + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC));
 
 		if (n > 0)
 			break;
 		if (n == 0)
-			return -ETIME;
+			return -EAGAIN;
 		if (errno != EINTR)
 			return -EIO;
 	}
@@ -79,10 +105,38 @@ static int receive(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *
 	return 0;
 }
 
+static void allowance_refill(struct bs_cfi *c, uint64_t now)
+{
+	c->allowance_ns += (now - c->refilled_ns) / REFILL;
+	if (c->allowance_ns > ALLOWANCE_NS)
+		c->allowance_ns = ALLOWANCE_NS;
+	c->refilled_ns = now;
+}
+
+/*
+ * What is awaited.  0, -EAGAIN (it takes longer than the allowance, and is not waited for again),
+ * -ETIME (longer than anybody should wait), -EIO (the worker is lost).
+ */
+static int await(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *ops)
+{
+	uint64_t began = bs_now_ns(), waited;
+	int ret;
+
+	allowance_refill(c, began);
+	ret = receive(c, a, ops, c->late ? 0 : FREE_NS + c->allowance_ns);
+	waited = bs_now_ns() - began;
+	c->stats.waited_ns += waited;
+	waited = waited > FREE_NS ? waited - FREE_NS : 0;
+	c->allowance_ns -= waited < c->allowance_ns ? waited : c->allowance_ns;
+	c->late = ret == -EAGAIN;
+	if (c->late)
+		return bs_now_ns() - c->asked_ns < PATIENCE_NS ? -EAGAIN : -ETIME;
+	c->awaited = NOTHING;
+	return ret;
+}
+
 static int start(struct bs_cfi *c)
 {
-	struct bs_cfi_op ops[BS_CFI_MAX_OPS];
-	struct bs_cfi_answer a;
 	pid_t self = getpid();
 	int pair[2];
 
@@ -106,10 +160,25 @@ static int start(struct bs_cfi *c)
 	}
 	c->sock = pair[0];
 	c->worker++;
-	if (receive(c, &a, ops))
+	c->awaited = GREETING;
+	c->asked_ns = bs_now_ns();
+	c->late = false;
+	return 0;
+}
+
+static int start_first(struct bs_cfi *c)
+{
+	struct bs_cfi_op ops[BS_CFI_MAX_OPS];
+	struct bs_cfi_answer a;
+	int ret = start(c);
+
+	if (ret)
+		return ret;
+	if (receive(c, &a, ops, PATIENCE_NS))
 		a.error = -EIO;
-	if (a.error)
-		stop(c);
+	c->awaited = NOTHING;
+	c->allowance_ns = ALLOWANCE_NS;
+	c->refilled_ns = bs_now_ns();
 	return a.error;
 }
 
@@ -121,9 +190,9 @@ int bs_cfi_new(struct bs_cfi **out, struct bs_error *err)
 	*out = NULL;
 	if (!c)
 		return bs_error_set(err, -ENOMEM, "out of memory");
-	ret = start(c);
+	ret = start_first(c);
 	if (ret) {
-		free(c);
+		bs_cfi_free(c);
 		return bs_error_set(err, ret,
 				    "cannot start the process that reads call frame information: "
 				    "%s: use --call-graph=fp",
@@ -138,6 +207,7 @@ void bs_cfi_free(struct bs_cfi *c)
 	if (!c)
 		return;
 	stop(c);
+	bury(c, 0);
 	free(c->files);
 	free(c);
 }
@@ -182,21 +252,29 @@ static int send_question(const struct bs_cfi *c, struct bs_cfi_question *q, cons
 	return sent < 0 ? -errno : 0;
 }
 
-/* 0, or -ETIME or -EIO: the worker must be stopped. */
-static int ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
-	       struct bs_cfi_answer *a, struct bs_cfi_op *ops)
+/* 0 or -EIO. */
+static int ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr)
 {
-	struct bs_cfi_question q = {.vaddr = vaddr, .file = file};
 	struct known *f = &c->files[file];
 	int fds[2] = {fd, debug_fd};
 	size_t nfds = 0;
-	int ret;
 
 	if (f->worker != c->worker)
 		nfds = debug_fd < 0 ? 1 : 2;
 	f->worker = c->worker;
-	ret = send_question(c, &q, fds, nfds);
-	return ret ? -EIO : receive(c, a, ops);
+	c->asked = (struct bs_cfi_question){.vaddr = vaddr, .file = file};
+	c->asked_ns = bs_now_ns();
+	c->awaited = ANSWER;
+	return send_question(c, &c->asked, fds, nfds) ? -EIO : 0;
+}
+
+/* The question was too much for the worker, or it died by somebody else's hand. */
+static void lost(struct bs_cfi *c, int why)
+{
+	/* Nobody waits twice. */
+	c->files[c->asked.file].lost += why == -ETIME ? BS_CFI_LOST : 1;
+	c->stats.deaths++;
+	stop(c);
 }
 
 int bs_cfi_ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
@@ -204,34 +282,51 @@ int bs_cfi_ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t v
 {
 	struct known *f = known(c, file);
 	struct bs_cfi_answer a;
-	int ret;
 
 	if (!f)
 		return -ENOMEM;
 	while (f->lost < BS_CFI_LOST) {
-		if (!c->pid && c->deaths >= BS_CFI_DEATHS)
+		bool greeting, ours;
+		int ret = 0;
+
+		if (!c->pid && c->stats.deaths >= BS_CFI_DEATHS)
 			return -EIO;
 		if (!c->pid && start(c)) {
-			c->deaths++;
+			c->stats.deaths++;
 			return -EIO;
 		}
-		ret = ask(c, file, fd, debug_fd, vaddr, &a, ops);
-		if (!ret) {
-			*row = a.row;
-			*nops = a.nops;
-			return a.error ? -ENOENT : 0;
+		if (c->awaited == NOTHING)
+			ret = ask(c, file, fd, debug_fd, vaddr);
+		greeting = c->awaited == GREETING;
+		ours = !greeting && c->asked.file == file && c->asked.vaddr == vaddr;
+		if (!ret)
+			ret = await(c, &a, ops);
+		if (ret == -EAGAIN) {
+			c->stats.late++;
+			return ret;
 		}
-		/* It may have died by somebody else's hand, but nobody waits twice. */
-		f->lost += ret == -ETIME ? BS_CFI_LOST : 1;
-		c->deaths++;
-		stop(c);
+		if (greeting && (ret || a.error)) {
+			c->stats.deaths++;
+			stop(c);
+			return -EIO;
+		}
+		if (ret) {
+			lost(c, ret);
+			continue;
+		}
+		/* Else it is what somebody had waited for too long. */
+		if (!ours)
+			continue;
+		*row = a.row;
+		*nops = a.nops;
+		return a.error ? -ENOENT : 0;
 	}
 	return -EIO;
 }
 
-uint64_t bs_cfi_deaths(const struct bs_cfi *c)
+void bs_cfi_stats(const struct bs_cfi *c, struct bs_cfi_stats *out)
 {
-	return c->deaths;
+	*out = c->stats;
 }
 
 int bs_cfi_test_pid(const struct bs_cfi *c)

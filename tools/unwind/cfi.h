@@ -11,7 +11,10 @@
  * most BS_CFI_DEATHS times; a file over which BS_CFI_LOST of them died, or one took longer than
  * BS_CFI_PATIENCE_MS, is not asked about again.
  *
- * A question costs a round trip between two processes; unwind.c keeps the answers.
+ * A question costs a round trip between two processes; unwind.c keeps the answers.  Who asks has
+ * events to fetch: an answer that takes more than some ms is waited for only as long as an
+ * allowance of 50 ms, filled up with a tenth of the time, lasts.  Then the worker is left with its
+ * question, and others are told to come again, without waiting, until it has answered.
  */
 #ifndef BS_UNWIND_CFI_H
 #define BS_UNWIND_CFI_H
@@ -71,13 +74,18 @@ void bs_cfi_free(struct bs_cfi *c);
  * used for another, below a million; fd: the file, debug_fd: its separate debug file, or -1, both
  * borrowed, and needed as long as questions are asked about the file.
  * *nops operations are stored in ops.
- * 0, -ENOENT (no CFI there, or none that can be used), -EIO (workers were lost: see above),
- * -ENOMEM.
+ * 0, -ENOENT (no CFI there, or none that can be used), -EAGAIN (the worker is busy: ask again),
+ * -EIO (workers were lost: see above), -ENOMEM.
  */
 int bs_cfi_ask(struct bs_cfi *c, uint32_t file, int fd, int debug_fd, uint64_t vaddr,
 	       struct bs_cfi_row *row, struct bs_cfi_op ops[BS_CFI_MAX_OPS], size_t *nops);
 
-uint64_t bs_cfi_deaths(const struct bs_cfi *c);
+struct bs_cfi_stats {
+	uint64_t deaths;    /* workers that were lost */
+	uint64_t late;	    /* questions that were told to come again */
+	uint64_t waited_ns; /* for answers, in all */
+};
+void bs_cfi_stats(const struct bs_cfi *c, struct bs_cfi_stats *out);
 
 /* For tests: the worker, -1 if there is none. */
 int bs_cfi_test_pid(const struct bs_cfi *c);

@@ -20,6 +20,8 @@
 
 /* With those of symbol.c it stays below the usual limit of 1,024. */
 #define MAX_OPEN 400u
+/* Nor are more kept than so many, open or not: a process can map new ones for ever. */
+#define MAX_FILES 16384u
 /* The entry code of a program or of the dynamic loader, written by hand, has no more. */
 #define ENTRY_BYTES 64u
 #define VDSO	    1u /* its number as a file */
@@ -34,8 +36,9 @@ struct file {
 struct bs_spaces {
 	struct file **files; /* from 1 */
 	size_t nfiles, nopen;
-	struct bs_mapped
-		mapped; /* files of its spaces: in files; 0: not executable, or out of memory */
+	bool full; /* there were more than MAX_FILES */
+	/* Files of its spaces: in files; 0: not executable, out of memory or full. */
+	struct bs_mapped mapped;
 	struct bs_index by_file; /* (dev, ino) -> file */
 	int host;		 /* our root directory; -1: cannot be opened */
 	uint64_t vdso_size;
@@ -87,9 +90,9 @@ static uint32_t file_add(struct bs_spaces *s, uint32_t pid, const struct bs_mapp
 }
 
 /*
- * The file of a mapping, 0 when out of memory.  One that could not be opened through one process
- * is tried again through the next, as a new file: by then the inode may be another's.  An open one
- * keeps its inode.
+ * The file of a mapping, 0 when out of memory or full.  One that could not be opened through one
+ * process is tried again through the next, as a new file: by then the inode may be another's.  An
+ * open one keeps its inode.
  */
 static uint32_t file_of(struct bs_spaces *s, uint32_t pid, const struct bs_mapping *map)
 {
@@ -102,6 +105,12 @@ static uint32_t file_of(struct bs_spaces *s, uint32_t pid, const struct bs_mappi
 		fd = bs_mapping_open((pid_t)pid, map, NULL);
 	if (fd < 0 && known)
 		return known;
+	if (s->nfiles == MAX_FILES) {
+		s->full = true;
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
 	number = file_add(s, pid, map, fd);
 	/* Without its entry it is opened again by the next process. */
 	if (number)
@@ -128,6 +137,11 @@ static void vdso_add(struct bs_spaces *s)
 		fd = -1;
 	}
 	file_add(s, 0, NULL, fd);
+}
+
+bool bs_spaces_full(const struct bs_spaces *s)
+{
+	return s->full;
 }
 
 void bs_spaces_fds(struct bs_spaces *s, uint32_t file, int *fd, int *debug_fd)

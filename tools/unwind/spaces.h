@@ -36,6 +36,9 @@ struct bs_place {
 /* False if addr is in no file that could be opened, or in none of its segments. */
 bool bs_spaces_find(struct bs_spaces *s, uint32_t pid, uint64_t addr, struct bs_place *out);
 
+/* Were there more files than are kept?  In the others nothing is found. */
+bool bs_spaces_full(const struct bs_spaces *s);
+
 /* The file of a place, and its separate debug file or -1; borrowed. */
 void bs_spaces_fds(struct bs_spaces *s, uint32_t file, int *fd, int *debug_fd);
 

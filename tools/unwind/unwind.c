@@ -25,7 +25,8 @@
 enum {
 	ROW_NONE = 1,  /* no CFI */
 	ROW_ENTRY = 2, /* no CFI, but where programs begin */
-	ROW_FIRST = 3,
+	ROW_LATE = 3,  /* nobody could tell just now; not kept */
+	ROW_FIRST = 4,
 };
 
 struct row {
@@ -110,8 +111,14 @@ void bs_unwind_fork(struct bs_unwind *u, uint32_t parent, uint32_t child)
 
 void bs_unwind_stats(const struct bs_unwind *u, struct bs_unwind_stats *out)
 {
+	struct bs_cfi_stats cfi;
+
+	bs_cfi_stats(u->cfi, &cfi);
 	out->asked = u->asked;
-	out->deaths = bs_cfi_deaths(u->cfi);
+	out->deaths = cfi.deaths;
+	out->late = cfi.late;
+	out->waited_ns = cfi.waited_ns;
+	out->full = bs_spaces_full(u->spaces);
 }
 
 static uint32_t row_add(struct bs_unwind *u, const struct bs_cfi_row *cfi,
@@ -145,6 +152,8 @@ static uint32_t ask(struct bs_unwind *u, const struct bs_place *at)
 	ret = bs_cfi_ask(u->cfi, at->file, fd, debug_fd, at->vaddr, &cfi, ops, &nops);
 	if (!ret)
 		return row_add(u, &cfi, ops, nops);
+	if (ret == -EAGAIN)
+		return ROW_LATE;
 	return at->entry ? ROW_ENTRY : ROW_NONE;
 }
 
@@ -164,7 +173,8 @@ static uint32_t row_find(struct bs_unwind *u, uint32_t pid, uint64_t addr)
 		if (u->nrows == MAX_ROWS || u->by_file.used >= MAX_CACHE)
 			forget_rows(u);
 		number = ask(u, &at);
-		if (!number || bs_index_set(&u->by_file, at.file, at.vaddr, number))
+		if (!number || number == ROW_LATE ||
+		    bs_index_set(&u->by_file, at.file, at.vaddr, number))
 			return number;
 	}
 	if (u->cache.used >= MAX_CACHE)

@@ -16,6 +16,7 @@
 #ifndef BS_UNWIND_UNWIND_H
 #define BS_UNWIND_UNWIND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -101,6 +102,9 @@ void bs_unwind_fork(struct bs_unwind *u, uint32_t parent, uint32_t child);
 struct bs_unwind_stats {
 	uint64_t asked;	 /* addresses that libdw was asked for */
 	uint64_t deaths; /* times that its process was lost: crashed, out of memory or too slow */
+	uint64_t late;	 /* walks that end where it did not answer in time, with BS_UNWIND_NO_CFI */
+	uint64_t waited_ns; /* for its answers, in all */
+	bool full;	    /* more files were mapped than are kept */
 };
 void bs_unwind_stats(const struct bs_unwind *u, struct bs_unwind_stats *out);
 
