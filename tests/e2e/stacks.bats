@@ -14,7 +14,9 @@ teardown() {
 	stop_all
 	if [ -e perf ]; then
 		perf probe -q -d 'sdt_bscope:*' || true
-		perf buildid-cache --remove "$PROGRAMS/tree" || true
+		while read -r program; do
+			perf buildid-cache --remove "$PROGRAMS/$program" || true
+		done <perf
 	fi
 	if [ -e mounted ]; then umount /sys/kernel/tracing; fi
 }
@@ -451,21 +453,29 @@ fold() {
 		END { flush() }' | sort | uniq -c | awk '{ print $2, $1 }'
 }
 
-@test "perf's stacks of the same events in the same process are the same" {
+# as_perf PROGRAM MODE PERF_CALL_GRAPH OPTION...: perf and bscope-trace take stacks of the same events
+# of one process, perf's uprobes first; total variation is at most 0.05, of at least 20,000 each.
+as_perf() {
+	local program=$1 mode=$2 how=$3 recorder tracer
+	shift 3
+	echo "$program -m $mode $* and perf --call-graph $how"
 	need_trace_events
 	if [ ! -e /sys/kernel/tracing/uprobe_events ]; then
 		mount -t tracefs tracefs /sys/kernel/tracing
 		touch mounted
 	fi
-	perf buildid-cache --add "$PROGRAMS/tree"
+	echo "$program" >>perf
+	perf buildid-cache --add "$PROGRAMS/$program"
 	perf probe -q sdt_bscope:new
-	touch perf
-	start_tree tree 400
-	perf record -q -m 16M -e 'sdt_bscope:new*' --call-graph fp -p "$PID" -o perf.data 2>perf.err 3>&- &
+	rm -f perf.data
+	start_tree "$program" 400
+	# Enough for all that is copied of stacks.
+	perf record -q -m 128M -e 'sdt_bscope:new*' --call-graph "$how" -p "$PID" -o perf.data \
+		2>perf.err 3>&- &
 	recorder=$!
 	STARTED="$STARTED $recorder"
-	"$TRACE" -m jump -p "$PID" --stacks --folded=o.folded --weight=events --format=json -o report.json \
-		2>messages 3>&- &
+	"$TRACE" -m "$mode" -p "$PID" --stacks --folded=o.folded --weight=events --format=json \
+		-o report.json "$@" 2>messages 3>&- &
 	tracer=$!
 	STARTED="$STARTED $tracer"
 	wait_for attached messages
@@ -474,10 +484,11 @@ fold() {
 	kill -USR1 "$PID"
 	kill -TERM "$PID"
 	wait "$PID" "$tracer" "$recorder"
+	perf probe -q -d 'sdt_bscope:*'
+	json '.mode == "'"$mode"'"'
 	perf script -i perf.data -F comm,ip,sym 2>/dev/null | fold >perf.folded
 	sed -E 's/^.*;(main;.*);\[tree\] /\1 /' o.folded >ours.folded
 	cat perf.folded ours.folded
-	# Total variation; at least 20,000 of each.
 	awk '
 		NR == FNR { a[$1] += $2; na += $2; next }
 		{ b[$1] += $2; nb += $2 }
@@ -488,4 +499,14 @@ fold() {
 			printf "%d and %d stacks, total variation %.4f\n", na, nb, tv
 			exit !(na >= 20000 && nb >= 20000 && tv <= 0.05)
 		}' perf.folded ours.folded
+}
+
+@test "perf's stacks of the same events in the same process are the same" {
+	as_perf tree jump fp
+}
+
+@test "perf's stacks by call frame information are the same, too" {
+	as_perf tree-omit-gcc jump dwarf,1024 --call-graph=dwarf --stack-size=1024
+	as_perf tree-omit-gcc trap dwarf,1024 --call-graph=dwarf --stack-size=1024
+	as_perf tree-omit-clang jump dwarf,1024 --call-graph=dwarf --stack-size=1024
 }
