@@ -372,6 +372,106 @@ dwarf_one() {
 	wait "$PID"
 }
 
+# Sites in functions that are inlined, and calls from such.
+inlined_source() {
+	cat <<-'EOF'
+		#include <signal.h>
+		#include <stdint.h>
+		#include <unistd.h>
+		#include <bscope/bscope.h>
+		#define INLINE static inline __attribute__((always_inline))
+		#define APART  __attribute__((noinline))
+		/* What calls nothing has no frame of its own. */
+		APART void nothing(void) { __asm__ volatile(""); }
+		INLINE void mark(uintptr_t id) { BSCOPE_NEW_SIZED(thing, id, 16); }
+		INLINE void init(uintptr_t id) { mark(id); }
+		APART void make(uintptr_t id) { nothing(); init(id); __asm__ volatile(""); }
+		INLINE void wrap(uintptr_t id) { make(id); __asm__ volatile(""); }
+		INLINE void twice(uintptr_t id) { wrap(id); __asm__ volatile(""); }
+		APART void work(uintptr_t id) { twice(id); __asm__ volatile(""); }
+		APART void bare(uintptr_t id) { nothing(); mark(id); __asm__ volatile(""); }
+		int main(void)
+		{
+			sigset_t set;
+			int sig;
+			sigemptyset(&set);
+			sigaddset(&set, SIGUSR1);
+			sigprocmask(SIG_BLOCK, &set, 0);
+			if (write(2, "ready\n", 6) == 6)
+				sigwait(&set, &sig);
+			for (uintptr_t i = 1; i <= 100; i++) {
+				work(16 * i);
+				if (i % 4 == 0)
+					bare(16 * i + 8);
+			}
+			usleep(300000);
+			return 0;
+		}
+	EOF
+}
+
+# inlined ARG...: traces the program until it ends.
+inlined() {
+	local tracer
+	rm -f err o.* report.*
+	start ./inlined
+	wait_for ready err
+	"$TRACE" -p "$PID" --weight=events --folded=o.folded --flame=o.svg "$@" 2>messages 3>&- &
+	tracer=$!
+	STARTED="$STARTED $tracer"
+	wait_for attached messages
+	kill -USR1 "$PID"
+	wait "$tracer"
+	cat o.folded
+}
+
+@test "inlined functions have frames of their own, those of the site's function among them" {
+	inlined_source >inlined.c
+	for cc in "${CC:-cc}" "${CLANG:-clang}"; do
+		for how in fp dwarf; do
+			$cc -std=gnu11 -I"$ROOT/include" -O2 -g $(flags_for $how) -o inlined inlined.c \
+				"$BUILD/libbscope.a" -lpthread
+			for mode in jump trap; do
+				echo "$cc $how $mode"
+				inlined -m $mode --stacks --call-graph=$how --format=json -o report.json
+				sed 's/^inlined;.*;main;/main;/' o.folded >got
+				cat >want <<-'EOF'
+					main;bare;mark_[i];[thing] 25
+					main;work;twice_[i];wrap_[i];make;init_[i];mark_[i];[thing] 100
+				EOF
+				cmp got want
+				grep -q '<title>wrap_\[i\]$' o.svg
+				json '.stacks.distinct == 2 and .stacks.taken == 125'
+			done
+		done
+	done
+}
+
+@test "without stacks the caller's inlined functions have frames, too, from the site outwards" {
+	cat >keep.c <<-'EOF'
+		#include <stdlib.h>
+		#include <unistd.h>
+		void *volatile kept[1000];
+		static inline __attribute__((always_inline)) void *get(size_t n) { return malloc(n); }
+		__attribute__((noinline)) void keep(int i) { kept[i] = get(1000); }
+		int main(void) { for (int i = 0; i < 1000; i++) keep(i); usleep(300000); return 0; }
+	EOF
+	${CC:-cc} -O2 -g -o keep keep.c
+	"$TRACE" --preload --folded=o.folded --weight=events -q -o report.txt -- ./keep
+	cat o.folded
+	grep -Eq '^malloc;malloc[^;]*;get_\[i\];keep 1000$' o.folded
+	# In the report it is the function, at the line of the call.
+	grep -q 'keep at keep.c:5' report.txt
+}
+
+# What a program is built with for either way of unwinding.
+flags_for() {
+	case $1 in
+	fp) echo -fno-omit-frame-pointer -fno-optimize-sibling-calls ;;
+	dwarf) echo -fomit-frame-pointer ;;
+	esac
+}
+
 # refused PATTERN ARG...: a usage error of one line.
 refused() {
 	local pattern=$1 status=0

@@ -47,6 +47,9 @@ void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child);
  */
 int bs_code_sysroot(struct bs_code *c, const char *dir, struct bs_error *err);
 
+/* An address has at most so many: what is inlined deeper into one another lacks the outer ones. */
+#define BS_CODE_FRAMES 64u
+
 /* One function at an address: the innermost inlined one first. */
 struct bs_frame {
 	const char *function; /* demangled */
