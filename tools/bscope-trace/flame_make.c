@@ -5,8 +5,8 @@
  * With --stacks, the root first: the process's short name, the frames of the stack, the function
  * that the site is in, and the class in brackets.  Without: class, site, caller.
  *
- * A function that is inlined has a frame of its own on that of the function that it is inlined into.
- * Its name ends in "_[i]", as stackcollapse-perf.pl of the FlameGraph tools has it.
+ * A function that is inlined has a frame of its own on that of the function that it is inlined
+ * into. Its name ends in "_[i]", as stackcollapse-perf.pl of the FlameGraph tools has it.
  */
 #define _GNU_SOURCE
 #include "bscope-trace/flame_make.h"

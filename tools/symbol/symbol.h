@@ -78,7 +78,7 @@ int bs_code_resolve(struct bs_code *c, const struct bs_code_ask *asks, size_t n,
 
 /*
  * The frames of a code address, at most max; returns how many, 0 if there is no name (then
- * bs_code_name has "[module+0x..]").  Borrowed until the next call.  One that was not resolved is
+ * bs_code_name has "[module+0x..]").  Strings are borrowed from c.  One that was not resolved is
  * looked up alone, which takes milliseconds.
  */
 size_t bs_code_frames(struct bs_code *c, uint32_t code, bool is_return, struct bs_frame *out,
