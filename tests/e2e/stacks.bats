@@ -219,6 +219,33 @@ one() {
 	json 'has("stacks") | not' report.json
 }
 
+# picture_intact FILE...: they are XML, and have no element that we did not make, no script that we did
+# not write, no byte that a terminal acts on; and "alert(1)" is there, as text.
+picture_intact() {
+	python3 - "$@" <<-'EOF'
+		import sys, xml.etree.ElementTree as e
+		for name in sys.argv[1:]:
+		    tree = e.parse(name)
+		    tags = {t.tag.split("}")[1] for t in tree.iter()}
+		    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "metadata"}, tags
+		    assert not any(len(t) for t in tree.iter() if t.tag.endswith("}metadata"))
+		    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
+		    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
+		    text = "".join(tree.getroot().itertext())
+		    assert "\x1b" not in text and "alert(1)" in text, name
+	EOF
+	text_intact "$@"
+}
+
+# text_intact FILE...: UTF-8, and nothing that a terminal acts on or that turns text round.
+text_intact() {
+	local file
+	for file; do
+		LC_ALL=C no grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae' "$file"
+		iconv -f UTF-8 -t UTF-8 "$file" >/dev/null
+	done
+}
+
 @test "hostile names leave picture, stacks, report and terminal intact" {
 	for mode in jump trap; do
 		"$TRACE" -m "$mode" --stacks --folded=o.folded --flame=o.svg --weight=events -f kind=new \
@@ -229,28 +256,14 @@ one() {
 		[ "$(awk -F';' '{ print NF }' o.folded)" -ge 5 ]
 		grep -q '^<i>"' o.folded
 		grep -q ';main;' o.folded
-		! grep -q '[[:cntrl:]]' o.folded
-		iconv -f UTF-8 -t UTF-8 o.folded >/dev/null
+		LC_ALL=C no grep -q '[[:cntrl:]]' o.folded
+		text_intact o.folded
 		"$FLAME" o.folded >again.svg
-		# The picture is XML, and has no element that we did not make.
-		python3 - o.svg again.svg <<-'EOF'
-			import sys, xml.etree.ElementTree as e
-			for name in sys.argv[1:]:
-			    tree = e.parse(name)
-			    tags = {t.tag.split("}")[1] for t in tree.iter()}
-			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "metadata"}, tags
-			    assert not any(len(t) for t in tree.iter() if t.tag.endswith("}metadata"))
-			    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
-			    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
-			    text = "".join(tree.getroot().itertext())
-			    assert "\x1b" not in text and "alert(1)" in text
-		EOF
-		! grep -q $'[\001-\010\013-\037\177]' o.svg
+		picture_intact o.svg again.svg
 		jq -e '.stacks.taken == 100' report.json
 		"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
 		"$TRACE" --stacks -m "$mode" -- "$PROGRAMS/hostile" >text 2>&1
-		! grep -q $'[\001-\010\013-\037\177]' text
-		iconv -f UTF-8 -t UTF-8 text >/dev/null
+		text_intact text
 	done
 }
 
@@ -472,6 +485,152 @@ flags_for() {
 	esac
 }
 
+# hostile_source: a program, and with -DLIBRARY a library that it loads, whose functions and file get
+# their names when they are built.  Makes 500 objects in each, works for a while in both.
+hostile_source() {
+	cat <<-'EOF'
+		#include <dlfcn.h>
+		#include <stdint.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		#include <bscope/bscope.h>
+		#define INLINE static inline __attribute__((always_inline))
+		#define APART  __attribute__((noinline))
+		#define BEHIND __asm__ volatile("")
+		APART static void nothing(void) { BEHIND; }
+		INLINE void name_of_inlined_with_the_site_________________________(uintptr_t id)
+		{
+			BSCOPE_NEW_SIZED(thing, id, 16);
+		}
+		APART void name_of_function_with_the_site________________________(uintptr_t id)
+		{
+			nothing();
+			name_of_inlined_with_the_site_________________________(id);
+			for (volatile int i = 0; i < 200000; i++)
+				;
+		}
+		INLINE void name_of_inlined_caller________________________________(uintptr_t id)
+		{
+			name_of_function_with_the_site________________________(id);
+			BEHIND;
+		}
+		APART void name_of_caller________________________________________(uintptr_t id)
+		{
+			name_of_inlined_caller________________________________(id);
+			BEHIND;
+		}
+		#ifdef LIBRARY
+		#define make there
+		#endif
+		#ifdef __cplusplus
+		extern "C"
+		#endif
+		__attribute__((visibility("default"), noinline)) void make(uintptr_t id);
+		void make(uintptr_t id)
+		{
+			name_of_caller________________________________________(id);
+			BEHIND;
+		}
+		#ifndef LIBRARY
+		int main(int argc, char **argv)
+		{
+			void *library = dlopen(argv[argc - 1], RTLD_NOW);
+			void (*other)(uintptr_t) = library ? (void (*)(uintptr_t))dlsym(library, "there") : 0;
+			if (!other)
+				return puts(dlerror());
+			usleep(1500000);
+			for (uintptr_t i = 1; i <= 500; i++) {
+				make(32 * i);
+				other(32 * i + 16);
+			}
+			usleep(300000);
+			return 0;
+		}
+		#endif
+	EOF
+}
+
+# Markup, quotes, what separates frames and values, control characters, invalid UTF-8, right to left.
+# The kernel's short name of the process is the first 15 bytes.
+EVIL=$'<i>";\n\e[7m\xff&`\'\\ 7\r\t\xc2\x9b1m\e]0;x\a]]>\xe2\x80\xae--><script>alert(1) #%s'
+
+# hostile_build COMPILER OPTION...: "$EVIL/$EVIL" and the library beside it, compiled in that folder.
+hostile_build() {
+	mkdir -p "$EVIL"
+	hostile_source >"$EVIL/name_of_source_file____________________.c"
+	(
+		cd "$EVIL"
+		"$@" -I"$ROOT/include" -O2 -o "$EVIL" name_of_source_file____________________.c \
+			-x none "$BUILD/libbscope.a" -ldl -lpthread
+		"$@" -I"$ROOT/include" -O2 -DLIBRARY -fPIC -shared -fvisibility=hidden -o "$EVIL.so" \
+			name_of_source_file____________________.c -x none "$BUILD/libbscope.a" -lpthread
+		# As long as the names were, in symbols, debug information and records of sites.
+		perl -0pi -e '
+			sub as_long { substr($_[1] . "x" x 99, 0, length $_[0]) }
+			s{name_of_inlined_with_the_site_+}{as_long($&, "</title><script>alert(1)</script>\n#")}ge;
+			s{name_of_function_with_the_site_+}{as_long($&, "f<g>&\"\x27;\\ 9\n\e[35m\xff\e]0;y\a]]>\xe2\x80\xae")}ge;
+			s{name_of_inlined_caller_+}{as_long($&, "--><b>\r\t\x01\x7f\xc0\x80\xed\xa0\x80 5\n")}ge;
+			s{name_of_caller_+}{as_long($&, "`;\$(id)\e[2J\xc2\x9b2J\xf4\x90\x80\x80%n&#10;")}ge;
+			s{name_of_source_file_+\.c}{as_long($&, "s<u>\";\n\e[5m\xfe.c")}ge;
+		' "$EVIL" "$EVIL.so"
+	)
+	no grep -q name_of_ "$EVIL/$EVIL" "$EVIL/$EVIL.so"
+}
+
+# hostile_intact DISTINCT OPTION...: all outputs of a trace of it; so many lines in the folded file.
+hostile_intact() {
+	local distinct=$1 format
+	shift
+	echo "$*"
+	"$TRACE" --stacks --folded=o.folded --flame=o.svg --overhead=cpu.svg --weight=events --format=json \
+		-o report.json "$@" -- "$EVIL/$EVIL" "$EVIL/$EVIL.so" 2>messages || { cat -v messages; return 1; }
+	json '.stacks.taken == 1000 and .stacks.missing == 0 and .overhead.sampled.samples > 20'
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
+	cat -v o.folded
+	[ "$(wc -l <o.folded)" = "$distinct" ]
+	awk '!/ [0-9]+$/ { exit 1 } { sum += $NF } END { exit sum != 1000 }' o.folded
+	"$FLAME" o.folded >again.svg
+	"$FLAME" --folded o.folded | cmp - o.folded
+	picture_intact o.svg again.svg
+	text_intact o.folded cpu.svg messages report.json
+	"$TRACE" --stacks "$@" -- "$EVIL/$EVIL" "$EVIL/$EVIL.so" >text 2>&1
+	grep -q '^By site' text
+	text_intact text
+	for format in text json; do
+		"$TRACE" -l --binary="$EVIL/$EVIL.so" --format=$format >list
+		text_intact list
+	done
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-sites-1.schema.json" list
+}
+
+@test "hostile names in debug information, of files, folders and libraries leave all of it intact" {
+	hostile_build "${CC:-cc}" -std=gnu11 -g -fno-omit-frame-pointer
+	for mode in jump trap; do
+		for how in fp dwarf; do
+			hostile_intact 2 -m $mode --call-graph=$how
+			picture_intact cpu.svg
+			# The inlined ones among them: debug information was read.
+			[ "$(grep -c '^<i>"\\x3b\\x0a\\x1b\[7m\\xff&`.*;<\/title><script>alert(1)<\/script>\\x0a#x*_\[i\];\[thing\] 500$' o.folded)" = 2 ]
+			grep -q '<title>--&gt;&lt;b&gt;.*_\[i\]$' cpu.svg
+		done
+	done
+}
+
+@test "hostile names as C++ mangles them, and of stripped files, do as well" {
+	hostile_build "${CXX:-g++}" -x c++ -g -fno-omit-frame-pointer
+	readelf --debug-dump=info "$EVIL/$EVIL" | grep -q 'DW_AT_linkage_name.*: _Z[0-9]*f<g>'
+	hostile_intact 2 -m jump --call-graph=fp
+	picture_intact cpu.svg
+	[ "$(grep -c ';f<g>&"'\''[^;]*;<\/title><script>alert(1)<\/script>\\x0a#x*_\[i\];\[thing\] 500$' o.folded)" = 2 ]
+	hostile_intact 2 -m trap --call-graph=dwarf
+	picture_intact cpu.svg
+	# They have the names of their files.
+	strip -s "$EVIL/$EVIL" "$EVIL/$EVIL.so"
+	hostile_intact 2 -m jump --call-graph=dwarf
+	grep -q ';\[<i>"[^;]*<script>alert(1) #%s.so+0x[0-9a-f]*\];\[thing\] 500$' o.folded
+	hostile_intact 2 -m trap --call-graph=fp
+}
+
 # refused PATTERN ARG...: a usage error of one line.
 refused() {
 	local pattern=$1 status=0
@@ -529,8 +688,8 @@ refused() {
 		kill -INT "$tracer" || true
 		wait "$tracer" || true
 		ls out
-		! compgen -G "out/o.*.*" >/dev/null
-		! compgen -G "out/report.*" >/dev/null
+		no compgen -G "out/o.*.*" >/dev/null
+		no compgen -G "out/report.*" >/dev/null
 	done
 }
 
