@@ -159,7 +159,7 @@ other_guardian() { pgrep -x -P "$1" bscope-guardian | grep -qvx "$2"; }
 	kill -KILL "$tool"
 	wait "$tool" || true
 	sleep 0.2
-	! text_same "$PID"
+	no text_same "$PID"
 	trace -p "$PID" -d 0.5
 	nothing_lost
 	eventually text_same "$PID"

@@ -105,6 +105,34 @@ kernel() {
 	done
 }
 
+@test "inlined functions have frames of their own, that of the site among them" {
+	cat >"$BATS_TEST_TMPDIR/spin.c" <<-'END'
+		#include <bscope/bscope.h>
+		#define INLINE static inline __attribute__((always_inline))
+		INLINE void mark(unsigned long id) { BSCOPE_USE(thing, id, 0); }
+		INLINE void pair(unsigned long id) { mark(id), mark(id + 1); }
+		__attribute__((noinline)) void spin(unsigned long n) { while (n--) pair(n); }
+		int main(void) { for (;;) spin(1000000); }
+	END
+	gcc -O2 -g -fno-omit-frame-pointer -I"$ROOT/include" "$BATS_TEST_TMPDIR/spin.c" \
+		-o "$BATS_TEST_TMPDIR/spin" "$BUILD/libbscope.a" -lpthread
+	for mode in jump trap; do
+		start "$BATS_TEST_TMPDIR/spin"
+		trace -m $mode -p "$PID" -d 2
+		kill "$PID"
+		wait "$PID" || true
+		json ".mode == \"$mode\" and .overhead.sampled.samples > 20"
+		whole
+		for name in mark_[i] pair_[i] '[stub]' '[trap]'; do
+			echo "$name: on $(parent "$name")"
+		done
+		[ "$(parent 'mark_[i]')" = 'pair_[i]' ]
+		[ "$(parent 'pair_[i]')" = spin ]
+		[ $mode = trap ] || [ "$(parent '[stub]')" = 'mark_[i]' ]
+		[ $mode = jump ] || [ "$(parent '[trap]')" = 'mark_[i]' ]
+	done
+}
+
 @test "stacks of marks, by traps: tracking as well" {
 	trace -m trap --stacks=use,retain,release -- "$PROGRAMS/busy" marks 2
 	json '.mode == "trap" and .stacks.taken > 1000'

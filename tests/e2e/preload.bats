@@ -280,7 +280,7 @@ serve() {
 	STARTED="${STARTED:-} $PID"
 	timeout 20 sh -c "until redis-cli -s $1/s ping 2>&1 | grep -q PONG; do sleep 0.1; done"
 	if [ "$1" = plain ]; then
-		! grep -q libbscope-preload "/proc/$PID/maps"
+		no grep -q libbscope-preload "/proc/$PID/maps"
 	else
 		grep -q libbscope-preload "/proc/$PID/maps"
 	fi

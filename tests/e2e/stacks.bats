@@ -14,7 +14,9 @@ teardown() {
 	stop_all
 	if [ -e perf ]; then
 		perf probe -q -d 'sdt_bscope:*' || true
-		perf buildid-cache --remove "$PROGRAMS/tree" || true
+		while read -r program; do
+			perf buildid-cache --remove "$PROGRAMS/$program" || true
+		done <perf
 	fi
 	if [ -e mounted ]; then umount /sys/kernel/tracing; fi
 }
@@ -217,6 +219,33 @@ one() {
 	json 'has("stacks") | not' report.json
 }
 
+# picture_intact FILE...: they are XML, and have no element that we did not make, no script that we did
+# not write, no byte that a terminal acts on; and "alert(1)" is there, as text.
+picture_intact() {
+	python3 - "$@" <<-'EOF'
+		import sys, xml.etree.ElementTree as e
+		for name in sys.argv[1:]:
+		    tree = e.parse(name)
+		    tags = {t.tag.split("}")[1] for t in tree.iter()}
+		    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "metadata"}, tags
+		    assert not any(len(t) for t in tree.iter() if t.tag.endswith("}metadata"))
+		    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
+		    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
+		    text = "".join(tree.getroot().itertext())
+		    assert "\x1b" not in text and "alert(1)" in text, name
+	EOF
+	text_intact "$@"
+}
+
+# text_intact FILE...: UTF-8, and nothing that a terminal acts on or that turns text round.
+text_intact() {
+	local file
+	for file; do
+		LC_ALL=C no grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae' "$file"
+		iconv -f UTF-8 -t UTF-8 "$file" >/dev/null
+	done
+}
+
 @test "hostile names leave picture, stacks, report and terminal intact" {
 	for mode in jump trap; do
 		"$TRACE" -m "$mode" --stacks --folded=o.folded --flame=o.svg --weight=events -f kind=new \
@@ -227,28 +256,14 @@ one() {
 		[ "$(awk -F';' '{ print NF }' o.folded)" -ge 5 ]
 		grep -q '^<i>"' o.folded
 		grep -q ';main;' o.folded
-		! grep -q '[[:cntrl:]]' o.folded
-		iconv -f UTF-8 -t UTF-8 o.folded >/dev/null
+		LC_ALL=C no grep -q '[[:cntrl:]]' o.folded
+		text_intact o.folded
 		"$FLAME" o.folded >again.svg
-		# The picture is XML, and has no element that we did not make.
-		python3 - o.svg again.svg <<-'EOF'
-			import sys, xml.etree.ElementTree as e
-			for name in sys.argv[1:]:
-			    tree = e.parse(name)
-			    tags = {t.tag.split("}")[1] for t in tree.iter()}
-			    assert tags <= {"svg", "style", "script", "title", "rect", "text", "g", "metadata"}, tags
-			    assert not any(len(t) for t in tree.iter() if t.tag.endswith("}metadata"))
-			    scripts = [t for t in tree.iter() if t.tag.endswith("}script")]
-			    assert len(scripts) == 1 and "alert(1)" not in scripts[0].text
-			    text = "".join(tree.getroot().itertext())
-			    assert "\x1b" not in text and "alert(1)" in text
-		EOF
-		! grep -q $'[\001-\010\013-\037\177]' o.svg
+		picture_intact o.svg again.svg
 		jq -e '.stacks.taken == 100' report.json
 		"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
 		"$TRACE" --stacks -m "$mode" -- "$PROGRAMS/hostile" >text 2>&1
-		! grep -q $'[\001-\010\013-\037\177]' text
-		iconv -f UTF-8 -t UTF-8 text >/dev/null
+		text_intact text
 	done
 }
 
@@ -389,6 +404,252 @@ dwarf_one() {
 	wait "$PID"
 }
 
+# Sites in functions that are inlined, and calls from such.
+inlined_source() {
+	cat <<-'EOF'
+		#include <signal.h>
+		#include <stdint.h>
+		#include <unistd.h>
+		#include <bscope/bscope.h>
+		#define INLINE static inline __attribute__((always_inline))
+		#define APART  __attribute__((noinline))
+		/* What calls nothing has no frame of its own. */
+		APART void nothing(void) { __asm__ volatile(""); }
+		INLINE void mark(uintptr_t id) { BSCOPE_NEW_SIZED(thing, id, 16); }
+		INLINE void init(uintptr_t id) { mark(id); }
+		APART void make(uintptr_t id) { nothing(); init(id); __asm__ volatile(""); }
+		INLINE void wrap(uintptr_t id) { make(id); __asm__ volatile(""); }
+		INLINE void twice(uintptr_t id) { wrap(id); __asm__ volatile(""); }
+		APART void work(uintptr_t id) { twice(id); __asm__ volatile(""); }
+		APART void bare(uintptr_t id) { nothing(); mark(id); __asm__ volatile(""); }
+		int main(void)
+		{
+			sigset_t set;
+			int sig;
+			sigemptyset(&set);
+			sigaddset(&set, SIGUSR1);
+			sigprocmask(SIG_BLOCK, &set, 0);
+			if (write(2, "ready\n", 6) == 6)
+				sigwait(&set, &sig);
+			for (uintptr_t i = 1; i <= 100; i++) {
+				work(16 * i);
+				if (i % 4 == 0)
+					bare(16 * i + 8);
+			}
+			usleep(300000);
+			return 0;
+		}
+	EOF
+}
+
+# inlined ARG...: traces the program until it ends.
+inlined() {
+	local tracer
+	rm -f err o.* report.*
+	start ./inlined
+	wait_for ready err
+	"$TRACE" -p "$PID" --weight=events --folded=o.folded --flame=o.svg "$@" 2>messages 3>&- &
+	tracer=$!
+	STARTED="$STARTED $tracer"
+	wait_for attached messages
+	kill -USR1 "$PID"
+	wait "$tracer"
+	cat o.folded
+}
+
+@test "inlined functions have frames of their own, those of the site's function among them" {
+	inlined_source >inlined.c
+	for cc in "${CC:-cc}" "${CLANG:-clang}"; do
+		for how in fp dwarf; do
+			$cc -std=gnu11 -I"$ROOT/include" -O2 -g $(flags_for $how) -o inlined inlined.c \
+				"$BUILD/libbscope.a" -lpthread
+			for mode in jump trap; do
+				echo "$cc $how $mode"
+				inlined -m $mode --stacks --call-graph=$how --format=json -o report.json
+				sed 's/^inlined;.*;main;/main;/' o.folded >got
+				cat >want <<-'EOF'
+					main;bare;mark_[i];[thing] 25
+					main;work;twice_[i];wrap_[i];make;init_[i];mark_[i];[thing] 100
+				EOF
+				cmp got want
+				grep -q '<title>wrap_\[i\]$' o.svg
+				json '.stacks.distinct == 2 and .stacks.taken == 125'
+			done
+		done
+	done
+}
+
+@test "without stacks the caller's inlined functions have frames, too, from the site outwards" {
+	cat >keep.c <<-'EOF'
+		#include <stdlib.h>
+		#include <unistd.h>
+		void *volatile kept[1000];
+		static inline __attribute__((always_inline)) void *get(size_t n) { return malloc(n); }
+		__attribute__((noinline)) void keep(int i) { kept[i] = get(1000); }
+		int main(void) { for (int i = 0; i < 1000; i++) keep(i); usleep(300000); return 0; }
+	EOF
+	${CC:-cc} -O2 -g -o keep keep.c
+	"$TRACE" --preload --folded=o.folded --weight=events -q -o report.txt -- ./keep
+	cat o.folded
+	grep -Eq '^malloc;malloc[^;]*;get_\[i\];keep 1000$' o.folded
+	# In the report it is the function, at the line of the call.
+	grep -q 'keep at keep.c:5' report.txt
+}
+
+# What a program is built with for either way of unwinding.
+flags_for() {
+	case $1 in
+	fp) echo -fno-omit-frame-pointer -fno-optimize-sibling-calls ;;
+	dwarf) echo -fomit-frame-pointer ;;
+	esac
+}
+
+# hostile_source: a program, and with -DLIBRARY a library that it loads, whose functions and file get
+# their names when they are built.  Makes 500 objects in each, works for a while in both.
+hostile_source() {
+	cat <<-'EOF'
+		#include <dlfcn.h>
+		#include <stdint.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		#include <bscope/bscope.h>
+		#define INLINE static inline __attribute__((always_inline))
+		#define APART  __attribute__((noinline))
+		#define BEHIND __asm__ volatile("")
+		APART static void nothing(void) { BEHIND; }
+		INLINE void name_of_inlined_with_the_site_________________________(uintptr_t id)
+		{
+			BSCOPE_NEW_SIZED(thing, id, 16);
+		}
+		APART void name_of_function_with_the_site________________________(uintptr_t id)
+		{
+			nothing();
+			name_of_inlined_with_the_site_________________________(id);
+			for (volatile int i = 0; i < 200000; i++)
+				;
+		}
+		INLINE void name_of_inlined_caller________________________________(uintptr_t id)
+		{
+			name_of_function_with_the_site________________________(id);
+			BEHIND;
+		}
+		APART void name_of_caller________________________________________(uintptr_t id)
+		{
+			name_of_inlined_caller________________________________(id);
+			BEHIND;
+		}
+		#ifdef LIBRARY
+		#define make there
+		#endif
+		#ifdef __cplusplus
+		extern "C"
+		#endif
+		__attribute__((visibility("default"), noinline)) void make(uintptr_t id);
+		void make(uintptr_t id)
+		{
+			name_of_caller________________________________________(id);
+			BEHIND;
+		}
+		#ifndef LIBRARY
+		int main(int argc, char **argv)
+		{
+			void *library = dlopen(argv[argc - 1], RTLD_NOW);
+			void (*other)(uintptr_t) = library ? (void (*)(uintptr_t))dlsym(library, "there") : 0;
+			if (!other)
+				return puts(dlerror());
+			usleep(1500000);
+			for (uintptr_t i = 1; i <= 500; i++) {
+				make(32 * i);
+				other(32 * i + 16);
+			}
+			usleep(300000);
+			return 0;
+		}
+		#endif
+	EOF
+}
+
+# Markup, quotes, what separates frames and values, control characters, invalid UTF-8, right to left.
+# The kernel's short name of the process is the first 15 bytes.
+EVIL=$'<i>";\n\e[7m\xff&`\'\\ 7\r\t\xc2\x9b1m\e]0;x\a]]>\xe2\x80\xae--><script>alert(1) #%s'
+
+# hostile_build COMPILER OPTION...: "$EVIL/$EVIL" and the library beside it, compiled in that folder.
+hostile_build() {
+	mkdir -p "$EVIL"
+	hostile_source >"$EVIL/name_of_source_file____________________.c"
+	(
+		cd "$EVIL"
+		"$@" -I"$ROOT/include" -O2 -o "$EVIL" name_of_source_file____________________.c \
+			-x none "$BUILD/libbscope.a" -ldl -lpthread
+		"$@" -I"$ROOT/include" -O2 -DLIBRARY -fPIC -shared -fvisibility=hidden -o "$EVIL.so" \
+			name_of_source_file____________________.c -x none "$BUILD/libbscope.a" -lpthread
+		# As long as the names were, in symbols, debug information and records of sites.
+		perl -0pi -e '
+			sub as_long { substr($_[1] . "x" x 99, 0, length $_[0]) }
+			s{name_of_inlined_with_the_site_+}{as_long($&, "</title><script>alert(1)</script>\n#")}ge;
+			s{name_of_function_with_the_site_+}{as_long($&, "f<g>&\"\x27;\\ 9\n\e[35m\xff\e]0;y\a]]>\xe2\x80\xae")}ge;
+			s{name_of_inlined_caller_+}{as_long($&, "--><b>\r\t\x01\x7f\xc0\x80\xed\xa0\x80 5\n")}ge;
+			s{name_of_caller_+}{as_long($&, "`;\$(id)\e[2J\xc2\x9b2J\xf4\x90\x80\x80%n&#10;")}ge;
+			s{name_of_source_file_+\.c}{as_long($&, "s<u>\";\n\e[5m\xfe.c")}ge;
+		' "$EVIL" "$EVIL.so"
+	)
+	no grep -q name_of_ "$EVIL/$EVIL" "$EVIL/$EVIL.so"
+}
+
+# hostile_intact DISTINCT OPTION...: all outputs of a trace of it; so many lines in the folded file.
+hostile_intact() {
+	local distinct=$1 format
+	shift
+	echo "$*"
+	"$TRACE" --stacks --folded=o.folded --flame=o.svg --overhead=cpu.svg --weight=events --format=json \
+		-o report.json "$@" -- "$EVIL/$EVIL" "$EVIL/$EVIL.so" 2>messages || { cat -v messages; return 1; }
+	json '.stacks.taken == 1000 and .stacks.missing == 0 and .overhead.sampled.samples > 20'
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
+	cat -v o.folded
+	[ "$(wc -l <o.folded)" = "$distinct" ]
+	awk '!/ [0-9]+$/ { exit 1 } { sum += $NF } END { exit sum != 1000 }' o.folded
+	"$FLAME" o.folded >again.svg
+	"$FLAME" --folded o.folded | cmp - o.folded
+	picture_intact o.svg again.svg
+	text_intact o.folded cpu.svg messages report.json
+	"$TRACE" --stacks "$@" -- "$EVIL/$EVIL" "$EVIL/$EVIL.so" >text 2>&1
+	grep -q '^By site' text
+	text_intact text
+	for format in text json; do
+		"$TRACE" -l --binary="$EVIL/$EVIL.so" --format=$format >list
+		text_intact list
+	done
+	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-sites-1.schema.json" list
+}
+
+@test "hostile names in debug information, of files, folders and libraries leave all of it intact" {
+	hostile_build "${CC:-cc}" -std=gnu11 -g -fno-omit-frame-pointer
+	for mode in jump trap; do
+		for how in fp dwarf; do
+			hostile_intact 2 -m $mode --call-graph=$how
+			picture_intact cpu.svg
+			# The inlined ones among them: debug information was read.
+			[ "$(grep -c '^<i>"\\x3b\\x0a\\x1b\[7m\\xff&`.*;<\/title><script>alert(1)<\/script>\\x0a#x*_\[i\];\[thing\] 500$' o.folded)" = 2 ]
+			grep -q '<title>--&gt;&lt;b&gt;.*_\[i\]$' cpu.svg
+		done
+	done
+}
+
+@test "hostile names as C++ mangles them, and of stripped files, do as well" {
+	hostile_build "${CXX:-g++}" -x c++ -g -fno-omit-frame-pointer
+	readelf --debug-dump=info "$EVIL/$EVIL" | grep -q 'DW_AT_linkage_name.*: _Z[0-9]*f<g>'
+	hostile_intact 2 -m jump --call-graph=fp
+	picture_intact cpu.svg
+	[ "$(grep -c ';f<g>&"'\''[^;]*;<\/title><script>alert(1)<\/script>\\x0a#x*_\[i\];\[thing\] 500$' o.folded)" = 2 ]
+	hostile_intact 2 -m trap --call-graph=dwarf
+	picture_intact cpu.svg
+	# They have the names of their files.
+	strip -s "$EVIL/$EVIL" "$EVIL/$EVIL.so"
+	hostile_intact 2 -m jump --call-graph=dwarf
+	grep -q ';\[<i>"[^;]*<script>alert(1) #%s.so+0x[0-9a-f]*\];\[thing\] 500$' o.folded
+	hostile_intact 2 -m trap --call-graph=fp
+}
+
 # refused PATTERN ARG...: a usage error of one line.
 refused() {
 	local pattern=$1 status=0
@@ -473,8 +734,8 @@ refused() {
 		kill -INT "$tracer" || true
 		wait "$tracer" || true
 		ls out
-		! compgen -G "out/o.*.*" >/dev/null
-		! compgen -G "out/report.*" >/dev/null
+		no compgen -G "out/o.*.*" >/dev/null
+		no compgen -G "out/report.*" >/dev/null
 	done
 }
 
@@ -497,21 +758,29 @@ fold() {
 		END { flush() }' | sort | uniq -c | awk '{ print $2, $1 }'
 }
 
-@test "perf's stacks of the same events in the same process are the same" {
+# as_perf PROGRAM MODE PERF_CALL_GRAPH OPTION...: perf and bscope-trace take stacks of the same events
+# of one process, perf's uprobes first; total variation is at most 0.05, of at least 20,000 each.
+as_perf() {
+	local program=$1 mode=$2 how=$3 recorder tracer
+	shift 3
+	echo "$program -m $mode $* and perf --call-graph $how"
 	need_trace_events
 	if [ ! -e /sys/kernel/tracing/uprobe_events ]; then
 		mount -t tracefs tracefs /sys/kernel/tracing
 		touch mounted
 	fi
-	perf buildid-cache --add "$PROGRAMS/tree"
+	echo "$program" >>perf
+	perf buildid-cache --add "$PROGRAMS/$program"
 	perf probe -q sdt_bscope:new
-	touch perf
-	start_tree tree 400
-	perf record -q -m 16M -e 'sdt_bscope:new*' --call-graph fp -p "$PID" -o perf.data 2>perf.err 3>&- &
+	rm -f perf.data
+	start_tree "$program" 400
+	# Enough for all that is copied of stacks.
+	perf record -q -m 128M -e 'sdt_bscope:new*' --call-graph "$how" -p "$PID" -o perf.data \
+		2>perf.err 3>&- &
 	recorder=$!
 	STARTED="$STARTED $recorder"
-	"$TRACE" -m jump -p "$PID" --stacks --folded=o.folded --weight=events --format=json -o report.json \
-		2>messages 3>&- &
+	"$TRACE" -m "$mode" -p "$PID" --stacks --folded=o.folded --weight=events --format=json \
+		-o report.json "$@" 2>messages 3>&- &
 	tracer=$!
 	STARTED="$STARTED $tracer"
 	wait_for attached messages
@@ -520,10 +789,11 @@ fold() {
 	kill -USR1 "$PID"
 	kill -TERM "$PID"
 	wait "$PID" "$tracer" "$recorder"
+	perf probe -q -d 'sdt_bscope:*'
+	json '.mode == "'"$mode"'"'
 	perf script -i perf.data -F comm,ip,sym 2>/dev/null | fold >perf.folded
 	sed -E 's/^.*;(main;.*);\[tree\] /\1 /' o.folded >ours.folded
 	cat perf.folded ours.folded
-	# Total variation; at least 20,000 of each.
 	awk '
 		NR == FNR { a[$1] += $2; na += $2; next }
 		{ b[$1] += $2; nb += $2 }
@@ -534,4 +804,14 @@ fold() {
 			printf "%d and %d stacks, total variation %.4f\n", na, nb, tv
 			exit !(na >= 20000 && nb >= 20000 && tv <= 0.05)
 		}' perf.folded ours.folded
+}
+
+@test "perf's stacks of the same events in the same process are the same" {
+	as_perf tree jump fp
+}
+
+@test "perf's stacks by call frame information are the same, too" {
+	as_perf tree-omit-gcc jump dwarf,1024 --call-graph=dwarf --stack-size=1024
+	as_perf tree-omit-gcc trap dwarf,1024 --call-graph=dwarf --stack-size=1024
+	as_perf tree-omit-clang jump dwarf,1024 --call-graph=dwarf --stack-size=1024
 }

@@ -72,14 +72,14 @@ all_named() {
 		s/request_start/\xe2\x80\xae\\\$(id)\x00\x00\x00\x00/g; s/leaky\.c/l\e\n<&.c/g' \
 		"$PROGRAMS/leaky-plain" >hostile
 	chmod +x hostile
-	! cmp -s hostile "$PROGRAMS/leaky-plain"
+	no cmp -s hostile "$PROGRAMS/leaky-plain"
 	trace ./hostile
 	"$ROOT/tests/validate-json" "$ROOT/tools/render/bscope-report-1.schema.json" report.json
 	# The name arrives as it is in JSON, with what no JSON can hold replaced; each on one line.
 	json 'any(.origins[]; .caller | startswith("\u001b]0;<b>\"\"\n\ufffd&'"'"' at l\u001b\n<&.c:"))'
 	json 'any(.origins[]; .caller | startswith("</script>\u001b[2J at "))'
 	# In text nothing that a terminal could act on, and the tables have their lines.
-	! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xff|\xe2\x80\xae' report.txt
+	LC_ALL=C no grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xff|\xe2\x80\xae' report.txt
 	iconv -f UTF-8 -t UTF-8 report.txt >/dev/null
 	grep -qF '\x1b]0;<b>' report.txt
 	grep -qF ' at l\x1b\x0a<&.c:' report.txt
@@ -94,7 +94,7 @@ all_named() {
 		perl -e 'srand(1); print chr(int rand 256) for 1 .. $ARGV[0]' $((16#$size)) |
 			dd of=damaged bs=1 seek=$((16#$offset)) conv=notrunc status=none
 	done
-	! cmp -s damaged "$PROGRAMS/leaky-plain"
+	no cmp -s damaged "$PROGRAMS/leaky-plain"
 	trace ./damaged
 	for f in request_start cache_replace peer_remember; do
 		json "any(.origins[]; .caller | test(\"^$f[+]0x[0-9a-f]+ .damaged.$\"))"

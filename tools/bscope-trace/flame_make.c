@@ -4,6 +4,9 @@
  *
  * With --stacks, the root first: the process's short name, the frames of the stack, the function
  * that the site is in, and the class in brackets.  Without: class, site, caller.
+ *
+ * A function that is inlined has a frame of its own on that of the function that it is inlined
+ * into. Its name ends in "_[i]", as stackcollapse-perf.pl of the FlameGraph tools has it.
  */
 #define _GNU_SOURCE
 #include "bscope-trace/flame_make.h"
@@ -32,7 +35,7 @@
 /* What a frame may be called; more of a longer name is not shown. */
 #define NAME_MAX_BYTES 4096
 /* The process, how the stack ends, and the class are frames, too. */
-#define FRAMES_MAX (BS_STACK_FRAMES + 8)
+#define FRAMES_MAX (BS_STACK_FRAMES * BS_CODE_FRAMES + 8)
 
 struct weights {
 	const char *what, *unit, *nothing;
@@ -51,6 +54,12 @@ static const struct weights weights[] = {
 				"--weight=events or live"},
 };
 
+/* The functions at a code address, the innermost first. */
+struct names {
+	size_t n;
+	char *v[];
+};
+
 struct maker {
 	struct bs_session *s;
 	const struct bs_report *r;
@@ -58,7 +67,7 @@ struct maker {
 	enum bs_weight weight;
 	bool by_objects; /* growth of what has no bytes */
 	/* Names by number of code; [1]: of return addresses. */
-	char **names[2];
+	struct names **names[2];
 	uint32_t nnames;
 	struct bs_flame_frame stack[FRAMES_MAX]; /* the root first */
 	size_t n;
@@ -67,21 +76,43 @@ struct maker {
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-/* The function's name alone, that of the innermost if some are inlined.  Out of memory: NULL. */
-static char *function_name(struct bs_session *s, uint32_t code, bool is_return)
+static void names_free(struct names *names)
 {
-	struct bs_frame frame;
-	const char *name;
-
-	if (bs_code_frames(s->code, code, is_return, &frame, 1))
-		return strdup(frame.function);
-	name = bs_code_name(s->code, code, is_return);
-	return strdup(name ? name : "?");
+	for (size_t i = 0; names && i < names->n; i++)
+		free(names->v[i]);
+	free(names);
 }
 
-static const char *name_of(struct maker *m, uint32_t code, bool is_return)
+/* NULL when out of memory. */
+static struct names *names_new(struct bs_session *s, uint32_t code, bool is_return)
 {
-	char **name;
+	struct bs_frame frames[BS_CODE_FRAMES];
+	size_t n = bs_code_frames(s->code, code, is_return, frames, BS_CODE_FRAMES);
+	struct names *names = calloc(1, sizeof(*names) + (n ? n : 1) * sizeof(names->v[0]));
+	const char *name;
+
+	if (!names)
+		return NULL;
+	for (; names->n < n; names->n++)
+		if (asprintf(&names->v[names->n], "%s%s", frames[names->n].function,
+			     frames[names->n].inlined ? "_[i]" : "") < 0)
+			goto fail;
+	if (n)
+		return names;
+	name = bs_code_name(s->code, code, is_return);
+	names->v[0] = strdup(name ? name : "?");
+	if (!names->v[0])
+		goto fail;
+	names->n = 1;
+	return names;
+fail:
+	names_free(names);
+	return NULL;
+}
+
+static const struct names *names_of(struct maker *m, uint32_t code, bool is_return)
+{
+	struct names **names;
 
 	if (code >= m->nnames) {
 		uint32_t n = m->nnames ? 2 * m->nnames : 1024;
@@ -89,7 +120,7 @@ static const char *name_of(struct maker *m, uint32_t code, bool is_return)
 		while (n <= code)
 			n *= 2;
 		for (int i = 0; i < 2; i++) {
-			char **grown = reallocarray(m->names[i], n, sizeof(*grown));
+			struct names **grown = reallocarray(m->names[i], n, sizeof(*grown));
 
 			if (!grown)
 				return NULL;
@@ -98,17 +129,17 @@ static const char *name_of(struct maker *m, uint32_t code, bool is_return)
 		}
 		m->nnames = n;
 	}
-	name = &m->names[is_return][code];
-	if (!*name)
-		*name = function_name(m->s, code, is_return);
-	return *name;
+	names = &m->names[is_return][code];
+	if (!*names)
+		*names = names_new(m->s, code, is_return);
+	return *names;
 }
 
 static void names_fini(struct maker *m)
 {
 	for (int i = 0; i < 2; i++) {
 		for (uint32_t k = 0; k < m->nnames; k++)
-			free(m->names[i][k]);
+			names_free(m->names[i][k]);
 		free(m->names[i]);
 	}
 }
@@ -119,6 +150,18 @@ static void push(struct maker *m, const char *name)
 {
 	if (m->n < FRAMES_MAX && name)
 		m->stack[m->n++] = (struct bs_flame_frame){.name = name};
+}
+
+/* The functions at a code address, the outer ones first. */
+static int push_code(struct maker *m, uint32_t code, bool is_return)
+{
+	const struct names *names = names_of(m, code, is_return);
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = names->n; i-- > 0;)
+		push(m, names->v[i]);
+	return 0;
 }
 
 static int add(struct maker *m, double value)
@@ -164,13 +207,9 @@ static int stack_add(struct maker *m, const struct bs_stack *k, uint32_t klass_i
 		push(m, "[truncated]");
 	if (k->flags & BS_STACK_BROKEN)
 		push(m, "[broken]");
-	for (uint32_t i = k->n; i-- > 0;) {
-		const char *name = name_of(m, k->codes[i], i > 0);
-
-		if (!name)
+	for (uint32_t i = k->n; i-- > 0;)
+		if (push_code(m, k->codes[i], i > 0))
 			return -ENOMEM;
-		push(m, name);
-	}
 	push(m, class_frame(m, klass_id, k->place));
 	return add(m, value);
 }
@@ -178,22 +217,25 @@ static int stack_add(struct maker *m, const struct bs_stack *k, uint32_t klass_i
 /* Without a stack all that is known is what the report says. */
 static int origin_add(struct maker *m, const struct bs_stack_row *row, double value)
 {
-	const char *caller = row->code ? name_of(m, row->code, true) : NULL;
 	const char *klass = bs_classes_get(m->s->sites, row->klass_id);
+	const struct names *caller = NULL;
 
-	if (row->code && !caller)
-		return -ENOMEM;
 	m->n = 0;
 	if (m->s->stacks) {
 		push(m, "[no stack]");
-		push(m, caller);
+		if (row->code && push_code(m, row->code, true))
+			return -ENOMEM;
 		push(m, site_name(m, row->place));
 		push(m, class_frame(m, row->klass_id, row->place));
-	} else {
-		push(m, klass ? klass : "?");
-		push(m, site_name(m, row->place));
-		push(m, caller);
+		return add(m, value);
 	}
+	push(m, klass ? klass : "?");
+	push(m, site_name(m, row->place));
+	if (row->code && !(caller = names_of(m, row->code, true)))
+		return -ENOMEM;
+	/* From the site outwards. */
+	for (size_t i = 0; caller && i < caller->n; i++)
+		push(m, caller->v[i]);
 	return add(m, value);
 }
 

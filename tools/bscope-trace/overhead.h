@@ -36,10 +36,9 @@ enum bs_frame_kind {
 	BS_FRAME_PROCESS = 0,  /* place in bs_session.followed, or BS_FRAME_VALUE */
 	BS_FRAME_CODE = 1,     /* bs_code: where it was */
 	BS_FRAME_CALLER = 2,   /* bs_code: where it will return to */
-	BS_FRAME_FUNCTION = 3, /* of a site: module << 32 | site in it, as in bs_lighting */
-	BS_FRAME_TRACKING = 4, /* enum bs_where; and 256, where it is lit by traps */
-	BS_FRAME_KERNEL = 5,   /* address; the bits that do not fit are set */
-	BS_FRAME_RETURN = 6,   /* likewise, a return address */
+	BS_FRAME_TRACKING = 3, /* enum bs_where; and 256, where it is lit by traps */
+	BS_FRAME_KERNEL = 4,   /* address; the bits that do not fit are set */
+	BS_FRAME_RETURN = 5,   /* likewise, a return address */
 };
 
 /* Where modules of bs_lighting are mapped in a process. */

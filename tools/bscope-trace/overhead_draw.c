@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,10 @@
 #include "render/report.h"
 #include "symbol/kernel.h"
 #include "symbol/symbol.h"
-#include "target/module.h"
 
-#define NOTES_MAX   8
-#define NAME_BYTES  512
-#define INLINED_MAX 64
-#define DEPTH_MAX   (BS_SAMPLE_USER + BS_SAMPLE_KERNEL + 3)
+#define NOTES_MAX  8
+#define NAME_BYTES 512
+#define DEPTH_MAX  (BS_SAMPLE_USER * BS_CODE_FRAMES + BS_SAMPLE_KERNEL + 3)
 
 struct draw {
 	struct bs_session *s;
@@ -36,54 +35,76 @@ struct draw {
 	size_t ndrawn;
 	struct bs_flame *flame;
 	bool compare; /* both phases */
+	/* The stack that is being made, the root first. */
+	struct bs_flame_frame stack[DEPTH_MAX];
 	char names[DEPTH_MAX][NAME_BYTES];
+	size_t depth;
 	char notes[NOTES_MAX][NAME_BYTES];
 	size_t nnotes;
 };
 
-/*
- * False if it is in no file.  The function that is not inlined alone: a picture of all addresses in
- * it would be unreadable.  What has no name is its file's.
- */
-static bool code_name(struct bs_code *c, char *to, size_t size, uint32_t code, bool is_return)
+/* The next frame; what is longer than its name may be is cut. */
+static void push(struct draw *d, bool marked, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void push(struct draw *d, bool marked, const char *fmt, ...)
 {
-	struct bs_frame frames[INLINED_MAX];
-	size_t n = bs_code_frames(c, code, is_return, frames, INLINED_MAX);
-	const char *name, *end, *plus;
+	char *to;
+	va_list ap;
 
-	if (n) {
-		snprintf(to, size, "%s", frames[n - 1].function);
-		return true;
-	}
-	name = bs_code_name(c, code, is_return);
-	end = name ? strrchr(name, '(') : NULL;
-	if (!name) {
-		snprintf(to, size, "[unknown]");
-		return true;
-	}
-	if (!strncmp(name, "0x", 2)) {
-		snprintf(to, size, "[no file]");
-		return false;
-	}
+	if (d->depth == DEPTH_MAX)
+		return;
+	to = d->names[d->depth];
+	va_start(ap, fmt);
+	vsnprintf(to, NAME_BYTES, fmt, ap);
+	va_end(ap);
+	d->stack[d->depth++] = (struct bs_flame_frame){to, marked};
+}
+
+/* What has no name is its file's: a picture of all addresses in it would be unreadable. */
+static void push_nameless(struct draw *d, bool marked, const char *name)
+{
+	const char *end = strrchr(name, '('), *plus;
+
 	end = end && end > name && end[-1] == ' ' ? end - 1 : name + strlen(name);
 	/* "name+0x1f (file)", "[file+0x4711]" */
 	for (plus = end; plus > name && strncmp(plus, "+0x", 3);)
 		plus--;
 	if (plus > name)
 		end = plus;
-	snprintf(to, size, "%.*s%s", (int)(end - name), name, *name == '[' && *end ? "]" : "");
-	return true;
+	push(d, marked, "%.*s%s", (int)(end - name), name, *name == '[' && *end ? "]" : "");
 }
 
-static void kernel_name(struct draw *d, char *to, size_t size, uint64_t addr, bool is_return)
+/* The functions there, the inlined ones on the one that they are inlined into. */
+static void push_code(struct draw *d, bool marked, uint32_t code, bool is_return)
+{
+	struct bs_frame frames[BS_CODE_FRAMES];
+	size_t n = bs_code_frames(d->s->code, code, is_return, frames, BS_CODE_FRAMES);
+	const char *name;
+
+	for (size_t i = n; i-- > 0;)
+		push(d, marked, "%.*s%s", NAME_BYTES - (int)sizeof("_[i]"), frames[i].function,
+		     frames[i].inlined ? "_[i]" : "");
+	if (n)
+		return;
+	name = bs_code_name(d->s->code, code, is_return);
+	if (!name)
+		push(d, marked, "[unknown]");
+	else if (strncmp(name, "0x", 2))
+		push_nameless(d, marked, name);
+	else if (!is_return)
+		push(d, marked, "[no file]");
+	/* Without frame pointers a caller may be any number. */
+}
+
+static const char *kernel_name(struct draw *d, uint64_t addr)
 {
 	const char *name;
 
 	if (!d->kernel_tried)
 		d->kernel = bs_kernel_symbols_new(NULL);
 	d->kernel_tried = true;
-	name = bs_kernel_symbols_find(d->kernel, addr - is_return);
-	snprintf(to, size, "%s_[k]", name ? name : "[kernel]");
+	name = bs_kernel_symbols_find(d->kernel, addr);
+	return name ? name : "[kernel]";
 }
 
 static const char *tracking_name(enum bs_where where, bool traps)
@@ -93,47 +114,31 @@ static const char *tracking_name(enum bs_where where, bool traps)
 	return "[stub]";
 }
 
-static void function_name(const struct bs_session *s, char *to, size_t size, uint64_t value)
-{
-	const struct bs_lit_module *lm = &s->lighting.modules[value >> 32];
-	const struct bs_site *site = &lm->m->sites[value & UINT32_MAX];
-	const char *base = strrchr(lm->m->path, '/');
-
-	if (site->function)
-		snprintf(to, size, "%s", site->function);
-	else
-		snprintf(to, size, "[%s]", base ? base + 1 : lm->m->path);
-}
-
-/* False for a caller that is none. */
-static bool frame_name(struct draw *d, char *to, uint64_t frame)
+static void push_frame(struct draw *d, uint64_t frame)
 {
 	const struct bs_followed *all = &d->s->followed;
 	uint64_t value = frame & BS_FRAME_VALUE;
 	enum bs_frame_kind kind = (frame & ~BS_FRAME_MARKED) >> BS_FRAME_SHIFT;
+	bool marked = frame & BS_FRAME_MARKED;
 
 	switch (kind) {
 	case BS_FRAME_PROCESS:
-		snprintf(to, NAME_BYTES, "%s", value < all->n ? all->v[value]->comm : "[process]");
+		push(d, marked, "%s", value < all->n ? all->v[value]->comm : "[process]");
 		break;
 	case BS_FRAME_CODE:
-		code_name(d->s->code, to, NAME_BYTES, (uint32_t)value, false);
-		break;
 	case BS_FRAME_CALLER:
-		return code_name(d->s->code, to, NAME_BYTES, (uint32_t)value, true);
-	case BS_FRAME_FUNCTION:
-		function_name(d->s, to, NAME_BYTES, value);
+		push_code(d, marked, (uint32_t)value, kind == BS_FRAME_CALLER);
 		break;
 	case BS_FRAME_TRACKING:
-		snprintf(to, NAME_BYTES, "%s",
-			 tracking_name((enum bs_where)(value & 0xff), value >> 8));
+		push(d, marked, "%s", tracking_name((enum bs_where)(value & 0xff), value >> 8));
 		break;
 	case BS_FRAME_KERNEL:
 	case BS_FRAME_RETURN:
-		kernel_name(d, to, NAME_BYTES, value | ~BS_FRAME_VALUE, kind == BS_FRAME_RETURN);
+		/* The bits that did not fit are set. */
+		value |= ~BS_FRAME_VALUE;
+		push(d, marked, "%s_[k]", kernel_name(d, value - (kind == BS_FRAME_RETURN)));
 		break;
 	}
-	return true;
 }
 
 static int stack_ask(void *ctx, const uint64_t *frames, size_t n,
@@ -167,25 +172,18 @@ static int names_find(struct draw *d)
 static int stack_add(void *ctx, const uint64_t *frames, size_t n,
 		     const uint64_t count[BS_PROFILE_PHASES])
 {
-	struct bs_flame_frame stack[DEPTH_MAX];
 	struct draw *d = ctx;
-	size_t depth = 0;
 
 	if (d->wait->more && !(d->ndrawn++ % 1024) &&
 	    !d->wait->more(d->wait->ctx, d->asks.n, d->asks.n))
 		return -ECANCELED;
-	for (size_t i = 0; i < n; i++) {
-		/* Without frame pointers a caller may be any number. */
-		if (!frame_name(d, d->names[depth], frames[i]))
-			continue;
-		stack[depth] =
-			(struct bs_flame_frame){d->names[depth], frames[i] & BS_FRAME_MARKED};
-		depth++;
-	}
+	d->depth = 0;
+	for (size_t i = 0; i < n; i++)
+		push_frame(d, frames[i]);
 	if (d->compare)
-		return bs_flame_add_sides(d->flame, stack, depth, count[BS_PHASE_WITHOUT - 1],
+		return bs_flame_add_sides(d->flame, d->stack, d->depth, count[BS_PHASE_WITHOUT - 1],
 					  count[BS_PHASE_WITH - 1]);
-	return bs_flame_add(d->flame, stack, depth, count[BS_PHASE_WITH - 1]);
+	return bs_flame_add(d->flame, d->stack, d->depth, count[BS_PHASE_WITH - 1]);
 }
 
 static bool noise(uint64_t before, uint64_t all_before, uint64_t after, uint64_t all_after)

@@ -178,10 +178,15 @@ static bool is_lit(const struct bs_session *s, const struct bs_sample_head *h)
 	return h->plan != BS_TRACED_TRAP || s->overhead->traps_lit;
 }
 
-/* The function of a site, from which the stub was entered: frame pointers pass it over. */
-static void site_add(struct stack *st, size_t module, size_t site)
+/*
+ * The place of a site, from which the stub was entered: frame pointers pass it over.  addr, vaddr:
+ * any other place in its module, which is mapped as it is linked.
+ */
+static void site_add(struct bs_session *s, struct stack *st, uint32_t pid, size_t module,
+		     size_t site, uint64_t addr, uint64_t vaddr)
 {
-	frame_add(st, BS_FRAME_FUNCTION, (uint64_t)module << 32 | site);
+	addr += s->lighting.modules[module].m->sites[site].probe_vaddr - vaddr;
+	frame_add(st, BS_FRAME_CODE, bs_session_code(s, pid, addr));
 }
 
 /* Who called the runtime: the innermost address on its stack that leads back into a stub. */
@@ -197,23 +202,23 @@ static void caller_add(struct bs_session *s, const struct bs_spans *spans,
 		if (!place_find(s, spans, near[i], &module, &vaddr) ||
 		    !bs_where_returns(&s->overhead->modules[module].where, vaddr, &site))
 			continue;
-		site_add(st, module, site);
+		site_add(s, st, r->head.pid, module, site, near[i], vaddr);
 		return;
 	}
 }
 
 static enum bs_where where_of(const struct bs_session *s, const struct bs_spans *spans,
-			      const struct bs_sample_room *r, size_t *module, size_t *site)
+			      const struct bs_sample_room *r, size_t *module, size_t *site,
+			      uint64_t *vaddr)
 {
 	const bool *chosen = NULL;
-	uint64_t vaddr;
 
-	if (!r->head.user || !place_find(s, spans, r->at[0], module, &vaddr))
+	if (!r->head.user || !place_find(s, spans, r->at[0], module, vaddr))
 		return BS_WHERE_PROGRAM;
 	if (r->head.phase == BS_PHASE_WITH)
 		chosen = s->lighting.modules[*module].chosen;
 	return bs_where(&s->overhead->modules[*module].where, chosen,
-			r->head.plan == BS_TRACED_TRAP, vaddr, site);
+			r->head.plan == BS_TRACED_TRAP, *vaddr, site);
 }
 
 /* What a traced process does in the kernel because of our programs, without any site. */
@@ -241,7 +246,8 @@ static void user_add(struct bs_session *s, const struct bs_spans *spans,
 		     const struct bs_sample_room *r, struct stack *st)
 {
 	size_t module = 0, site = 0;
-	enum bs_where where = where_of(s, spans, r, &module, &site);
+	uint64_t vaddr = 0;
+	enum bs_where where = where_of(s, spans, r, &module, &site, &vaddr);
 
 	for (size_t i = r->head.user; i-- > 1;)
 		frame_add(st, BS_FRAME_CALLER, bs_session_code(s, r->head.pid, r->at[i]));
@@ -252,7 +258,7 @@ static void user_add(struct bs_session *s, const struct bs_spans *spans,
 			frame_add(st, BS_FRAME_CODE, bs_session_code(s, r->head.pid, r->at[0]));
 		break;
 	case BS_WHERE_STUB:
-		site_add(st, module, site);
+		site_add(s, st, r->head.pid, module, site, r->at[0], vaddr);
 		break;
 	case BS_WHERE_RECORD:
 		caller_add(s, spans, r, st);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "symbol/debugfile.h"
+#include "symbol/dwarf.h"
 #include "symbol/look.h"
 #include "symbol/state.h"
 #include "symbol/symbol.h"
@@ -19,6 +20,8 @@
 #define ALL_NS	 (120 * NSEC_PER_SEC)
 /* Files that are looked at together: each has up to two more of its own open. */
 #define FILES 64u
+
+_Static_assert(BS_DWARF_FRAMES <= BS_CODE_FRAMES, "all that is found of an address fits");
 
 struct text {
 	UT_hash_handle hh;

@@ -47,6 +47,9 @@ void bs_code_fork(struct bs_code *c, uint32_t parent, uint32_t child);
  */
 int bs_code_sysroot(struct bs_code *c, const char *dir, struct bs_error *err);
 
+/* An address has at most so many: what is inlined deeper into one another lacks the outer ones. */
+#define BS_CODE_FRAMES 64u
+
 /* One function at an address: the innermost inlined one first. */
 struct bs_frame {
 	const char *function; /* demangled */
@@ -75,7 +78,7 @@ int bs_code_resolve(struct bs_code *c, const struct bs_code_ask *asks, size_t n,
 
 /*
  * The frames of a code address, at most max; returns how many, 0 if there is no name (then
- * bs_code_name has "[module+0x..]").  Borrowed until the next call.  One that was not resolved is
+ * bs_code_name has "[module+0x..]").  Strings are borrowed from c.  One that was not resolved is
  * looked up alone, which takes milliseconds.
  */
 size_t bs_code_frames(struct bs_code *c, uint32_t code, bool is_return, struct bs_frame *out,
