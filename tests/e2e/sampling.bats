@@ -76,6 +76,21 @@ counted_in() {
 
 @test "trap mode: whole lives, and estimates hold what the program counts" { counted_in trap 20000; }
 
+# in_blocks N PLACES: of each N births exactly one, but for what is left at PLACES of each site.
+in_blocks() {
+	json "([.sites[] | select(.kind == \"new\" and .lit) | .addresses | length] | add) as \$sites
+		| .objects.created * $1 - $(jq .total.new "$OUT") | fabs <= $1 * $2 * \$sites"
+}
+
+@test "of each N births exactly one is followed: in each thread, or on each processor" {
+	ran -m trap -s 10 -- "$PROGRAMS/counted" 4 5000 1
+	adds_up
+	in_blocks 10 "$(nproc --all)"
+	ran -m jump -s 100 -- "$PROGRAMS/counted" 4 100000 1
+	adds_up
+	in_blocks 100 5
+}
+
 @test "one object in one is all of them" {
 	counted 4 20000 60
 	sleep 0.4

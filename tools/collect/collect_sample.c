@@ -33,6 +33,7 @@ void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample)
 	to->follow_gap = bs_sample_gap(sample);
 	to->follow_base = bs_sample_base(sample);
 	to->follow_bytes = bs_sample_bytes(sample);
+	to->follow_block = bs_sample_block(sample);
 	__atomic_store_n(&to->follow_epoch, to->follow_epoch + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&to->follow, sample->by != BS_SAMPLE_NOT, __ATOMIC_RELEASE);
 }

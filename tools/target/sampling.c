@@ -34,7 +34,7 @@ static int empty(pid_t pid, uint64_t table)
 static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_sample *s)
 {
 	uint64_t gap = bs_sample_gap(s), base = bs_sample_base(s);
-	uint32_t flags = bs_sample_bytes(s) ? BSCOPE_FOLLOW_BYTES : 0, epoch;
+	uint32_t flags = bs_sample_flags(s), block = bs_sample_block(s), epoch;
 	int ret = bs_memory_read(pid, FIELD(*pool, follow_epoch), &epoch, sizeof(epoch));
 
 	if (++epoch == 0)
@@ -43,6 +43,8 @@ static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_samp
 		ret = bs_memory_write(pid, FIELD(*pool, follow_gap), &gap, sizeof(gap));
 	if (!ret)
 		ret = bs_memory_write(pid, FIELD(*pool, follow_base), &base, sizeof(base));
+	if (!ret)
+		ret = bs_memory_write(pid, FIELD(*pool, follow_block), &block, sizeof(block));
 	if (!ret)
 		ret = bs_memory_write(pid, FIELD(*pool, follow_flags), &flags, sizeof(flags));
 	/* Last: who sees it decides by the others. */
