@@ -56,17 +56,12 @@ struct {
 	__type(value, struct follow_gap);
 } gaps SEC(".maps");
 
-/* Of all threads on a CPU, by stratum; left 0: none has begun. */
-struct follow_block {
-	__u32 left, behind; /* births up to the one that is followed, and of its block behind it */
-	__u32 epoch;
-	__u32 pad;
-};
+/* Of all threads on a CPU, by stratum. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, BSCOPE_STRATA);
 	__type(key, __u32);
-	__type(value, struct follow_block);
+	__type(value, struct bs_follow_block);
 } blocks SEC(".maps");
 
 /* By thread: a bit for each resize that has begun, the last one lowest.  Was it followed? */
@@ -136,7 +131,7 @@ static __always_inline __s64 follow_size(__u64 bytes)
  */
 static __always_inline int chosen_of_block(__u32 stratum)
 {
-	struct follow_block *b = bpf_map_lookup_elem(&blocks, &stratum);
+	struct bs_follow_block *b = bpf_map_lookup_elem(&blocks, &stratum);
 	__u32 place;
 
 	if (!b)

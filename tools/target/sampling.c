@@ -83,6 +83,16 @@ static int table_find(pid_t pid, const struct bs_jump_pool *pools, size_t n, boo
 	return 0;
 }
 
+/* It has been told already, and what it has begun since goes on. */
+static int is_told(pid_t pid, const struct bs_jump_pool *pool, bool anew, bool *told)
+{
+	uint32_t follow = 0;
+	int ret = anew ? 0 : bs_memory_read(pid, FIELD(*pool, follow), &follow, sizeof(follow));
+
+	*told = follow & BSCOPE_FOLLOW_CHOSEN;
+	return ret;
+}
+
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		      const struct bs_sample *s, bool coarse, uint32_t stack_kinds, bool anew,
 		      struct bs_error *err)
@@ -103,8 +113,12 @@ int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		uint32_t follow = plain | (stack_kinds && pools[i].stacks ? BSCOPE_STACKS : 0);
 
 		if (chosen) {
+			bool told;
+
 			ret = bs_memory_write(pid, FIELD(pools[i], table), &table, sizeof(table));
 			if (!ret)
+				ret = is_told(pid, &pools[i], anew, &told);
+			if (!ret && !told)
 				ret = tell(pid, &pools[i], s);
 		}
 		if (!ret && follow & BSCOPE_STACKS)
