@@ -80,6 +80,10 @@ counted_in() {
 in_blocks() {
 	json "([.sites[] | select(.kind == \"new\" and .lit) | .addresses | length] | add) as \$sites
 		| .objects.created * $1 - $(jq .total.new "$OUT") | fabs <= $1 * $2 * \$sites"
+	# The interval says so: by itself each would leave it 1.96 standard deviations to either side.
+	json "(.classes[] | select(.class == \"thing\")) as \$c | \$c.estimated.created
+		| .low <= $(jq .total.new "$OUT") and .high >= $(jq .total.new "$OUT")
+		and (.high - .low) / 2 < 0.6 * 1.96 * .value / (\$c.created | sqrt)"
 }
 
 @test "of each N births exactly one is followed: in each thread, or on each processor" {
