@@ -425,8 +425,11 @@ static void slots_by_kind(void **state)
 		uint32_t index = add_site(want[i].kind, want[i].nargs, want[i].flags);
 
 		v[n++] = event_slot(TSC_START + 1000 * i, index, UINT64_MAX - i);
+		/* One that the site has not is what was in a register. */
 		if (want[i].nargs > 1)
-			v[n++] = second_slot(a1 + i, 0x1ff00000004711ull + i);
+			v[n++] = second_slot(a1 + i, (want[i].nargs > 2 ? 0x1ff00000004711ull
+									: 0x1ff15580004711ull) +
+							     i);
 		if (i % 3 == 0)
 			v[n++] = empty_slot;
 	}

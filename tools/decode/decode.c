@@ -373,7 +373,9 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			events++;
 			continue;
 		}
-		to[m->two] = *next;
+		/* The operand of a site that has none there is what was in a register. */
+		to[m->two].head = m->has & BS_EVENT_HAS_CALLER ? next->head : second_head(0);
+		to[m->two].value = next->value;
 		to->head = time_of(&times, at->head) << TIME_SHIFT |
 			   (at->head & ((1ull << TIME_SHIFT) - 1));
 		to->value = at->value;
