@@ -84,6 +84,8 @@ LOOP(dark, BSCOPE_MOVE(bench_dark, id, a1))
 /* Marks of lives that are not followed, in one process with 1,024 ids. */
 LOOP(unfollowed_new, BSCOPE_SITE3(BSCOPE_KIND_NEW, "new", BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER,
 				  "bench_unfollowed_new", "id", id & 0x3ff0, a1, a2))
+LOOP(unfollowed_block, BSCOPE_SITE3(BSCOPE_KIND_NEW, "new", BSCOPE_SITE_SIZED | BSCOPE_SITE_CALLER,
+				    "bench_unfollowed_block", "id", id & 0x3ff0, a1, a2))
 LOOP(unfollowed_use, BSCOPE_USE(bench_unfollowed_use, id & 0x3ff0, a1))
 LOOP(unfollowed_resize, BSCOPE_RESIZE_BEGIN(bench_unfollowed_resize, id & 0x3ff0))
 LOOP(unfollowed_drop, BSCOPE_DROP(bench_unfollowed_drop, id & 0x3ff0))
@@ -102,6 +104,7 @@ enum loop {
 	COARSE_ONE,
 	COARSE_TWO,
 	SKIP_NEW,
+	SKIP_BLOCK,
 	SKIP_USE,
 	SKIP_RESIZE,
 	SKIP_DROP,
@@ -121,7 +124,10 @@ static const struct {
 	[DARK] = {"dark site", "bench_dark", dark, 0},
 	[COARSE_ONE] = {"coarse: one slot", "bench_coarse_one", coarse_one, 0},
 	[COARSE_TWO] = {"coarse: two slots", "bench_coarse_two", coarse_two, 0},
-	[SKIP_NEW] = {"not followed: new", "bench_unfollowed_new", unfollowed_new, AIM_UNFOLLOWED},
+	[SKIP_NEW] = {"not followed: new, gaps", "bench_unfollowed_new", unfollowed_new,
+		      AIM_UNFOLLOWED},
+	[SKIP_BLOCK] = {"not followed: new, blocks", "bench_unfollowed_block", unfollowed_block,
+			AIM_UNFOLLOWED},
 	[SKIP_USE] = {"not followed: use", "bench_unfollowed_use", unfollowed_use, AIM_UNFOLLOWED},
 	[SKIP_RESIZE] = {"not followed: resize", "bench_unfollowed_resize", unfollowed_resize,
 			 AIM_UNFOLLOWED},
@@ -256,12 +262,14 @@ static int listen_to_self(struct bench *b, struct bs_error *err)
 
 /* --- rounds ----------------------------------------------------------------------------------- */
 
-/* As a tool asks for it; gaps so large that nobody is followed. */
-static void how(uint32_t what)
+/* As a tool asks for it; gaps and blocks so large that nobody is followed, or hardly anybody. */
+static void how(uint32_t what, uint32_t flags)
 {
 	struct bscope_control *control = (struct bscope_control *)(uintptr_t)bscope_control();
 
 	control->follow_gap = 1ull << 62;
+	control->follow_block = BSCOPE_FOLLOW_BLOCK_MAX;
+	control->follow_flags = flags;
 	control->follow_epoch = 1;
 	control->follow = what;
 }
@@ -274,11 +282,12 @@ static double run(enum loop which)
 	id += EVENTS;
 	how(which >= SKIP_NEW	  ? BSCOPE_FOLLOW_CHOSEN
 	    : which >= COARSE_ONE ? BSCOPE_STAMP_COARSE
-				  : 0);
+				  : 0,
+	    which == SKIP_BLOCK ? BSCOPE_FOLLOW_BLOCKS : 0);
 	start = cpu_ns();
 	loops[which].run(id, EVENTS, (uintptr_t)&ring, (uintptr_t)__builtin_return_address(0));
 	ns = (cpu_ns() - start) / EVENTS;
-	how(0);
+	how(0, 0);
 	return ns;
 }
 

@@ -2,7 +2,9 @@
 /*
  * sampling.c - recorded runs, sampled many times: how often an estimate's interval holds the truth.
  *
- *     sampling [-n DRAWS] TRACE...
+ *     sampling [-n DRAWS] [TRACE...]
+ *
+ * First a run that is made up (trace_made.c), then those recorded.
  *
  * At five moments of the run the objects created so far, those alive and their bytes are estimated:
  * by caller (the return address, which is what a report has), by stack of five, and together.  The
@@ -13,7 +15,9 @@
  * for rows.
  *
  * As to widths: 5 % of a count takes 1,537 followed objects, so a row of 153,700 at one in 100; no
- * way of following objects independently can do with fewer.
+ * way of following objects independently can do with fewer.  By blocks, of each hundred objects of
+ * a thread and stratum exactly one: then rows that fill their blocks are known to what is left in
+ * the last ones.
  */
 #include <errno.h>
 #include <math.h>
@@ -31,6 +35,7 @@
 #define EITHER	128 /* bytes for each object, where both ways are used */
 #define AIM	0.94
 #define TOP	10
+#define STRATA	256u
 
 static const double moment_at[MOMENTS] = {0.2, 0.4, 0.6, 0.8, 0.95};
 
@@ -46,9 +51,20 @@ struct cell {
 /* What a draw must know of a piece, close together. */
 struct item {
 	double bytes;
-	uint32_t caller, stack, next;
+	uint32_t caller, stack, next, thread;
+	uint8_t stratum;
 	uint32_t chosen;	/* the last draw that chose it */
 	uint8_t created, alive; /* at the moments: a bit each */
+};
+
+/* In which objects may be. */
+struct strata {
+	bool in[STRATA];
+};
+
+/* What is left of a block: births up to the chosen one, and behind it.  Both 0: not begun. */
+struct block {
+	uint32_t left, behind;
 };
 
 struct bench {
@@ -56,6 +72,9 @@ struct bench {
 	struct trace trace;
 	uint32_t rows[GROUPINGS];
 	struct cell (*cells[GROUPINGS])[MOMENTS]; /* by row */
+	struct strata *strata[GROUPINGS];	  /* by row */
+	uint32_t begun[STRATA][MOMENTS];	  /* followed objects that were created */
+	struct block (*blocks)[STRATA];		  /* by thread */
 	uint32_t at[MOMENTS];			  /* events */
 	struct item *items;			  /* by piece */
 	size_t *born;				  /* piece of each object's birth */
@@ -70,6 +89,7 @@ struct bench {
 struct way {
 	double n, mean;
 	bool largest; /* one in n: the size of the largest object is known */
+	bool blocks;  /* one in n: of each block exactly one */
 };
 
 struct tally {
@@ -97,20 +117,26 @@ static void *must(void *p)
 /* --- the truth -----------------------------------------------------------------------------------
  */
 
+static uint32_t row_of(enum grouping g, const struct item *it)
+{
+	return g == TOGETHER ? 0 : g == CALLERS ? it->caller : it->stack;
+}
+
 static struct cell *cell(const struct bench *b, enum grouping g, const struct item *it, unsigned m)
 {
-	uint32_t row = g == TOGETHER ? 0 : g == CALLERS ? it->caller : it->stack;
-
-	return &b->cells[g][row][m];
+	return &b->cells[g][row_of(g, it)][m];
 }
 
 static struct item item(const struct bench *b, const struct trace_piece *p)
 {
+	uint64_t code = b->trace.by_stack ? p->stack : b->trace.callers[p->caller];
 	struct item item = {
 		.bytes = (double)p->bytes,
 		.caller = p->caller,
 		.stack = p->stack,
 		.next = p->next,
+		.thread = p->thread,
+		.stratum = (uint8_t)(code ^ code >> 4),
 	};
 
 	for (unsigned m = 0; m < MOMENTS; m++) {
@@ -124,18 +150,26 @@ static struct item item(const struct bench *b, const struct trace_piece *p)
 
 static int bench_init(struct bench *b, const char *name)
 {
-	int err = trace_load(&b->trace, name);
+	int err = name ? trace_load(&b->trace, name) : 0;
 	size_t n = 0;
 	double sum = 0;
 
 	if (err)
 		return err;
+	if (!name) {
+		trace_make(&b->trace);
+		name = "ten classes, made up";
+	}
 	b->name = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
 	b->rows[TOGETHER] = 1;
 	b->rows[CALLERS] = b->trace.ncallers;
 	b->rows[STACKS] = b->trace.nstacks;
-	for (int g = 0; g < GROUPINGS; g++)
+	for (int g = 0; g < GROUPINGS; g++) {
 		b->cells[g] = must(calloc(b->rows[g] + 1, sizeof(*b->cells[g])));
+		b->strata[g] = must(calloc(b->rows[g] + 1, sizeof(*b->strata[g])));
+	}
+	b->blocks = must(calloc(b->trace.nthreads, sizeof(*b->blocks)));
+	memset(&b->strata[TOGETHER][0], true, sizeof(b->strata[TOGETHER][0]));
 	for (unsigned m = 0; m < MOMENTS; m++)
 		b->at[m] = (uint32_t)(moment_at[m] * (double)b->trace.nevents);
 	b->born = must(calloc(b->trace.nborn + 1, sizeof(*b->born)));
@@ -152,23 +186,29 @@ static int bench_init(struct bench *b, const char *name)
 		if (p->bytes < b->smallest)
 			b->smallest = p->bytes;
 		b->items[i] = item(b, p);
-		for (int g = 0; g < GROUPINGS; g++)
+		for (int g = 0; g < GROUPINGS; g++) {
+			const struct item *it = &b->items[i];
+
+			b->strata[g][row_of(g, it)].in[it->stratum] = true;
 			for (unsigned m = 0; m < MOMENTS; m++) {
-				const struct item *it = &b->items[i];
 				double *truth = cell(b, g, it, m)->truth;
 
 				truth[CREATED] += it->created >> m & 1;
 				truth[LIVE] += it->alive >> m & 1;
 				truth[BYTES] += (it->alive >> m & 1) * it->bytes;
 			}
+		}
 	}
 	return 0;
 }
 
 static void bench_fini(struct bench *b)
 {
-	for (int g = 0; g < GROUPINGS; g++)
+	for (int g = 0; g < GROUPINGS; g++) {
 		free(b->cells[g]);
+		free(b->strata[g]);
+	}
+	free(b->blocks);
 	free(b->born);
 	free(b->through);
 	free(b->items);
@@ -195,6 +235,30 @@ static void choose_count(struct bench *b, double n)
 	for (; i < (double)b->trace.nborn; i += 1 + floor(log(uniform()) / gap))
 		for (size_t k = b->born[(size_t)i]; k != UINT32_MAX; k = b->items[k].next)
 			choose(b, k);
+}
+
+/*
+ * Of each n objects of a thread and stratum, one after the other, exactly one; which, is random:
+ * what the runtime does (include/bscope/follow.h).
+ */
+static void choose_blocks(struct bench *b, double n)
+{
+	memset(b->blocks, 0, b->trace.nthreads * sizeof(*b->blocks));
+	for (size_t i = 0; i < b->trace.nborn; i++) {
+		const struct item *it = &b->items[b->born[i]];
+		struct block *block = &b->blocks[it->thread][it->stratum];
+
+		if (!block->left) {
+			uint32_t place = (uint32_t)(uniform() * n);
+
+			block->left += block->behind + place + 1;
+			block->behind = (uint32_t)n - 1 - place;
+		}
+		if (--block->left)
+			continue;
+		for (size_t k = b->born[i]; k != UINT32_MAX; k = b->items[k].next)
+			choose(b, k);
+	}
 }
 
 /*
@@ -265,11 +329,13 @@ static void add_up(struct bench *b, const struct way *way, enum grouping groupin
 			for (unsigned m = 0; m < MOMENTS; m++)
 				memset(b->cells[g][r][m].sample, 0,
 				       sizeof(b->cells[g][r][m].sample));
+	memset(b->begun, 0, sizeof(b->begun));
 	for (size_t i = 0; i < b->nfollowed; i++) {
 		const struct item *it = &b->items[b->followed[i]];
 		double w = weight(way, (uint64_t)it->bytes);
 
-		for (unsigned m = 0; (it->created | it->alive) >> m; m++)
+		for (unsigned m = 0; (it->created | it->alive) >> m; m++) {
+			b->begun[it->stratum][m] += it->created >> m & 1;
 			for (enum grouping g = TOGETHER; g < groupings; g++) {
 				struct bs_sampled *s = cell(b, g, it, m)->sample;
 
@@ -280,6 +346,7 @@ static void add_up(struct bench *b, const struct way *way, enum grouping groupin
 				bs_sampled_add(&s[LIVE], w, 1);
 				bs_sampled_add(&s[BYTES], w, it->bytes);
 			}
+		}
 	}
 }
 
@@ -287,17 +354,33 @@ static void draw(struct bench *b, const struct way *way, enum grouping groupings
 {
 	b->draws++;
 	b->nfollowed = 0;
-	if (way->n > 0)
+	if (way->blocks)
+		choose_blocks(b, way->n);
+	else if (way->n > 0)
 		choose_count(b, way->n);
 	if (way->mean > 0)
 		choose_bytes(b, way->mean);
 	add_up(b, way, groupings);
 }
 
-static struct bs_interval interval(const struct bench *b, const struct way *way, enum sum sum,
-				   const struct bs_sampled *sample)
+/*
+ * In so many blocks there may be objects of this row: in each thread and stratum, one at either end
+ * of what is seen has no followed object there.
+ */
+static double blocks_of(const struct bench *b, enum grouping g, uint32_t row, unsigned m)
 {
-	struct bs_sampled s = *sample;
+	double blocks = 0;
+
+	for (unsigned i = 0; i < STRATA; i++)
+		if (b->strata[g][row].in[i])
+			blocks += b->begun[i][m] + 2 * b->trace.nthreads;
+	return blocks;
+}
+
+static struct bs_interval interval(const struct bench *b, const struct way *way, enum sum sum,
+				   enum grouping g, uint32_t row, unsigned m)
+{
+	struct bs_sampled s = b->cells[g][row][m].sample[sum];
 
 	if (sum != BYTES)
 		bs_sampled_unseen(&s, weight(way, b->smallest), 1);
@@ -305,7 +388,8 @@ static struct bs_interval interval(const struct bench *b, const struct way *way,
 		bs_sampled_unseen(&s, bs_weight_bytes(way->mean, 1), 1);
 	else if (way->largest)
 		bs_sampled_unseen(&s, way->n, (double)b->trace.largest);
-	return bs_sampled_interval(&s);
+	return way->blocks && sum != BYTES ? bs_sampled_blocks(&s, way->n, blocks_of(b, g, row, m))
+					   : bs_sampled_interval(&s);
 }
 
 /* --- how often it holds --------------------------------------------------------------------------
@@ -314,8 +398,7 @@ static struct bs_interval interval(const struct bench *b, const struct way *way,
 static void tally_cells(struct tally *t, const struct bench *b, const struct way *way,
 			enum grouping g, enum sum sum)
 {
-	const struct bs_sampled nothing = {0};
-	const struct bs_interval none = interval(b, way, sum, &nothing);
+	struct bs_interval none = {.low = -1};
 
 	for (uint32_t r = 0; r < b->rows[g]; r++)
 		for (unsigned m = 0; m < MOMENTS; m++) {
@@ -327,7 +410,12 @@ static void tally_cells(struct tally *t, const struct bench *b, const struct way
 
 			if (!(truth > 0))
 				continue;
-			iv = s->n ? interval(b, way, sum, s) : none;
+			/* All without one have the same. */
+			iv = none;
+			if (s->n || none.low < 0)
+				iv = interval(b, way, sum, g, r, m);
+			if (!s->n)
+				none = iv;
 			held = iv.low <= truth * (1 + 1e-9) && iv.high >= truth * (1 - 1e-9);
 			t->all++;
 			t->all_held += held;
@@ -338,6 +426,8 @@ static void tally_cells(struct tally *t, const struct bench *b, const struct way
 			t->endless += isinf(iv.high);
 		}
 }
+
+static const char *const sums[] = {"created", "live", "live bytes"};
 
 static const char *verdict(bool met)
 {
@@ -362,12 +452,13 @@ static void describe(const struct way *way)
 		printf("by bytes, one in %.0f", way->mean);
 	if (way->largest)
 		printf(", the largest size known");
+	if (way->blocks)
+		printf(", by blocks");
 }
 
 /* Of so many draws one in per_row looks at rows. */
 static void coverage(struct bench *b, const struct way *way, unsigned draws, unsigned per_row)
 {
-	static const char *const sums[] = {"created", "live", "live bytes"};
 	struct tally t[GROUPINGS][SUMS] = {{{0}}};
 	double followed = 0;
 
@@ -431,13 +522,12 @@ static void widths_of(struct bench *b, const struct way *way, unsigned draws, en
 	for (unsigned d = 0; d < draws; d++) {
 		draw(b, way, g + 1);
 		for (unsigned i = 0; i < top; i++) {
-			const struct cell *c = &b->cells[g][w[i].row][MOMENTS - 1];
-			struct bs_interval iv = interval(b, way, sum, &c->sample[sum]);
+			struct bs_interval iv = interval(b, way, sum, g, w[i].row, MOMENTS - 1);
 
 			w[i].width += (iv.high - iv.low) / 2 / w[i].truth;
 		}
 	}
-	printf("    %-10s of %-8s", sum == CREATED ? "created" : "live bytes", of[g]);
+	printf("    %-10s of %-8s", sums[sum], of[g]);
 	for (; n < top && w[n].truth > 0; n++) {
 		double mean = 100 * w[n].width / draws;
 
@@ -455,6 +545,7 @@ static void widths(struct bench *b, const struct way *way, unsigned draws)
 	printf("\n");
 	for (enum grouping g = TOGETHER; g < GROUPINGS; g++) {
 		widths_of(b, way, draws, g, CREATED, 5);
+		widths_of(b, way, draws, g, LIVE, 5);
 		widths_of(b, way, draws, g, BYTES, 25);
 	}
 }
@@ -496,11 +587,14 @@ static int one_trace(const char *name, unsigned draws)
 
 		coverage(&b, &(struct way){.n = n}, k, more * PER_ROW);
 		coverage(&b, &(struct way){.n = n, .largest = true}, k, more * PER_ROW);
+		coverage(&b, &(struct way){.n = n, .largest = true, .blocks = true}, k,
+			 more * PER_ROW);
 		coverage(&b, &(struct way){.mean = n * each}, k, more * PER_ROW);
 		coverage(&b, &(struct way){.n = n, .mean = n * EITHER}, k, more * PER_ROW);
 	}
 	printf("  half-widths of the ten largest, in %% (of), mean of the draws\n");
 	widths(&b, &(struct way){.n = 100}, draws / PER_ROW + 1);
+	widths(&b, &(struct way){.n = 100, .largest = true, .blocks = true}, draws / PER_ROW + 1);
 	widths(&b, &(struct way){.mean = 100 * each}, draws / PER_ROW + 1);
 	widths(&b, &(struct way){.n = 100, .mean = 100 * EITHER}, draws / PER_ROW + 1);
 	hash(&b, draws / PER_ROW + 1);
@@ -511,15 +605,16 @@ static int one_trace(const char *name, unsigned draws)
 int main(int argc, char **argv)
 {
 	unsigned draws = 1000;
-	int opt, err = 0;
+	int opt, err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((opt = getopt(argc, argv, "n:")) != -1)
 		draws = opt == 'n' ? (unsigned)strtoul(optarg, NULL, 10) : 0;
-	if (!draws || optind == argc) {
-		fprintf(stderr, "usage: %s [-n DRAWS] TRACE...\n", argv[0]);
+	if (!draws) {
+		fprintf(stderr, "usage: %s [-n DRAWS] [TRACE...]\n", argv[0]);
 		return 64;
 	}
+	err = one_trace(NULL, draws);
 	for (int i = optind; i < argc && !err; i++)
 		err = one_trace(argv[i], draws);
 	return err ? 1 : 0;

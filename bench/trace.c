@@ -78,7 +78,7 @@ static struct trace_piece *piece_add(struct trace *t, struct trace_piece piece)
 
 static void read_records(struct trace *t, const struct trace_record *r, size_t n)
 {
-	struct map ids = {0}, callers = {0}, stacks = {0};
+	struct map ids = {0}, callers = {0}, stacks = {0}, threads = {0};
 	uint32_t *resized = must(malloc(65536 * sizeof(*resized))); /* by thread */
 
 	memset(resized, 0xff, 65536 * sizeof(*resized));
@@ -102,6 +102,7 @@ static void read_records(struct trace *t, const struct trace_record *r, size_t n
 			p.born = 1;
 			p.caller = *map_get(&callers, r->caller, (uint32_t)callers.n);
 			p.stack = *map_get(&stacks, r->stack, (uint32_t)stacks.n);
+			p.thread = *map_get(&threads, r->what >> 8 & 0xffff, (uint32_t)threads.n);
 			if (p.caller == t->ncallers) {
 				t->callers = must(realloc(t->callers,
 							  (t->ncallers + 1) * sizeof(*t->callers)));
@@ -131,9 +132,11 @@ static void read_records(struct trace *t, const struct trace_record *r, size_t n
 	}
 	t->nevents = n;
 	t->nstacks = (uint32_t)stacks.n;
+	t->nthreads = (uint32_t)threads.n;
 	free(ids.v);
 	free(callers.v);
 	free(stacks.v);
+	free(threads.v);
 	free(resized);
 }
 

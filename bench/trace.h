@@ -3,6 +3,7 @@
 #ifndef BENCH_TRACE_H
 #define BENCH_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,19 +40,23 @@ struct trace_piece {
 	uint32_t from, to;	/* events at which it began and ended; to is UINT32_MAX if never */
 	uint32_t born;		/* whether it began as a new object */
 	uint32_t next;		/* the piece after a resize, or UINT32_MAX */
+	uint32_t thread;	/* of one that was born: in which, from 0 */
 };
 
 struct trace {
 	struct trace_piece *pieces; /* in the order of their beginnings */
 	size_t npieces, nborn, nevents;
 	uint64_t *callers; /* address by row */
-	uint32_t ncallers, nstacks;
+	uint32_t ncallers, nstacks, nthreads;
 	uint64_t largest; /* bytes */
+	bool by_stack;	  /* what is recorded has no callers but places: the stacks */
 };
 
 /* 0, or -errno with a message printed.  trace_fini() frees what it holds. */
 int trace_load(struct trace *t, const char *name);
 void trace_fini(struct trace *t);
+/* One that is made up; likewise freed. */
+void trace_make(struct trace *t);
 
 /* "module+offset" of an address in the trace of that name; buf is returned. */
 const char *trace_where(const char *name, uint64_t addr, char *buf, size_t size);

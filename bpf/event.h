@@ -171,6 +171,14 @@ struct bs_follow_key {
 	__u32 klass; /* number of its class */
 };
 
+/* Of a stratum: births up to the one that is followed, and of its block behind it. */
+struct bs_follow_block {
+	__u32 left; /* 0: none has begun */
+	__u32 behind;
+	__u32 epoch;
+	__u32 pad;
+};
+
 /* Threads that have a buffer, at once, in all traced processes. */
 #define BS_THREADS_MAX 65536
 

@@ -17,6 +17,7 @@ __u32 follow; /* 0: all objects are followed */
 __u32 follow_bytes;
 __u64 follow_gap;
 __u64 follow_base;
+__u32 follow_block; /* 0: by gaps */
 __u32 follow_epoch;
 
 #define FOLLOW_MAX	131072
@@ -54,6 +55,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct follow_gap);
 } gaps SEC(".maps");
+
+/* Of all threads on a CPU, by stratum. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, BSCOPE_STRATA);
+	__type(key, __u32);
+	__type(value, struct bs_follow_block);
+} blocks SEC(".maps");
 
 /* By thread: a bit for each resize that has begun, the last one lowest.  Was it followed? */
 struct {
@@ -116,12 +125,49 @@ static __always_inline __s64 follow_size(__u64 bytes)
 	return (__s64)(follow_base + ((bytes < 1ull << 46 ? bytes : 1ull << 46) << 16));
 }
 
-/* An object begins that counts for so much: is it followed? */
-static __always_inline int chosen(__u64 bytes)
+/*
+ * An object begins in a stratum: is it the one of its block?  The program may be interrupted by
+ * itself on the same CPU, where the kernel lets it: then a birth may not be counted.
+ */
+static __always_inline int chosen_of_block(__u32 stratum)
+{
+	struct bs_follow_block *b = bpf_map_lookup_elem(&blocks, &stratum);
+	__u32 place;
+
+	if (!b)
+		return 0;
+	if (b->epoch != follow_epoch) {
+		b->epoch = follow_epoch;
+		b->left = 0;
+		b->behind = 0;
+	}
+	if (b->left > 1) {
+		b->left--;
+		return 0;
+	}
+	/* The first block begins with this birth, the next one behind it. */
+	place = (__u64)bpf_get_prandom_u32() * follow_block >> 32;
+	if (!b->left) {
+		b->left = place;
+		b->behind = follow_block - 1 - place;
+		if (place)
+			return 0;
+		place = (__u64)bpf_get_prandom_u32() * follow_block >> 32;
+	}
+	b->left = b->behind + place + 1;
+	b->behind = follow_block - 1 - place;
+	return 1;
+}
+
+/* An object begins that counts for so much, in a stratum: is it followed? */
+static __always_inline int chosen(__u64 bytes, __u32 stratum)
 {
 	__u32 zero = 0;
-	struct follow_gap *g = bpf_map_lookup_elem(&gaps, &zero);
+	struct follow_gap *g;
 
+	if (follow_block)
+		return chosen_of_block(stratum);
+	g = bpf_map_lookup_elem(&gaps, &zero);
 	if (!g)
 		return 0;
 	if (g->epoch != follow_epoch) {
@@ -210,7 +256,7 @@ static __always_inline int resize_end(const struct bs_follow_key *key, enum foll
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	const __u64 *bits = bpf_map_lookup_elem(&resizing, &tid);
-	int was = bits && *bits & 1, yes = follow_bytes ? chosen(bytes) : was;
+	int was = bits && *bits & 1, yes = follow_bytes ? chosen(bytes, 0) : was;
 
 	if (bits) {
 		__u64 now = *bits >> 1;
@@ -227,9 +273,10 @@ static __always_inline int resize_end(const struct bs_follow_key *key, enum foll
 }
 
 /* What is to be recorded of a mark, in a process that is lit by jumps or not. */
-static __always_inline int follow_what(const struct bs_site_spec *spec, int jumps, __u64 id,
-				       __u64 bytes)
+static __always_inline int follow_what(const struct bs_site_spec *spec, __u32 site, int jumps,
+				       const __u64 args[3])
 {
+	__u64 id = args[0], bytes = args[1];
 	struct bs_follow_key key = {.id = id, .klass = spec->klass};
 	enum follow_state was;
 
@@ -244,7 +291,7 @@ static __always_inline int follow_what(const struct bs_site_spec *spec, int jump
 	was = follow_find(&key);
 	switch (spec->kind) {
 	case BSCOPE_KIND_NEW:
-		return follow_begin(&key, was, chosen(bytes));
+		return follow_begin(&key, was, chosen(bytes, BSCOPE_STRATUM(site, args[2])));
 	case BSCOPE_KIND_RESIZE_BEGIN:
 		return resize_begin(&key, was);
 	case BSCOPE_KIND_RESIZE_END:

@@ -154,7 +154,7 @@ int trap(struct pt_regs *ctx)
 	args[0] = operand(ctx, spec, 0);
 	args[1] = operand(ctx, spec, 1);
 	args[2] = operand(ctx, spec, 2);
-	what = follow_what(spec, plan != BS_TRACED_TRAP, args[0], args[1]);
+	what = follow_what(spec, site, plan != BS_TRACED_TRAP, args);
 	if (!what)
 		return 0;
 	hits = count->written;

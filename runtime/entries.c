@@ -23,15 +23,18 @@
  * belong to the program.  follow_filter says that the object may be followed: bs_sampled.  If not,
  * and the kind is not one of BSCOPE_INDEX_KINDS, that was all.
  * Whose buffer it is need not be looked at: with an epoch it is this thread's, or was.
- * new: counts its object, as follow_size says, unless that is the last one of its gap.
+ * new: counts its object, as follow_size says, unless that is the last one of its gap; by blocks,
+ * unless it is the one that is followed.  A handler that has come in between may have made it that
+ * one after the look: then it is counted back, and bs_sampled decides.
  * resize_begin, resize_end: keep the book of resizes.
  * bytes: what to do for a new when gaps are in bytes; an object without a size counts for one.
+ * stratum: makes rax the stratum of a new (BSCOPE_STRATUM).
  */
 #define RESTORE         \
 	"pop %%rcx\n\t" \
 	"pop %%rax\n\t"
 #define RETURN RESTORE "ret\n"
-#define ENTRY(way, bytes)                                                                          \
+#define ENTRY(way, bytes, stratum)                                                                 \
 	__asm__("cmpl $0,bs_control+%c[follow](%%rip)\n\t"                                         \
 		"je bs_record" way "\n\t"                                                          \
 		"testb %[chosen],bs_control+%c[follow](%%rip)\n\t"                                 \
@@ -55,6 +58,8 @@
 		"jne 9f\n\t"                                                                       \
 		"cmpb %[new],%c[kind](%%rdi)\n\t"                                                  \
 		"jne 4f\n\t"                                                                       \
+		"testb %[in_blocks],bs_control+%c[follow_flags](%%rip)\n\t"                        \
+		"jne 7f\n\t"                                                                       \
 		"testb %[in_bytes],bs_control+%c[follow_flags](%%rip)\n\t"                         \
 		"jne 6f\n\t"                                                                       \
 		"mov %c[gap](%%rcx),%%rax\n\t"                                                     \
@@ -69,8 +74,13 @@
 		"jne 9f\n\t"                                                                       \
 		"testb %[in_bytes],bs_control+%c[follow_flags](%%rip)\n\t"                         \
 		"jne 9f\n\t"                                                                       \
-		"shrq %c[resizing](%%rcx)\n\t" RETURN "6:\t" bytes "9:\t" RESTORE                  \
-		"testb %[stacks],bs_control+%c[follow](%%rip)\n\t"                                 \
+		"shrq %c[resizing](%%rcx)\n\t" RETURN "7:\t" stratum                               \
+		"cmpl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                                            \
+		"jbe 9f\n\t"                                                                       \
+		"subl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                                            \
+		"je 3f\n\t" RETURN "3:\taddl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                     \
+		"jmp 9f\n\t"                                                                       \
+		"6:\t" bytes "9:\t" RESTORE "testb %[stacks],bs_control+%c[follow](%%rip)\n\t"     \
 		"je bs_sampled\n\t"                                                                \
 		"jmp bs_stacked\n"                                                                 \
 		"8:\ttestb %[stacks],bs_control+%c[follow](%%rip)\n\t"                             \
@@ -82,12 +92,14 @@
 		  OFFSET(bscope_control, follow_flags), OFFSET(bscope_site, index),                \
 		  OFFSET(bscope_site, kind), OFFSET(bscope_follow, filter),                        \
 		  OFFSET(bscope_buffer, epoch), OFFSET(bscope_buffer, gap),                        \
-		  OFFSET(bscope_buffer, resizing), [klass] "i"(64 - BSCOPE_INDEX_SITE_SHIFT),      \
+		  OFFSET(bscope_buffer, resizing),                                                 \
+		  OFFSET(bscope_buffer, blocks), [klass] "i"(64 - BSCOPE_INDEX_SITE_SHIFT),        \
 		  [bits] "i"(64 - BSCOPE_FOLLOW_FILTER_BITS), [factor] "i"(BSCOPE_FOLLOW_FACTOR),  \
 		  [new] "i"(BSCOPE_KIND_NEW), [resize_begin] "i"(BSCOPE_KIND_RESIZE_BEGIN),        \
 		  [resize_end] "i"(BSCOPE_KIND_RESIZE_END),                                        \
 		  [unit_bits] "i"(BSCOPE_FOLLOW_UNIT_BITS), [size_bits] "i"(FOLLOW_BYTES_BITS),    \
-		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES), [chosen] "i"(BSCOPE_FOLLOW_CHOSEN),         \
+		  [in_bytes] "i"(BSCOPE_FOLLOW_BYTES), [in_blocks] "i"(BSCOPE_FOLLOW_BLOCKS),      \
+		  [site] "i"(BSCOPE_INDEX_SITE_SHIFT), [chosen] "i"(BSCOPE_FOLLOW_CHOSEN),         \
 		  [stacks] "i"(BSCOPE_STACKS))
 
 /* Without a size an object counts for one byte. */
@@ -106,22 +118,37 @@
 	"jle 9f\n\t"                                      \
 	"mov %%rax,%c[gap](%%rcx)\n\t" RETURN
 
+/* The lowest bits of the number of the site; of the caller, which RESTORE would bring back. */
+#define STRATUM_HERE                     \
+	"mov %c[index](%%rdi),%%eax\n\t" \
+	"shr %[site],%%eax\n\t"          \
+	"movzbl %%al,%%eax\n\t"
+#define STRATUM_OF_CALLER                \
+	"mov (%%rsp),%%rax\n\t"          \
+	"shr $4,%%eax\n\t"               \
+	"xor (%%rsp),%%eax\n\t"          \
+	"shl %[site],%%eax\n\t"          \
+	"xor %c[index](%%rdi),%%eax\n\t" \
+	"shr %[site],%%eax\n\t"          \
+	"movzbl %%al,%%eax\n\t"
+_Static_assert(BSCOPE_STRATA == 256, "a byte");
+
 #define SITE __attribute__((unused)) const struct bscope_site *site
 #define ARG  __attribute__((unused)) uint64_t
 
 __attribute__((naked)) void bscope_record(SITE, ARG id)
 {
-	ENTRY("1", NO_BYTES);
+	ENTRY("1", NO_BYTES, STRATUM_HERE);
 }
 
 __attribute__((naked)) void bscope_record2(SITE, ARG id, ARG a1)
 {
-	ENTRY("2", BYTES_IN_RDX);
+	ENTRY("2", BYTES_IN_RDX, STRATUM_HERE);
 }
 
 __attribute__((naked)) void bscope_record3(SITE, ARG id, ARG a1, ARG a2)
 {
-	ENTRY("3", BYTES_IN_RDX);
+	ENTRY("3", BYTES_IN_RDX, STRATUM_OF_CALLER);
 }
 
 /*

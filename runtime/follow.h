@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * follow.h - the table of followed objects, and the gaps between them (include/bscope/follow.h).
+ * follow.h - the table of followed objects, and how they are chosen (include/bscope/follow.h).
  *
  * Called on the record path: no lock, no system call, nothing of the C library, and at any place
  * a signal handler may come in between and do the same.  Who is interrupted for good while an entry
@@ -172,16 +172,61 @@ static inline int64_t follow_size(uint64_t bytes)
 	return (int64_t)(bs_control.follow_base + (bytes << BSCOPE_FOLLOW_UNIT_BITS));
 }
 
+/* --- blocks ----------------------------------------------------------------------------------- */
+
+static inline int follow_by_blocks(void)
+{
+	return bs_control.follow_flags & BSCOPE_FOLLOW_BLOCKS;
+}
+
+/* A block of which one is followed, behind so many births of the one before. */
+static inline uint64_t block_draw(uint64_t *state, uint32_t after)
+{
+	uint32_t births = bs_control.follow_block;
+	uint32_t place = (uint32_t)((follow_random(state) >> 32) * births >> 32);
+
+	return (uint64_t)(births - place) << 32 | (after + place + 1);
+}
+
 /*
- * A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do.
- * With the epoch it holds, for handlers as well, so that is said last.
+ * An object begins: is it the one of its block?  A handler that comes in between is another one, as
+ * if it had been before.  It may find that the entry (entries.c) has counted down to 0 and not
+ * taken that back yet: then it is the one, and the entry's object the next.
+ */
+static inline int follow_block(struct bscope_buffer *owner, uint32_t stratum)
+{
+	uint64_t *block = &owner->blocks[stratum], was, next;
+	int chosen;
+
+	do {
+		was = entry_read(block);
+		next = was ? was : block_draw(&owner->random, 0);
+		chosen = (uint32_t)next <= 1;
+		if (chosen)
+			next = block_draw(&owner->random, (uint32_t)(next >> 32) - 1);
+		else
+			next--;
+	} while (!entry_swap(block, was, next));
+	return chosen;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+/*
+ * A tool has changed what it asks for: its gaps know nothing of the past, so a new one will do, and
+ * blocks begin anew.  With the epoch it holds, for handlers as well, so that is said last: what
+ * they have begun before is a block more that has not ended.
  */
 static inline void follow_begin(struct bscope_buffer *owner)
 {
 	uint32_t epoch = bs_control.follow_epoch;
 
 	owner->random += __builtin_ia32_rdtsc() ^ (uint64_t)(uintptr_t)owner << 16;
-	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
+	if (follow_by_blocks())
+		for (uint32_t i = 0; i < BSCOPE_STRATA; i++)
+			*(volatile uint64_t *)&owner->blocks[i] = 0;
+	else
+		owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
 	__asm__ __volatile__("" : : : "memory");
 	owner->epoch = epoch;
 }

@@ -23,8 +23,9 @@
 #define SHARE 64u
 
 _Static_assert(sizeof(struct bscope_pool) == BSCOPE_BUFFER_HEAD_BYTES &&
-		       sizeof(struct bscope_buffer) ==
-			       BSCOPE_BUFFER_HEAD_BYTES + 16 * BSCOPE_BUFFER_SLOTS,
+		       sizeof(struct bscope_buffer) == BSCOPE_BUFFER_HEAD_BYTES +
+							       16 * BSCOPE_BUFFER_SLOTS +
+							       8 * BSCOPE_STRATA,
 	       "whole cache lines");
 
 /*

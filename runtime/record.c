@@ -392,27 +392,29 @@ static inline int begin(struct bscope_follow *t, uint64_t *entry, uint64_t hash,
 }
 
 static inline int resize_end(struct bscope_follow *t, uint64_t *entry, uint64_t hash,
-			     struct bscope_buffer *b)
+			     struct bscope_buffer *b, int chosen)
 {
-	int followed = b->resizing & 1, chosen = followed;
+	int followed = b->resizing & 1;
 
 	b->resizing >>= 1;
-	if (bs_control.follow_flags & BSCOPE_FOLLOW_BYTES)
-		chosen = follow_chosen(b);
+	if (!(bs_control.follow_flags & BSCOPE_FOLLOW_BYTES))
+		chosen = followed;
 	if (!followed || chosen)
 		return begin(t, entry, hash, chosen);
 	return MARK | FORGET;
 }
 
-/* What is to be recorded of this mark?  What begins by it is in the table then. */
+/*
+ * What is to be recorded of this mark?  What begins by it is in the table then, if it was chosen.
+ */
 static inline int followed(struct bscope_follow *t, const struct bscope_site *site,
-			   struct bscope_buffer *b, uint64_t *entry, uint64_t hash)
+			   struct bscope_buffer *b, uint64_t *entry, uint64_t hash, int chosen)
 {
 	switch (site->kind) {
 	case BSCOPE_KIND_NEW:
-		return begin(t, entry, hash, follow_chosen(b));
+		return begin(t, entry, hash, chosen);
 	case BSCOPE_KIND_RESIZE_END:
-		return resize_end(t, entry, hash, b);
+		return resize_end(t, entry, hash, b, chosen);
 	case BSCOPE_KIND_REGION_ENTER:
 	case BSCOPE_KIND_REGION_EXIT:
 		return MARK;
@@ -478,7 +480,7 @@ static inline BS_RECORD_PATH void record_forgotten(struct bscope_buffer *b,
 }
 
 static ALWAYS_INLINE void mark_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1,
-				       uint64_t a2, const struct bs_frame *frame)
+				       uint64_t a2, int chosen, const struct bs_frame *frame)
 {
 	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
 	uint64_t hash = follow_hash(site->index, id), *entry = follow_find(t, hash);
@@ -487,7 +489,7 @@ static ALWAYS_INLINE void mark_sampled(const struct bscope_site *site, uint64_t 
 
 	if (!b)
 		return;
-	what = followed(t, site, b, entry, hash);
+	what = followed(t, site, b, entry, hash, chosen);
 	if (what & FORGET)
 		record_forgotten(b, site, id, a1, a2, what & MARK, coarse, frame);
 	else if (what & MARK && site->nargs > 1)
@@ -498,62 +500,84 @@ static ALWAYS_INLINE void mark_sampled(const struct bscope_site *site, uint64_t 
 }
 
 /* Marks of objects that are followed, or may be from here on. */
-static BS_ANYWHERE __attribute__((noinline)) void sampled(const struct bscope_site *site,
-							  uint64_t id, uint64_t a1, uint64_t a2)
+static BS_ANYWHERE __attribute__((noinline)) void
+sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2, int chosen)
 {
-	mark_sampled(site, id, a1, a2, 0);
+	mark_sampled(site, id, a1, a2, chosen, 0);
 }
 
-/* The thread's first such mark since a tool has changed what it asks for.  0: it has no buffer. */
-static BS_ANYWHERE __attribute__((noinline)) int first(const struct bscope_site *site, uint64_t a1)
+static BS_ANYWHERE __attribute__((noinline)) int
+begins_in_block(struct bscope_buffer *b, const struct bscope_site *site, uint64_t a2)
+{
+	return follow_block(b, BSCOPE_STRATUM(site_number(site), site->nargs > 2 ? a2 : 0));
+}
+
+/* An object begins by this mark, and is counted: is it chosen? */
+static inline int begins(struct bscope_buffer *b, const struct bscope_site *site, uint64_t a1,
+			 uint64_t a2)
+{
+	if (follow_by_blocks())
+		return begins_in_block(b, site, a2);
+	b->gap -= follow_size(bytes_of(site, a1));
+	return follow_chosen(b);
+}
+
+/* What a mark may be of: an object that is not followed, one that may be, one that is from now on.
+ */
+enum { OTHERS, PERHAPS, CHOSEN };
+
+/*
+ * The thread's first such mark since a tool has changed what it asks for.  OTHERS: it has no
+ * buffer.
+ */
+static BS_ANYWHERE __attribute__((noinline)) int first(const struct bscope_site *site, uint64_t a1,
+						       uint64_t a2)
 {
 	struct bscope_buffer *b = mine();
 
 	if (!b)
-		return 0;
+		return OTHERS;
 	if (b->epoch != bs_control.follow_epoch)
 		follow_begin(b);
-	if (counts(site))
-		b->gap -= follow_size(bytes_of(site, a1));
-	return 1;
+	return counts(site) && begins(b, site, a1, a2) ? CHOSEN : PERHAPS;
 }
 
 /*
  * Most objects are not chosen, and then most marks are done here: they are counted, and that is
  * all.  Is this another one?
  */
-static ALWAYS_INLINE int may_be_followed(const struct bscope_site *site, uint64_t id, uint64_t a1)
+static ALWAYS_INLINE int may_be_followed(const struct bscope_site *site, uint64_t id, uint64_t a1,
+					 uint64_t a2)
 {
 	struct bscope_follow *t = (struct bscope_follow *)(uintptr_t)bs_control.table;
 	int unknown = !*follow_filter(t, follow_hash(site->index, id));
 	struct bscope_buffer *b = bs_current;
 
-	/* With an epoch it is this thread's, or was; others' gaps do as well. */
+	/* With an epoch it is this thread's, or was; others' gaps and blocks do as well. */
 	if (unlikely(b->epoch != bs_control.follow_epoch))
-		return first(site, a1);
-	if (site->kind == BSCOPE_KIND_NEW) {
-		b->gap -= follow_size(bytes_of(site, a1));
-		if (likely(unknown && b->gap > 0))
-			return 0;
-	} else if (site->kind == BSCOPE_KIND_RESIZE_BEGIN && likely(unknown)) {
+		return first(site, a1, a2);
+	if (counts(site) && unlikely(begins(b, site, a1, a2)))
+		return CHOSEN;
+	if (site->kind == BSCOPE_KIND_NEW && likely(unknown))
+		return OTHERS;
+	if (site->kind == BSCOPE_KIND_RESIZE_BEGIN && likely(unknown)) {
 		b->resizing <<= 1;
-		return 0;
-	} else if (site->kind == BSCOPE_KIND_RESIZE_END) {
-		if (counts(site))
-			b->gap -= follow_size(bytes_of(site, a1));
-		if (likely(unknown && b->gap > 0 && !(b->resizing & 1))) {
-			b->resizing >>= 1;
-			return 0;
-		}
+		return OTHERS;
 	}
-	return 1;
+	if (site->kind == BSCOPE_KIND_RESIZE_END && likely(unknown && !(b->resizing & 1))) {
+		b->resizing >>= 1;
+		return OTHERS;
+	}
+	return PERHAPS;
 }
 
 /* Kinds that the entries do not decide. */
 void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2)
 {
-	if (may_be_followed(site, id, a1))
-		sampled(site, id, a1, a2);
+	int who = may_be_followed(site, id, a1, a2);
+
+	if (who != OTHERS)
+		sampled(site, id, a1, a2, who == CHOSEN);
 }
 
 /* --- with stacks ------------------------------------------------------------------------------ */
@@ -561,13 +585,14 @@ void bs_sampled(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64
 void bs_marked(const struct bscope_site *site, uint64_t id, uint64_t a1, uint64_t a2,
 	       const struct bs_frame *frame)
 {
-	int coarse = bs_control.follow & BSCOPE_STAMP_COARSE;
+	int coarse = bs_control.follow & BSCOPE_STAMP_COARSE, who;
 
 	if (!(bs_control.stacks >> site->kind & 1))
 		frame = 0;
 	if (bs_control.follow & BSCOPE_FOLLOW_CHOSEN) {
-		if (may_be_followed(site, id, a1))
-			mark_sampled(site, id, a1, a2, frame);
+		who = may_be_followed(site, id, a1, a2);
+		if (who != OTHERS)
+			mark_sampled(site, id, a1, a2, who == CHOSEN, frame);
 	} else if (site->nargs > 1) {
 		record_pair(site, id, a1, a2, coarse, frame);
 	} else {

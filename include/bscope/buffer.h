@@ -33,6 +33,13 @@ typedef long long int64_t;
 typedef unsigned int uint32_t;
 #endif
 
+#define BSCOPE_STRATA 256u
+/*
+ * The stratum of an object that begins at the site with this number, for this caller (0: the site
+ * has none).  Of a return address only what is the same wherever the code is mapped.
+ */
+#define BSCOPE_STRATUM(number, caller) (((number) ^ (caller) ^ (caller) >> 4) & (BSCOPE_STRATA - 1))
+
 #define BSCOPE_BUFFER_SLOTS 4096u
 #define BSCOPE_BATCH_SLOTS  2048u /* a half */
 
@@ -102,6 +109,11 @@ struct bscope_buffer {
 	 */
 	uint32_t coarse;
 	struct bscope_slot slots[BSCOPE_BUFFER_SLOTS];
+	/*
+	 * Sampling by blocks, by stratum.  Lower half: births up to the one that is followed, that
+	 * one included; upper half: births of its block behind it, and 1.  0: no block has begun.
+	 */
+	uint64_t blocks[BSCOPE_STRATA];
 };
 
 #define BSCOPE_BUFFER_HEAD_BYTES 64u

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define BSCOPE_CONTROL_ABI 3
+#define BSCOPE_CONTROL_ABI 4
 
 /* Section of the code that records: nothing is executed there but what lit sites call. */
 #define BSCOPE_RECORD_SECTION "bscope_text"
@@ -54,6 +54,8 @@ struct bscope_control {
 	 * bits.
 	 */
 	volatile uint32_t stacks;
+	/* Written by a tool, with BSCOPE_FOLLOW_BLOCKS, before the epoch: births in a block. */
+	volatile uint32_t follow_block;
 };
 
 #ifdef __cplusplus

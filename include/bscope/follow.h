@@ -4,10 +4,16 @@
  * and how that is decided at their birth.  The contract between the runtime, which decides and
  * looks up, and the tools, which ask for it (control.h).
  *
- * Each object is followed or not, whatever happens to the others: gaps between those that are have
- * an exponential distribution, in objects or in bytes.  So one that counts for s is followed with
- * the probability 1 - exp(-s / mean gap).  Of a life that is followed all marks are recorded, of
- * others none.
+ * By gaps, each object is followed or not, whatever happens to the others: gaps between those that
+ * are have an exponential distribution, in objects or in bytes.  So one that counts for s is
+ * followed with the probability 1 - exp(-s / mean gap).
+ *
+ * By blocks, of each N objects that one thread's buffer sees begin in one stratum (buffer.h),
+ * exactly one is followed; which of them, is random.  Each has the chance 1 / N, as by gaps, but
+ * how many are followed is certain but for a block at either end.  Strata are what reports tell
+ * apart: sites, and callers; few of them share one.
+ *
+ * Of a life that is followed all marks are recorded, of others none.
  *
  * The table holds ids of objects that are followed, by (class, id), until another object has the
  * id: what is said of an object after its drop is recorded, too.  It is written by all threads,
@@ -70,5 +76,8 @@ struct bscope_follow {
  */
 #define BSCOPE_FOLLOW_UNIT_BITS 16
 #define BSCOPE_FOLLOW_BYTES	1u
+/* By blocks of struct bscope_control.follow_block, at most so many, and no gaps. */
+#define BSCOPE_FOLLOW_BLOCKS	2u
+#define BSCOPE_FOLLOW_BLOCK_MAX (1u << 30)
 
 #endif /* BSCOPE_FOLLOW_H */

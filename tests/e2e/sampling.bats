@@ -76,6 +76,27 @@ counted_in() {
 
 @test "trap mode: whole lives, and estimates hold what the program counts" { counted_in trap 20000; }
 
+# in_blocks N PLACES: of each N births exactly one, but for what is left at PLACES of each site.
+in_blocks() {
+	json "([.sites[] | select(.kind == \"new\" and .lit) | .addresses | length] | add) as \$sites
+		| .objects.created * $1 - $(jq .total.new "$OUT") | fabs <= $1 * $2 * \$sites"
+	# The interval says so: by itself each would leave it 1.96 standard deviations to either side.
+	json "(.classes[] | select(.class == \"thing\")) as \$c | \$c.estimated.created
+		| .low <= $(jq .total.new "$OUT") and .high >= $(jq .total.new "$OUT")
+		and (.high - .low) / 2 < 0.6 * 1.96 * .value / (\$c.created | sqrt)"
+}
+
+@test "of each N births exactly one is followed: in each thread, or on each processor" {
+	ran -m trap -s 10 -- "$PROGRAMS/counted" 4 5000 1
+	adds_up
+	in_blocks 10 "$(nproc --all)"
+	# By traps first.
+	ran -s 100 -- "$PROGRAMS/counted" 4 100000 1
+	adds_up
+	json '.mode == "jump"'
+	in_blocks 100 "$(($(nproc --all) + 5))"
+}
+
 @test "one object in one is all of them" {
 	counted 4 20000 60
 	sleep 0.4

@@ -25,7 +25,8 @@ static void follow_sample(struct bs_sample sample)
 {
 	control()->follow_gap = bs_sample_gap(&sample);
 	control()->follow_base = bs_sample_base(&sample);
-	control()->follow_flags = bs_sample_bytes(&sample) ? BSCOPE_FOLLOW_BYTES : 0;
+	control()->follow_block = bs_sample_block(&sample);
+	control()->follow_flags = bs_sample_flags(&sample);
 	control()->follow_epoch++;
 	control()->follow = sample.by != BS_SAMPLE_NOT;
 }

@@ -145,6 +145,9 @@ static void marks_by_kind(void **state)
 						 : 0);
 		assert_int_equal(ev.code, caller ? 0x4711 : 0);
 		assert_int_equal(code_calls, caller);
+		if (want[i].kind == BSCOPE_KIND_NEW)
+			assert_int_equal(ev.stratum,
+					 (index ^ (want[i].nargs > 2 ? 0x11 ^ 0x71 : 0)) & 255);
 	}
 }
 
@@ -422,8 +425,11 @@ static void slots_by_kind(void **state)
 		uint32_t index = add_site(want[i].kind, want[i].nargs, want[i].flags);
 
 		v[n++] = event_slot(TSC_START + 1000 * i, index, UINT64_MAX - i);
+		/* One that the site has not is what was in a register. */
 		if (want[i].nargs > 1)
-			v[n++] = second_slot(a1 + i, 0x1ff00000004711ull + i);
+			v[n++] = second_slot(a1 + i, (want[i].nargs > 2 ? 0x1ff00000004711ull
+									: 0x1ff15580004711ull) +
+							     i);
 		if (i % 3 == 0)
 			v[n++] = empty_slot;
 	}
@@ -448,6 +454,11 @@ static void slots_by_kind(void **state)
 		assert_int_equal(got[i].arg, other ? a1 + i : 0);
 		assert_int_equal(got[i].code, caller ? 0x4711 + i : 0);
 		callers += caller;
+		if (want[i].kind == BSCOPE_KIND_NEW) {
+			uint64_t by = caller ? 0x4711 + i : 0;
+
+			assert_int_equal(got[i].stratum, ((i + 1) ^ by ^ by >> 4) & 255);
+		}
 	}
 	assert_int_equal(callers, 5);
 	assert_int_equal(code_calls, callers);
@@ -479,6 +490,7 @@ static void slots_caller_bits(void **state)
 			code_asked = 0;
 			prepare_and_decode(&d, v, 2, &t, TSC_START);
 			assert_int_equal(code_asked, addr);
+			assert_int_equal(got[0].stratum, (index ^ addr ^ addr >> 4) & 255);
 			assert_int_equal(got[0].arg, 64);
 		}
 	assert_int_equal(d.bad, 0);
@@ -605,8 +617,8 @@ static void slots_with_stacks(void **state)
 	const struct bscope_slot v[] = {
 		event_slot(TSC_START, one, 1),	       event_slot(TSC_START + 100, one, 2),
 		event_slot(TSC_START + 200, two, 3),   second_slot(64, 0),
-		event_slot(TSC_START + 300, three, 4), second_slot(65, 0x4000),
-		event_slot(TSC_START + 400, three, 5), second_slot(66, 0x4000),
+		event_slot(TSC_START + 300, three, 4), second_slot(65, 0x4011),
+		event_slot(TSC_START + 400, three, 5), second_slot(66, 0x4011),
 		event_slot(TSC_START + 500, drop, 6),
 	};
 	struct bscope_slot out[18];
@@ -643,6 +655,8 @@ static void slots_with_stacks(void **state)
 	assert_int_equal(ev[4].code, bs_stacks_caller(table, ev[3].code));
 	assert_int_not_equal(ev[4].code, 0);
 	assert_int_equal(ev[4].arg, 66);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(ev[i].stratum, i < 2 ? one : i == 2 ? two : three ^ 0x10);
 	assert_int_equal(ev[5].kind, BSCOPE_KIND_DROP);
 	assert_int_equal(ev[5].code, 0);
 	assert_int_equal(d.stacked, 3);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/beta.h"
 #include "model/estimate.h"
 #include "model/gamma.h"
 
@@ -216,6 +217,31 @@ static void test_gamma(void **state)
 	assert_true(bs_gamma_below(3, 1e4) == 1);
 }
 
+/* So many successes or more, added up one after the other. */
+static void test_beta(void **state)
+{
+	static const double trials[] = {1, 2, 7, 50, 400, 3000};
+	static const double chances[] = {1e-6, 0.001, 0.1, 0.5, 0.9, 0.999, 1 - 1e-6};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(trials) / sizeof(trials[0]); i++)
+		for (size_t j = 0; j < sizeof(chances) / sizeof(chances[0]); j++) {
+			double n = trials[i], p = chances[j], more = 0;
+
+			for (double k = n; k >= 1; k--) {
+				int sign;
+
+				more += exp(lgamma_r(n + 1, &sign) - lgamma_r(k + 1, &sign) -
+					    lgamma_r(n - k + 1, &sign) + k * log(p) +
+					    (n - k) * log1p(-p));
+				assert_true(fabs(bs_beta_below(k, n - k + 1, p) - more) < 1e-9);
+			}
+		}
+	assert_true(bs_beta_below(3, 4, 0) == 0 && bs_beta_below(3, 4, 1) == 1);
+	/* The arcsine distribution. */
+	assert_true(fabs(bs_beta_below(0.5, 0.5, 0.3) - 2 / M_PI * asin(sqrt(0.3))) < 1e-12);
+}
+
 static void test_weights(void **state)
 {
 	(void)state;
@@ -277,6 +303,114 @@ static void test_ends(void **state)
  */
 
 #define MOST 400 /* followed */
+
+/* By blocks: how much of each counts. */
+static double one_in_all(double at)
+{
+	(void)at;
+	return 1;
+}
+
+static double a_part(double at)
+{
+	(void)at;
+	return 0.3;
+}
+
+static double halves(double at)
+{
+	return at < 0.5 ? 1 : 0;
+}
+
+static double rising(double at)
+{
+	return at;
+}
+
+static double few(double at)
+{
+	return at < 0.02 ? 1 : 0.01;
+}
+
+static struct bs_interval blocks_interval(unsigned followed, double n, double blocks)
+{
+	struct bs_sampled s = {0};
+
+	for (unsigned i = 0; i < followed; i++)
+		bs_sampled_add(&s, n, 1);
+	bs_sampled_unseen(&s, n, 1);
+	return bs_sampled_blocks(&s, n, blocks);
+}
+
+/* The probability that the interval holds, over all outcomes of so many blocks. */
+static void blocks_hold(double (*part)(double), double n, unsigned blocks, double more)
+{
+	double *p = calloc(blocks + 1u, sizeof(*p)), truth = 0, held = 0, missed_unseen = 0;
+	double shown;
+
+	assert_non_null(p);
+	p[0] = 1;
+	for (unsigned i = 0; i < blocks; i++) {
+		/* Whole objects. */
+		double q = round(n * part((i + 0.5) / blocks)) / n;
+
+		truth += n * q;
+		for (unsigned k = i + 1; k; k--)
+			p[k] = p[k] * (1 - q) + p[k - 1] * q;
+		p[0] *= 1 - q;
+	}
+	for (unsigned k = 0; k <= blocks; k++) {
+		struct bs_interval iv = blocks_interval(k, n, blocks + more);
+
+		assert_true(k <= iv.low && iv.low <= iv.value && iv.value <= iv.high);
+		if (iv.low <= truth * (1 + 1e-9) && iv.high >= truth * (1 - 1e-9))
+			held += p[k];
+		else if (!k)
+			missed_unseen = p[0];
+	}
+	shown = (held - (p[0] - missed_unseen)) / (1 - p[0]);
+	if (held < 0.95 || (p[0] < 1 && shown < LEAST)) {
+		print_error("%u blocks of %g, %g more: held %.4f, not shown %.4f\n", blocks, n,
+			    more, held, p[0]);
+		fail();
+	}
+	free(p);
+}
+
+static void test_blocks_exactly(void **state)
+{
+	static double (*const parts[])(double) = {one_in_all, a_part, halves, rising, few};
+	static const double rates[] = {2, 10, 100, 1000};
+	static const unsigned blocks[] = {1, 2, 3, 5, 10, 30, 100, 300};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (size_t j = 0; j < sizeof(rates) / sizeof(rates[0]); j++)
+			for (size_t k = 0; k < sizeof(blocks) / sizeof(blocks[0]); k++)
+				for (double more = 0; more < 100; more = 4 * more + 1)
+					blocks_hold(parts[i], rates[j], blocks[k], more);
+}
+
+/* What fills its blocks is known to what is left in those at the ends; of many nothing is. */
+static void test_blocks_width(void **state)
+{
+	struct bs_interval plain = blocks_interval(1000, 100, 1e9), iv;
+
+	(void)state;
+	iv = blocks_interval(1000, 100, 1000);
+	assert_true(iv.high == 100000 && iv.low > 99600 && iv.low < 99700);
+	iv = blocks_interval(1000, 100, 1016);
+	assert_true((iv.high - iv.low) / 2 < 0.01 * iv.value);
+	assert_true((plain.high - plain.low) / 2 > 0.06 * plain.value);
+	/* 250 of 1000: Clopper and Pearson, 0.2234 to 0.2781. */
+	iv = blocks_interval(250, 100, 1000);
+	assert_true(fabs(iv.low / 22340 - 1) < 2e-3 && fabs(iv.high / 27810 - 1) < 2e-3);
+	/* It cannot be. */
+	iv = blocks_interval(1000, 100, 999);
+	assert_true(iv.low == plain.low && iv.high == plain.high);
+	iv = blocks_interval(0, 100, 3);
+	assert_true(iv.low == 0 && iv.high > 100);
+}
 
 static double log_binomial(double n, double k, double p)
 {
@@ -536,11 +670,13 @@ static void test_live(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gamma),	  cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_ends),	  cmocka_unit_test(test_counts_exactly),
-		cmocka_unit_test(test_width),	  cmocka_unit_test(test_by_count),
-		cmocka_unit_test(test_by_bytes),  cmocka_unit_test(test_by_phases),
-		cmocka_unit_test(test_by_either), cmocka_unit_test(test_live),
+		cmocka_unit_test(test_gamma),	     cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_ends),	     cmocka_unit_test(test_counts_exactly),
+		cmocka_unit_test(test_width),	     cmocka_unit_test(test_by_count),
+		cmocka_unit_test(test_by_bytes),     cmocka_unit_test(test_by_phases),
+		cmocka_unit_test(test_by_either),    cmocka_unit_test(test_live),
+		cmocka_unit_test(test_beta),	     cmocka_unit_test(test_blocks_exactly),
+		cmocka_unit_test(test_blocks_width),
 	};
 
 	return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #if defined(__x86_64__)
 
 #include <math.h>
+#include <pthread.h>
 
 #include "follow_check.h"
 
@@ -53,12 +54,12 @@ static void check_binomial(double successes, double n, double p)
 }
 
 /*
- * One in N, and each gap between two of them as long as it would be if each object were decided by
- * itself: longer than k with the chance (1 - 1 / N)^k.
+ * One in N that is no whole number, and each gap between two of them as long as it would be if each
+ * object were decided by itself: longer than k with the chance (1 - 1 / N)^k.
  */
 static void test_one_in_n(void **state)
 {
-	static const unsigned means[] = {1, 2, 3, 7, 10, 100, 1000};
+	static const double means[] = {1.25, 2.5, 3.75, 7.5, 10.5, 100.5, 1000.5};
 	struct bscope_buffer *b = own_buffer();
 
 	(void)state;
@@ -74,15 +75,107 @@ static void test_one_in_n(void **state)
 			chosen++;
 			first += gap == 1;
 			second += gap == 2;
-			third += (double)gap > means[i];
+			third += (double)gap > floor(means[i]);
 			gap = 0;
 			dropped(64 * (k % 50));
 		}
 		check_binomial((double)chosen, (double)n, p);
 		check_binomial(first, (double)chosen, p);
 		check_binomial(second, (double)chosen, p * (1 - p));
-		check_binomial(third, (double)chosen, pow(1 - p, means[i]));
+		check_binomial(third, (double)chosen, pow(1 - p, floor(means[i])));
 	}
+}
+
+/* The strata of these births, as include/bscope/buffer.h has it, written down once more. */
+static unsigned stratum_of(const struct bscope_site *site, uint64_t caller)
+{
+	uint64_t v = site->index >> 11;
+
+	return (v ^ (site->nargs == 3 ? caller ^ caller >> 4 : 0)) % 256;
+}
+
+/*
+ * One in N that is a whole number: in each stratum exactly one of N births that follow each other,
+ * in a place that is as likely as any other, whatever the block before.
+ */
+static void test_blocks(void **state)
+{
+	static const unsigned means[] = {1, 2, 3, 7, 10, 100, 1000};
+	static const uint64_t callers[] = {0x401230, 0x7f0012345678, 0x7f0012345676, 1ull << 59};
+	struct bscope_buffer *b = own_buffer();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY(means); i++) {
+		unsigned births[256] = {0}, last[256] = {0}, strata = 0;
+		/* Of blocks: all, with the place in the first half, in the half of that before. */
+		double blocks = 0, first = 0, same = 0, half = (double)(means[i] / 2) / means[i];
+		bool chosen[256] = {false}, begun[256] = {false}, was_first[256] = {false};
+
+		follow(BS_SAMPLE_OBJECTS, means[i]);
+		for (uint64_t k = 0; k < 200000 + 4000ull * means[i]; k++) {
+			struct bscope_site site = site_of(BSCOPE_KIND_NEW, (uint32_t)(rng() % 3),
+							  1 + (unsigned)(rng() % 3));
+			uint64_t caller = callers[rng() % ARRAY(callers)], id = 64 * (k % 50);
+			unsigned s = stratum_of(&site, caller);
+
+			if (make(b, &site, id, k, caller).marked) {
+				const struct bscope_site drop =
+					site_of(BSCOPE_KIND_DROP, site.index % 2048, 1);
+
+				must(!chosen[s]);
+				chosen[s] = true;
+				last[s] = births[s];
+				mark(&drop, id, 0, 0);
+			}
+			if (++births[s] < means[i])
+				continue;
+			must(chosen[s]);
+			if (begun[s])
+				same += (last[s] < means[i] / 2) == was_first[s];
+			blocks++;
+			first += was_first[s] = last[s] < means[i] / 2;
+			strata += !begun[s];
+			begun[s] = true;
+			births[s] = 0;
+			chosen[s] = false;
+		}
+		/* Some callers share one, or have that of another site. */
+		must(strata == 13);
+		check_binomial(first, blocks, half);
+		check_binomial(same, blocks - strata, half * half + (1 - half) * (1 - half));
+	}
+}
+
+enum { EACH = 7, THREADS = 200 };
+
+static void *few_births(void *arg)
+{
+	uint64_t *chosen = arg;
+	struct bscope_buffer *b = own_buffer();
+
+	for (uint64_t i = 0; i < EACH; i++)
+		*chosen += born(b, 1, i, 0);
+	return NULL;
+}
+
+/* Threads that come one after the other have each what the one before has left of its block. */
+static void test_blocks_go_on(void **state)
+{
+	uint64_t chosen = 0, buffers = 0, births = (uint64_t)EACH * THREADS;
+
+	(void)state;
+	follow(BS_SAMPLE_OBJECTS, 100);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_t thread;
+
+		must(!pthread_create(&thread, NULL, few_births, &chosen));
+		must(!pthread_join(thread, NULL));
+	}
+	for (uint32_t i = 0; i < pool()->used; i++)
+		buffers += pool()->buffers[i].owner != 0;
+	must(buffers < 5);
+	/* A block of each may not have ended. */
+	must(chosen <= births / 100 + buffers && chosen + buffers >= births / 100);
 }
 
 /* Each by its own size, whatever the sizes of those before and behind it. */
@@ -138,13 +231,15 @@ static void test_by_bytes(void **state)
 	}
 }
 
-/* Which of n objects are chosen, one in two: a bit for each. */
+/* Which of n objects are chosen, one in two, each the first one of a block: a bit for each. */
 static uint64_t choices(struct bscope_buffer *b)
 {
 	uint64_t bits = 0;
 
-	for (uint64_t i = 0; i < 64; i++)
+	for (uint64_t i = 0; i < 64; i++) {
 		bits = bits << 1 | born(b, 1, i, 0);
+		must(born(b, 1, 64 + i, 0) == !(bits & 1));
+	}
 	return bits;
 }
 
@@ -363,6 +458,8 @@ static void test_whole_lives(void **state)
 	wipe(NULL);
 	whole_lives(BS_SAMPLE_OBJECTS, 10);
 	wipe(NULL);
+	whole_lives(BS_SAMPLE_OBJECTS, 10.5);
+	wipe(NULL);
 	whole_lives(BS_SAMPLE_BYTES, 1000);
 }
 
@@ -437,6 +534,7 @@ static void same_way(enum bs_sample_by by, double mean)
 			bs_sampled(&script[i].site, script[i].id, script[i].a1, script[i].a2);
 		by_entries.coarse = b->coarse; /* a time, too */
 		must(!memcmp(&by_entries, b, BSCOPE_BUFFER_HEAD_BYTES));
+		must(!memcmp(by_entries.blocks, b->blocks, sizeof(b->blocks)));
 		must(!memcmp(&table_entries, table(), sizeof(table_entries)));
 		/* All but the times. */
 		for (uint64_t i = 0; i < SLOTS; i++) {
@@ -459,6 +557,8 @@ static void test_entries(void **state)
 	same_way(BS_SAMPLE_OBJECTS, 1);
 	same_way(BS_SAMPLE_OBJECTS, 2);
 	same_way(BS_SAMPLE_OBJECTS, 50);
+	same_way(BS_SAMPLE_OBJECTS, 1.5);
+	same_way(BS_SAMPLE_OBJECTS, 50.5);
 	same_way(BS_SAMPLE_BYTES, 1000);
 	same_way(BS_SAMPLE_BYTES, 1e7);
 }
@@ -575,6 +675,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_one_in_n, wipe, unfollow),
+		cmocka_unit_test_setup_teardown(test_blocks, wipe, unfollow),
+		cmocka_unit_test_setup_teardown(test_blocks_go_on, wipe, unfollow),
 		cmocka_unit_test_setup_teardown(test_by_bytes, wipe, unfollow),
 		cmocka_unit_test_setup_teardown(test_fork, wipe, unfollow),
 		cmocka_unit_test_setup_teardown(test_fork_rate, wipe, unfollow),

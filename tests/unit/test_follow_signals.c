@@ -84,6 +84,7 @@ static const struct situation {
 	int state;     /* of the object */
 	bool chosen;   /* what begins now is followed */
 	bool bytes;    /* gaps are in bytes */
+	bool blocks;   /* there are none, but blocks */
 	bool resizing; /* a resize of one that is followed has begun */
 	bool full;     /* no room for one more */
 	bool anew;     /* the first mark since a tool has changed what it asks for */
@@ -97,6 +98,10 @@ static const struct situation {
 	{.kind = BSCOPE_KIND_NEW, .nargs = 1, .chosen = true, .state = ALIVE},
 	{.kind = BSCOPE_KIND_NEW, .nargs = 2, .chosen = true, .state = DEAD},
 	{.kind = BSCOPE_KIND_NEW, .nargs = 1},
+	{.kind = BSCOPE_KIND_NEW, .nargs = 2, .chosen = true, .blocks = true},
+	{.kind = BSCOPE_KIND_NEW, .nargs = 3, .chosen = true, .blocks = true, .anew = true},
+	{.kind = BSCOPE_KIND_NEW, .nargs = 2, .blocks = true},
+	{.kind = BSCOPE_KIND_NEW, .nargs = 1, .state = ALIVE, .blocks = true},
 	{.kind = BSCOPE_KIND_NEW, .nargs = 2, .bytes = true},
 	{.kind = BSCOPE_KIND_NEW, .nargs = 1, .state = ALIVE},
 	{.kind = BSCOPE_KIND_NEW, .nargs = 3, .state = ALIVE, .anew = true},
@@ -131,11 +136,14 @@ static void make_quietly(unsigned kind, uint64_t id)
 	mark(&site, id, 64, 0);
 }
 
-static void choose(bool chosen, bool bytes)
+static void choose(bool chosen, bool bytes, bool blocks)
 {
 	follow(bytes ? BS_SAMPLE_BYTES : BS_SAMPLE_OBJECTS, chosen ? 1 : 1e12);
 	if (chosen)
 		control()->follow_gap = 0;
+	if (!bytes)
+		control()->follow_flags = blocks ? BSCOPE_FOLLOW_BLOCKS : 0;
+	control()->follow_block = chosen ? 1 : BSCOPE_FOLLOW_BLOCK_MAX;
 }
 
 /* All that is in its bucket. */
@@ -155,7 +163,7 @@ static struct bscope_buffer *go_into(const struct situation *s, uint64_t at)
 	forget(ID);
 	forget(OTHER_ID);
 	forget(HANDLER_OTHER_ID);
-	choose(true, false);
+	choose(true, false, false);
 	if (!current)
 		current = own_buffer();
 	b = current;
@@ -170,7 +178,7 @@ static struct bscope_buffer *go_into(const struct situation *s, uint64_t at)
 		make_quietly(BSCOPE_KIND_DROP, ID);
 	for (uint64_t i = 0; s->full && i < 8; i++)
 		make_quietly(BSCOPE_KIND_NEW, FILLER(i));
-	choose(s->chosen, s->bytes);
+	choose(s->chosen, s->bytes, s->blocks);
 	if (!s->anew)
 		make_quietly(BSCOPE_KIND_REGION_ENTER, 1);
 	/* Without sampling, which would draw the gap of this epoch. */
@@ -293,7 +301,7 @@ static void handler_lives(void)
 		is &= state_of(0, id) == ALIVE;
 		handler_make(BSCOPE_KIND_USE, id, is);
 		handler_make(BSCOPE_KIND_RESIZE_BEGIN, id, is);
-		if (control()->follow_flags)
+		if (control()->follow_flags & BSCOPE_FOLLOW_BYTES)
 			make_quietly(BSCOPE_KIND_RESIZE_END, id);
 		else
 			handler_make(BSCOPE_KIND_RESIZE_END, id, is);
@@ -350,6 +358,56 @@ static void test_nested(void **state)
 		}
 	}
 	assert_true(turns > 1000);
+}
+
+/* Another birth of the same stratum. */
+static void handler_birth(void)
+{
+	make_quietly(BSCOPE_KIND_NEW, HANDLER_ID);
+}
+
+/* Births up to the end of the block that the next one to be followed is in. */
+static uint64_t to_end(uint64_t block)
+{
+	return (uint32_t)block + (block >> 32) - 1;
+}
+
+/* However the handler comes in between: each birth counts once, and each block has its one. */
+static void test_blocks(void **state)
+{
+	enum { BIRTHS = 5 };
+	const struct bscope_site site = site_of(BSCOPE_KIND_NEW, 0, 2);
+	unsigned turns = 0, both = 0;
+
+	(void)state;
+	for (uint32_t left = 1; left <= 3; left++)
+		for (uint32_t behind = 0; behind <= 2; behind++)
+			for (int anew = 0; anew < 2; anew++) {
+				bool hit = true;
+
+				for (long at = 1; hit; at++) {
+					uint64_t from, before, marks, *block;
+					struct bscope_buffer *b;
+
+					forget(ID);
+					follow(BS_SAMPLE_OBJECTS, BIRTHS);
+					b = current = own_buffer();
+					block = &b->blocks[site.index >> 11 & 255];
+					if (!anew)
+						*block = (behind + 1ull) << 32 | left;
+					from = b->next - b->extra;
+					before = anew ? BIRTHS : to_end(*block);
+					hit = stepped(&site, ID, at, handler_birth);
+					marks = b->next - b->extra - from;
+					must(to_end(*block) + 1 + hit == before + marks * BIRTHS);
+					must((uint32_t)*block && *block >> 32);
+					must(anew || marks >= (left <= 1u + hit));
+					both += marks == 2;
+					turns += hit;
+				}
+			}
+	/* Where a block had one left, and the next began with one. */
+	assert_true(turns > 500 && both > 5);
 }
 
 static sigjmp_buf away;
@@ -441,7 +499,7 @@ static void test_fork_inside(void **state)
 
 			hit = stepped(&site, ID, at, handler_forks);
 			if (hit && !forked) {
-				choose(true, false);
+				choose(true, false, false);
 				make_quietly(BSCOPE_KIND_REGION_ENTER, 1);
 				/* The same one, by its place among all. */
 				must(b->owner == thread_pointer() && b->next < FIRST + 10);
@@ -476,6 +534,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nested, trap_each_step, trap_no_more),
+		cmocka_unit_test_setup_teardown(test_blocks, trap_each_step, trap_no_more),
 		cmocka_unit_test_setup_teardown(test_jump_away, trap_each_step, trap_no_more),
 #ifndef __SANITIZE_THREAD__
 		cmocka_unit_test_setup_teardown(test_fork_inside, trap_each_step, trap_no_more),

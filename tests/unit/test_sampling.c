@@ -68,7 +68,8 @@ static void all_share_one_table(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(controls[i].table, own_table(0));
 		assert_int_equal(controls[i].follow, 1);
-		assert_int_equal(controls[i].follow_flags, 0);
+		assert_int_equal(controls[i].follow_flags, BSCOPE_FOLLOW_BLOCKS);
+		assert_int_equal(controls[i].follow_block, 10);
 		assert_int_equal(controls[i].follow_gap, bs_sample_gap(&tenth));
 		assert_int_not_equal(controls[i].follow_epoch, 0);
 	}
@@ -164,6 +165,7 @@ static void another_mean(void **state)
 	assert_int_equal(bs_sampling_change(getpid(), both, 2, &hundredth), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(controls[i].follow_gap, bs_sample_gap(&hundredth));
+		assert_int_equal(controls[i].follow_block, 100);
 		assert_int_equal(controls[i].follow_epoch, epoch + 1);
 		assert_int_equal(controls[i].follow, 1);
 	}

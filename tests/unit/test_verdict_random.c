@@ -28,6 +28,8 @@ enum { ABSENT, FALLEN, FOLLOWED };
 static int followed[CLASSES + 1][F_IDS];
 static uint64_t follow_resizes[F_THREADS];
 static unsigned follow_mean;
+/* By thread and class: births up to the one of the block that is followed, and behind it. */
+static unsigned follow_blocks[F_THREADS][CLASSES + 1][2];
 
 enum { MARK = 1, FORGET = 2 };
 
@@ -35,7 +37,21 @@ static void follow_begin(unsigned mean)
 {
 	memset(followed, 0, sizeof(followed));
 	memset(follow_resizes, 0, sizeof(follow_resizes));
+	memset(follow_blocks, 0, sizeof(follow_blocks));
 	follow_mean = mean;
+}
+
+/* One of each block, in any place. */
+static bool follow_chosen(unsigned thread, unsigned klass)
+{
+	unsigned *b = follow_blocks[thread][klass], place;
+
+	if (!b[0]) {
+		place = below(follow_mean);
+		b[0] = b[1] + place + 1;
+		b[1] = follow_mean - 1 - place;
+	}
+	return !--b[0];
 }
 
 static int follow_birth(int *state, bool chosen)
@@ -61,7 +77,7 @@ static int follow(const struct bs_event *ev)
 
 	switch (ev->kind) {
 	case BSCOPE_KIND_NEW:
-		return follow_birth(state, !below(follow_mean));
+		return follow_birth(state, follow_chosen(ev->tid, ev->klass_id));
 	case BSCOPE_KIND_RESIZE_BEGIN:
 		*resizes = *resizes << 1 | alive;
 		break;

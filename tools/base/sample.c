@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* sample.c - the gaps between objects that are followed. */
+/* sample.c - the gaps between objects that are followed, or their blocks. */
 #include "base/sample.h"
 
 #include <math.h>
@@ -40,4 +40,19 @@ uint64_t bs_sample_base(const struct bs_sample *s)
 	default:
 		return UNIT;
 	}
+}
+
+uint32_t bs_sample_block(const struct bs_sample *s)
+{
+	if (s->by != BS_SAMPLE_OBJECTS || s->mean < 1 || s->mean > BSCOPE_FOLLOW_BLOCK_MAX ||
+	    s->mean != floor(s->mean))
+		return 0;
+	return (uint32_t)s->mean;
+}
+
+uint32_t bs_sample_flags(const struct bs_sample *s)
+{
+	if (bs_sample_bytes(s))
+		return BSCOPE_FOLLOW_BYTES;
+	return bs_sample_block(s) ? BSCOPE_FOLLOW_BLOCKS : 0;
 }

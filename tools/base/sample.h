@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* sample.h - which objects are followed: decided by chance, at their birth, each by itself. */
+/* sample.h - which objects are followed: decided by chance, at their birth. */
 #ifndef BS_BASE_SAMPLE_H
 #define BS_BASE_SAMPLE_H
 
@@ -27,5 +27,12 @@ static inline bool bs_sample_bytes(const struct bs_sample *s)
 /* What the program and the BPF programs are told: as struct bscope_control.follow_gap, _base. */
 uint64_t bs_sample_gap(const struct bs_sample *s);
 uint64_t bs_sample_base(const struct bs_sample *s);
+/*
+ * As _block: where a whole number of objects is all that counts, so many births of which exactly
+ * one is followed.  0: each by itself.
+ */
+uint32_t bs_sample_block(const struct bs_sample *s);
+/* As _flags. */
+uint32_t bs_sample_flags(const struct bs_sample *s);
 
 #endif

@@ -294,6 +294,19 @@ static int drain_last(struct bs_session *s)
 	return ret ? ret : bs_session_drain(s, true, &waiting);
 }
 
+/*
+ * Where blocks of births are known: what did not come, or of a buffer that nobody has seen, may
+ * have been one that was followed.
+ */
+static void blocks_tell(struct bs_session *s)
+{
+	bool all = !s->jumps.at_most && !s->jumps.no_bound && !s->counts.sum.life_lost &&
+		   !s->decoder.bad;
+
+	bs_model_blocks(s->model,
+			all ? s->jumps.buffers + bs_collect_sample_places(s->collect) : 0);
+}
+
 int bs_session_end(struct bs_session *s, struct bs_error *err)
 {
 	struct bs_error dark = {0};
@@ -333,6 +346,7 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 		ret = bs_model_tick(s->model, s->end_ns);
 	if (!ret)
 		ret = bs_model_end(s->model);
+	blocks_tell(s);
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - s->tool_cpu_ns;
 	if (s->command)
 		bs_command_poll(s->command);

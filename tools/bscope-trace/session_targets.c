@@ -85,6 +85,9 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 				     e->kind == BSCOPE_KIND_NEW ||
 					     e->kind == BSCOPE_KIND_RESIZE_END,
 				     e->chosen ? gap_ns : UINT64_MAX);
+		if (!ret && e->chosen && e->kind == BSCOPE_KIND_NEW)
+			ret = bs_model_births(s->model, e->klass_id, e->place, i,
+					      e->nargs >= BSCOPE_MAX_ARGS);
 		if (!ret && e->flags & BSCOPE_SITE_WAITS)
 			ret = bs_model_locks(s->model, e->klass_id);
 		if (!ret && e->flags & BSCOPE_SITE_TRIES)

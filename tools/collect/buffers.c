@@ -283,6 +283,7 @@ static void add_counts(const struct pool *pool, struct bs_buffers_counts *to)
 
 		to->written += buf->seen - buf->base - (buf->seen_extra - buf->base_extra);
 		to->extra += buf->seen_extra - buf->base_extra;
+		to->buffers += buf->known || buf->seen > buf->base;
 	}
 }
 

@@ -121,6 +121,7 @@ struct bs_buffers_counts {
 	uint64_t at_most;   /* beyond written: what processes that have gone may have written */
 	bool no_bound;	    /* and more: such a process had more threads than buffers */
 	uint64_t extra;	    /* slots that written took beyond one each */
+	uint64_t buffers;   /* that somebody has had */
 	uint64_t skipped;   /* slots that were jumped over so far: known to be lost */
 };
 void bs_buffers_counts(const struct bs_buffers *b, struct bs_buffers_counts *out);

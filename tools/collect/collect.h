@@ -129,6 +129,8 @@ int bs_collect_light(struct bs_collect *c, int fd, const char *path, enum bs_tra
  * they are lit with another mean.
  */
 void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample);
+/* Processors on which traps have begun a block of births. */
+unsigned bs_collect_sample_places(const struct bs_collect *c);
 /* Objects that were to be followed and found no place. */
 uint64_t bs_collect_sample_full(const struct bs_collect *c);
 /* The process has a table of its own (bscope/follow.h) there, once it is lit by jumps. */

@@ -33,8 +33,34 @@ void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample)
 	to->follow_gap = bs_sample_gap(sample);
 	to->follow_base = bs_sample_base(sample);
 	to->follow_bytes = bs_sample_bytes(sample);
+	to->follow_block = bs_sample_block(sample);
 	__atomic_store_n(&to->follow_epoch, to->follow_epoch + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&to->follow, sample->by != BS_SAMPLE_NOT, __ATOMIC_RELEASE);
+}
+
+unsigned bs_collect_sample_places(const struct bs_collect *c)
+{
+	int map = bpf_map__fd(c->skel->maps.blocks), cpus = libbpf_num_possible_cpus();
+	struct bs_follow_block *v = cpus > 0 ? calloc((size_t)cpus, sizeof(*v)) : NULL;
+	bool *begun = v ? calloc((size_t)cpus, sizeof(*begun)) : NULL;
+	unsigned n = 0;
+
+	for (__u32 i = 0; begun && i < BSCOPE_STRATA; i++) {
+		if (bpf_map_lookup_elem(map, &i, v)) {
+			n = (unsigned)cpus;
+			break;
+		}
+		for (int k = 0; k < cpus; k++) {
+			n += v[k].left && !begun[k];
+			begun[k] |= v[k].left;
+		}
+	}
+	/* Out of memory: all of them, or too many. */
+	if (!begun)
+		n = cpus > 0 ? (unsigned)cpus : UINT32_MAX;
+	free(begun);
+	free(v);
+	return n;
 }
 
 uint64_t bs_collect_sample_full(const struct bs_collect *c)

@@ -15,6 +15,7 @@
 #include "target/sites.h"
 
 _Static_assert(sizeof(struct bs_event) == 48, "events are copied a lot: keep them small");
+_Static_assert(BSCOPE_STRATA == 256, "a byte, of which the site's number is one");
 
 #define MARKS_MIN 64u
 
@@ -126,8 +127,9 @@ static uint32_t stack_code(struct bs_decoder *d, const struct bs_mark *m, uint32
 
 /* code: of its caller, where it has one, or of its stack. */
 static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint32_t code,
-			struct bs_event *out)
+			uint8_t stratum, struct bs_event *out)
 {
+	out->stratum = stratum;
 	out->type = BS_EVENT_MARK;
 	out->kind = m->kind;
 	out->place = m->place;
@@ -145,6 +147,7 @@ static void decode_forgotten(const struct bs_mark *m, uint64_t id, struct bs_eve
 	out->place = m->place;
 	out->klass_id = m->klass_id;
 	out->has = 0;
+	out->stratum = 0;
 	out->id = id;
 	out->arg = 0;
 	out->code = 0;
@@ -154,6 +157,7 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec, 
 			 struct bs_event *out)
 {
 	const struct bs_mark *m;
+	uint64_t caller;
 
 	memset(out, 0, sizeof(*out));
 	out->ts_ns = rec->ts_ns;
@@ -166,12 +170,10 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec, 
 		m = mark_of(d, rec->site);
 		if (!m)
 			return -EBADMSG;
+		caller = m->has & BS_EVENT_HAS_CALLER ? rec->args[2] : 0;
 		decode_mark(m, rec->args[0], rec->args[1],
-			    stack_code(d, m, stack,
-				       m->has & BS_EVENT_HAS_CALLER
-					       ? resolve(d, rec->pid, rec->args[2])
-					       : 0),
-			    out);
+			    stack_code(d, m, stack, resolve(d, rec->pid, caller)),
+			    (uint8_t)BSCOPE_STRATUM(rec->site, caller), out);
 		return 0;
 	case BS_RING_FORGOTTEN:
 		m = mark_of(d, rec->site);
@@ -280,6 +282,14 @@ static bool is_forgotten(struct bs_decoder *d, const struct bscope_slot *slots, 
 	return false;
 }
 
+/* Of a caller: its number, and what of its stratum it makes. */
+#define STRATUM_SHIFT 32
+
+static uint64_t caller_and_stratum(uint32_t code, uint64_t caller)
+{
+	return code | BSCOPE_STRATUM(0ull, caller) << STRATUM_SHIFT;
+}
+
 /* Callers whose numbers are asked for together. */
 #define CALLERS 64u
 
@@ -287,8 +297,11 @@ static bool is_forgotten(struct bs_decoder *d, const struct bscope_slot *slots, 
 static void callers_resolve(const struct bs_decoder *d, uint32_t pid, struct bscope_slot **v,
 			    size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		v[i]->head = second_head(resolve(d, pid, second_operand(v[i]->head)));
+	for (size_t i = 0; i < n; i++) {
+		uint64_t caller = second_operand(v[i]->head);
+
+		v[i]->head = second_head(caller_and_stratum(resolve(d, pid, caller), caller));
+	}
 }
 
 static unsigned is_extra(const struct bscope_slot *slot)
@@ -304,15 +317,14 @@ static struct bscope_slot *with_stack(struct bs_decoder *d, const struct bs_mark
 				      const struct bscope_slot *at, uint32_t stack, uint64_t time,
 				      struct bscope_slot *to)
 {
-	bool has_caller = m->has & BS_EVENT_HAS_CALLER;
-	uint32_t code = stack_code(d, m, stack,
-				   has_caller ? resolve(d, pid, second_operand(at[1].head)) : 0);
+	uint64_t caller = m->has & BS_EVENT_HAS_CALLER ? second_operand(at[1].head) : 0;
+	uint32_t code = stack_code(d, m, stack, caller ? resolve(d, pid, caller) : 0);
 
 	to->head = time << TIME_SHIFT | (at->head & ((1ull << TIME_SHIFT) - 1));
 	to->value = at->value;
 	if (!m->two && !code)
 		return to + 1;
-	to[1].head = second_head(code);
+	to[1].head = second_head(caller_and_stratum(code, caller));
 	to[1].value = m->two ? at[1].value : 0;
 	return to + 2;
 }
@@ -361,7 +373,9 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			events++;
 			continue;
 		}
-		to[m->two] = *next;
+		/* The operand of a site that has none there is what was in a register. */
+		to[m->two].head = m->has & BS_EVENT_HAS_CALLER ? next->head : second_head(0);
+		to[m->two].value = next->value;
 		to->head = time_of(&times, at->head) << TIME_SHIFT |
 			   (at->head & ((1ull << TIME_SHIFT) - 1));
 		to->value = at->value;
@@ -398,11 +412,13 @@ size_t bs_decode_slots(const struct bs_decoder *d, const struct bs_slots *slots,
 			continue;
 		}
 		if (i + 1 < slots->n && is_extra(&slot[1])) {
-			decode_mark(m, slot->value, slot[1].value,
-				    (uint32_t)second_operand(slot[1].head), &out[n]);
+			uint64_t second = second_operand(slot[1].head);
+
+			decode_mark(m, slot->value, slot[1].value, (uint32_t)second,
+				    (uint8_t)(slot->head ^ second >> STRATUM_SHIFT), &out[n]);
 			i++;
 		} else {
-			decode_mark(m, slot->value, 0, 0, &out[n]);
+			decode_mark(m, slot->value, 0, 0, (uint8_t)slot->head, &out[n]);
 		}
 	}
 	return n;

@@ -47,6 +47,7 @@ struct bs_event {
 	uint8_t type;	   /* enum bs_event_type */
 	uint8_t kind;	   /* enum bscope_kind; 0 unless a mark */
 	uint8_t has;	   /* BS_EVENT_HAS_* */
+	uint8_t stratum;   /* where an object begins (bscope/buffer.h) */
 };
 
 /* Turns the address of code in a process into a small number that outlives the process. */
@@ -85,8 +86,8 @@ int bs_decode_stack(struct bs_decoder *d, const void *data, size_t size, uint32_
  * Slots of one thread that are understood: each of an event is followed by that of its further
  * operands, if its kind has any; the rest is objects that are forgotten (bscope/follow.h).  As in
  * include/bscope/buffer.h but that the time in the heads is in ns since base_ns, a caller is the
- * number that the resolver gave, and an event whose stack is known has a second slot in any case,
- * with the number of the stack in the caller's place.
+ * number that the resolver gave, with its part of the stratum above its 32 bits, and an event whose
+ * stack is known has a second slot in any case, with the number of the stack in the caller's place.
  */
 struct bs_slots {
 	uint32_t pid, tid;

@@ -94,7 +94,7 @@ int bs_coarse_ended(struct bs_model *m, struct bs_obj *dead, const struct bs_eve
 		obj.bytes = bs_clamp_bytes(ev->arg);
 	m->origins.v[origin].created++;
 	m->totals.created++;
-	if (bs_sampling(m) && bs_sample_created(m, &obj))
+	if (bs_sampling(m) && bs_sample_created(m, &obj, ev->stratum))
 		return -ENOMEM;
 	/* For a moment, so that it leaves like any other. */
 	if (bs_live_change(m, &obj, 1, ev->ts_ns) || bs_object_gone(m, &obj, ev->ts_ns))

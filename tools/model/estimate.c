@@ -17,11 +17,21 @@
  * the greatest there can be.  This is the method of Fay and Feuer (Statistics in Medicine 16, 1997,
  * 791-801) for weighted sums of Poisson variables, with the variance of a Bernoulli sample in the
  * place of theirs.
+ *
+ * Objects that are chosen by blocks, exactly one of each n births in a row, have the same chance,
+ * and all of the above holds: who is chosen keeps others from it, which only makes the variance
+ * less.  Where objects are counted, each block is a trial: its one followed object is one that
+ * counts with the probability q, n times which is how many count in it.  So the total is n times
+ * the sum of q, and the number followed is a sum of independent trials with different chances.  Its
+ * tails are no heavier than those of as many trials with the mean chance (Hoeffding, Annals of
+ * Mathematical Statistics 27, 1956, 713-721), and those grow with the number of trials while the
+ * expected number remains: an upper bound of the number of blocks does.
  */
 #include "model/estimate.h"
 
 #include <math.h>
 
+#include "model/beta.h"
 #include "model/gamma.h"
 
 #define TAIL 0.025 /* probability left on either side */
@@ -131,4 +141,54 @@ struct bs_interval bs_sampled_interval(const struct bs_sampled *s)
 		.low = s->seen + (s->rest > 0 ? lower(s) : 0),
 		.high = s->seen + upper(s),
 	};
+}
+
+/*
+ * The chance in each of so many trials at which so many successes or more, of those draws in which
+ * there is one, or so many or fewer, have a probability of 2.5 %.
+ */
+static double lower_chance(double n, double trials)
+{
+	double low = 0, high = n / trials;
+
+	for (int i = 0; i < 30; i++) {
+		double p = (low + high) / 2;
+		double shown = -expm1(trials * log1p(-p));
+
+		if (bs_beta_below(n, trials - n + 1, p) < TAIL * shown)
+			low = p;
+		else
+			high = p;
+	}
+	return low;
+}
+
+static double upper_chance(double n, double trials)
+{
+	double low = n / trials, high = 1;
+
+	if (n >= trials)
+		return 1;
+	for (int i = 0; i < 30; i++) {
+		double p = (low + high) / 2;
+
+		if (1 - bs_beta_below(n + 1, trials - n, p) < TAIL)
+			high = p;
+		else
+			low = p;
+	}
+	return high;
+}
+
+struct bs_interval bs_sampled_blocks(const struct bs_sampled *s, double n, double blocks)
+{
+	struct bs_interval iv = bs_sampled_interval(s);
+	double followed = (double)s->n;
+
+	/* Of as many blocks as there are objects nothing better is known. */
+	if (!s->n || blocks < followed || blocks >= iv.value)
+		return iv;
+	iv.low = fmax(iv.low, n * blocks * lower_chance(followed, blocks));
+	iv.high = fmin(iv.high, n * blocks * upper_chance(followed, blocks));
+	return iv;
 }

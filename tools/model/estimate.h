@@ -2,9 +2,9 @@
 /*
  * estimate.h - from a sample of objects to sums over all of them, with 95 % intervals.
  *
- * Each object was followed or not, independently, with a probability known for those that were. Its
- * weight is 1 / probability; its value is 1 where objects are counted, or its bytes.  Any thread
- * may call these; nothing is kept between calls.
+ * Each object was followed or not with a probability known for those that were: independently, or
+ * by blocks, of each n births exactly one.  Its weight is 1 / probability; its value is 1 where
+ * objects are counted, or its bytes.  Any thread may call these; nothing is kept between calls.
  */
 #ifndef BS_MODEL_ESTIMATE_H
 #define BS_MODEL_ESTIMATE_H
@@ -68,5 +68,12 @@ struct bs_interval {
  * seen <= low <= value <= high; where every weight is and could have been 1, all are equal.
  */
 struct bs_interval bs_sampled_interval(const struct bs_sampled *s);
+
+/*
+ * The same of a count, where exactly one of each block of n births is followed and n is the weight
+ * of all: narrower, the fewer blocks those that are counted can be in.  blocks: at most so many,
+ * those included that have not ended, or have begun before anybody looked.
+ */
+struct bs_interval bs_sampled_blocks(const struct bs_sampled *s, double n, double blocks);
 
 #endif

@@ -84,7 +84,7 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	}
 	m->origins.v[origin].created++;
 	m->totals.created++;
-	if (bs_sampling(m) && bs_sample_created(m, obj))
+	if (bs_sampling(m) && bs_sample_created(m, obj, ev->stratum))
 		return -ENOMEM;
 	return p->nregions ? bs_region_birth(m, p, ev) : 0;
 }

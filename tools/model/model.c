@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "bscope/abi.h"
+#include "bscope/buffer.h"
 #include "model/state.h"
 
 /* An owner's own are its orphans when tracing ends, if it was dropped so long ago. */
@@ -66,6 +67,8 @@ void bs_model_free(struct bs_model *m)
 		bs_series_fini(&m->classes[i].unknown_drops);
 	free(m->classes);
 	free(m->hits);
+	free(m->births);
+	free(m->births_at);
 	free(m->exits);
 	free(m->rates);
 	free(m);
@@ -281,6 +284,31 @@ int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t
 	m->classes[klass_id].has_new |= has_new;
 	if (gap_ns > m->classes[klass_id].gap_ns)
 		m->classes[klass_id].gap_ns = gap_ns;
+	return 0;
+}
+
+int bs_model_births(struct bs_model *m, uint32_t klass_id, uint32_t place, uint32_t site,
+		    bool caller)
+{
+	int err = place && place <= BS_MODEL_MAX_DENSE ? bs_model_class(m, klass_id, true, 0)
+						       : -EINVAL;
+
+	if (!err)
+		err = dense_reserve((void **)&m->births_at, &m->nbirths_at, place,
+				    sizeof(*m->births_at));
+	if (!err)
+		err = dense_reserve((void **)&m->births, &m->births_cap, m->nbirths,
+				    sizeof(*m->births));
+	if (err)
+		return err;
+	m->births[m->nbirths++] = (struct bs_births){
+		.klass = klass_id,
+		.place = place,
+		.next = m->births_at[place],
+		.stratum = (uint8_t)BSCOPE_STRATUM(site, 0u),
+		.caller = caller,
+	};
+	m->births_at[place] = m->nbirths;
 	return 0;
 }
 

@@ -82,6 +82,20 @@ int bs_model_events(struct bs_model *m, const struct bs_event *v, size_t n);
 int bs_model_sample(struct bs_model *m, uint64_t ts_ns, const struct bs_sample *sample);
 
 /*
+ * Objects of the class begin at a site of this place, with this number (bs_sites_get); caller: it
+ * says who called.  Called before the first event of that site.  0, -ENOMEM or -EINVAL.
+ */
+int bs_model_births(struct bs_model *m, uint32_t klass_id, uint32_t place, uint32_t site,
+		    bool caller);
+
+/*
+ * Where exactly one of each N births is followed: at so many places, each with its own blocks,
+ * objects have begun so far.  0, as if it was never called: nobody knows, or what was followed may
+ * be missing.  With it the intervals of counts are narrower, as long as nothing was lost.
+ */
+void bs_model_blocks(struct bs_model *m, uint64_t places);
+
+/*
  * Time has come to now_ns: all events up to it were given.  Drives the growth series when
  * nothing happens; call about ten times a second and at the end.
  */

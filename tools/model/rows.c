@@ -191,6 +191,7 @@ int bs_model_classes(const struct bs_model *m, struct bs_class_row **rows, size_
 			continue;
 		row.klass_id = i;
 		row.lifetime = lifetime_of(&lifetimes[i]);
+		bs_sums_of_class(m, &all[i], i);
 		row.estimate = bs_sums_estimate(m, &all[i]);
 		v[kept++] = row;
 	}

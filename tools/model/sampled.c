@@ -5,6 +5,11 @@
  *
  * How objects were chosen is known by time.  One that began while that was being changed may have
  * been chosen either way: these are few, and their weights differ little.
+ *
+ * Where they were chosen by blocks all the time (bscope/follow.h), counts are known better.  Of the
+ * blocks in which a row may have births, each has a followed one, whosever it is, but for those
+ * that began before or ended after what was seen: at most two in each stratum of each buffer or
+ * processor.  A row's strata follow from its place, and from what was seen of its callers.
  */
 #include "model/state.h"
 
@@ -79,13 +84,34 @@ static struct bs_origin_sample *sample_of(struct bs_model *m, const struct bs_ob
 	return g->sample;
 }
 
-int bs_sample_created(struct bs_model *m, const struct bs_obj *obj)
+static void strata_add(struct bs_strata *s, uint8_t stratum)
+{
+	s->bits[stratum / 64] |= 1ull << stratum % 64;
+}
+
+static bool strata_has(const struct bs_strata *s, unsigned stratum)
+{
+	return s->bits[stratum / 64] >> stratum % 64 & 1;
+}
+
+static void strata_merge(struct bs_strata *to, const struct bs_strata *from)
+{
+	for (unsigned i = 0; i < 4; i++)
+		to->bits[i] |= from->bits[i];
+}
+
+static const struct bs_strata all_strata = {{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+
+int bs_sample_created(struct bs_model *m, const struct bs_obj *obj, uint8_t stratum)
 {
 	struct bs_origin_sample *s = sample_of(m, obj);
 
-	if (s)
-		bs_sampled_add(&s->created, weight(m, obj), 1);
-	return s ? 0 : -ENOMEM;
+	if (!s)
+		return -ENOMEM;
+	bs_sampled_add(&s->created, weight(m, obj), 1);
+	strata_add(&s->strata, stratum);
+	m->followed[stratum]++;
+	return 0;
 }
 
 int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj)
@@ -227,17 +253,40 @@ static void unseen(const struct bs_model *m, struct bs_origin_sums *s)
 		bs_sampled_unseen(&s->live_bytes, bs_weight_bytes(m->rarest.mean_bytes, 1), 1);
 }
 
+void bs_model_blocks(struct bs_model *m, uint64_t places)
+{
+	m->block_places = places;
+}
+
+/* In so many there may be births of these strata; infinite if that is not known. */
+static double blocks_in(const struct bs_model *m, const struct bs_strata *strata)
+{
+	double blocks = 0;
+
+	if (m->nrates != 1 || !bs_sample_block(&m->rates[0].sample) || !m->block_places ||
+	    m->totals.lost)
+		return INFINITY;
+	for (unsigned i = 0; i < 256; i++)
+		if (strata_has(strata, i))
+			blocks += (double)(m->followed[i] + 2 * m->block_places);
+	return blocks;
+}
+
 struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums)
 {
 	struct bs_origin_sums s = *sums;
+	double n = m->rarest.mean, blocks, sure;
 
 	if (!m->nrates)
 		return (struct bs_estimate){0};
 	unseen(m, &s);
+	blocks = blocks_in(m, &s.strata);
+	/* What has become of a birth must be known, and nothing else be among these. */
+	sure = m->totals.vanished || m->totals.adopted ? INFINITY : blocks;
 	return (struct bs_estimate){
-		.created = bs_sampled_interval(&s.created),
-		.dropped = bs_sampled_interval(&s.dropped),
-		.live = bs_sampled_interval(&s.live),
+		.created = bs_sampled_blocks(&s.created, n, blocks),
+		.dropped = bs_sampled_blocks(&s.dropped, n, sure),
+		.live = bs_sampled_blocks(&s.live, n, sure),
 		.live_bytes = bs_sampled_interval(&s.live_bytes),
 	};
 }
@@ -250,6 +299,48 @@ void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from)
 	bs_sampled_merge(&to->live_bytes, &from->live_bytes);
 	to->fresh_var_bytes += from->fresh_var_bytes;
 	to->fresh_var_count += from->fresh_var_count;
+	strata_merge(&to->strata, &from->strata);
+}
+
+/* Of a place with more sites than this nothing is worked out. */
+#define PLACE_SITES 16u
+
+/*
+ * What the caller makes of a stratum is the same at all sites of the place, whichever of them was
+ * seen.
+ */
+static struct bs_strata origin_strata(const struct bs_model *m, const struct bs_origin *g)
+{
+	uint32_t first = g->place < m->nbirths_at ? m->births_at[g->place] : 0;
+	const struct bs_strata *seen = &g->sample->strata;
+	struct bs_strata strata = {{0}};
+	uint8_t sites[PLACE_SITES];
+	unsigned n = 0;
+
+	if (!first)
+		return all_strata;
+	for (uint32_t at = first; at; at = m->births[at - 1].next) {
+		if (n == PLACE_SITES || (m->births[at - 1].caller && !bs_model_caller(m, g->code)))
+			return all_strata;
+		sites[n++] = m->births[at - 1].stratum;
+	}
+	for (unsigned s = 0; s < 256; s++)
+		for (unsigned i = 0; strata_has(seen, s) && i < n; i++)
+			for (unsigned k = 0; k < n; k++)
+				strata_add(&strata, (uint8_t)(s ^ sites[i] ^ sites[k]));
+	return strata;
+}
+
+void bs_sums_of_class(const struct bs_model *m, struct bs_origin_sums *sums, uint32_t klass)
+{
+	for (uint32_t i = 0; i < m->nbirths; i++) {
+		if (klass && m->births[i].klass != klass)
+			continue;
+		if (m->births[i].caller)
+			strata_merge(&sums->strata, &all_strata);
+		else
+			strata_add(&sums->strata, m->births[i].stratum);
+	}
 }
 
 static void live_add(const struct bs_model *m, struct bs_origin_sums *sums,
@@ -282,6 +373,7 @@ struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns
 			continue;
 		sums[i].created = s->created;
 		sums[i].dropped = s->dropped;
+		sums[i].strata = origin_strata(m, &m->origins.v[i]);
 	}
 	for (uint32_t i = 0; i < m->nbuckets; i++)
 		for (const struct bs_proc *p = m->buckets[i]; p; p = p->next) {
@@ -305,6 +397,7 @@ int bs_model_estimate(const struct bs_model *m, struct bs_estimate *out)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->origins.n; i++)
 		bs_sums_merge(&all, &sums[i]);
+	bs_sums_of_class(m, &all, 0);
 	*out = bs_sums_estimate(m, &all);
 	free(sums);
 	return 0;

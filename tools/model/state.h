@@ -28,9 +28,23 @@
 /* With sampling, counts in series are in 1/16: weights of objects need not be whole numbers. */
 #define BS_SERIES_UNIT 16
 
-/* With sampling: what was made and dropped of an origin, by weight. */
+/* Some of the strata in which objects begin. */
+struct bs_strata {
+	uint64_t bits[4];
+};
+
+/* With sampling: what was made and dropped of an origin, by weight, and in which strata. */
 struct bs_origin_sample {
 	struct bs_sampled created, dropped;
+	struct bs_strata strata;
+};
+
+/* A site where objects begin. */
+struct bs_births {
+	uint32_t klass, place;
+	uint32_t next; /* of the same place, from 1; 0: none */
+	uint8_t stratum;
+	bool caller; /* which has a part in the stratum */
 };
 
 /* Where objects come from: (class, place, caller). */
@@ -253,6 +267,12 @@ struct bs_model {
 	struct bs_rate *rates; /* by time; none: all objects are followed */
 	uint32_t nrates, rates_cap;
 	struct bs_sample rarest; /* the greatest means that ever were */
+	struct bs_births *births;
+	uint32_t nbirths, births_cap;
+	uint32_t *births_at; /* by place: the last one, from 1 */
+	uint32_t nbirths_at;
+	uint64_t followed[256]; /* births, by stratum */
+	uint64_t block_places;	/* as told by bs_model_blocks */
 
 	struct bs_proc **buckets;
 	uint32_t nbuckets, nprocesses; /* buckets: a power of two */
@@ -478,8 +498,8 @@ static inline bool bs_sampling(const struct bs_model *m)
 	return m->nrates;
 }
 
-/* One was made (or dropped).  0 or -ENOMEM. */
-int bs_sample_created(struct bs_model *m, const struct bs_obj *obj);
+/* One was made, in this stratum (or dropped).  0 or -ENOMEM. */
+int bs_sample_created(struct bs_model *m, const struct bs_obj *obj, uint8_t stratum);
 int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj);
 /* Series are of all objects, those that are not followed as well: this is what one stands for. */
 int64_t bs_weighed_bytes(const struct bs_model *m, const struct bs_obj *obj);
@@ -503,11 +523,14 @@ struct bs_origin_sums {
 	struct bs_sampled created, dropped, live, live_bytes;
 	/* Of what came to life since the start: variance of its live bytes and count. */
 	double fresh_var_bytes, fresh_var_count;
+	struct bs_strata strata; /* where there may be births of it */
 };
 /* One per origin (at least one), to be freed; NULL when out of memory.  Live: of at least that age.
  */
 struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns);
 void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from);
+/* They are all of a class (0: of all): births that were not seen may be wherever it has some. */
+void bs_sums_of_class(const struct bs_model *m, struct bs_origin_sums *sums, uint32_t klass);
 struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums);
 /* An object is not followed any more: nothing is known of it from here on.  0 or -ENOMEM. */
 int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash);

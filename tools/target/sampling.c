@@ -34,7 +34,7 @@ static int empty(pid_t pid, uint64_t table)
 static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_sample *s)
 {
 	uint64_t gap = bs_sample_gap(s), base = bs_sample_base(s);
-	uint32_t flags = bs_sample_bytes(s) ? BSCOPE_FOLLOW_BYTES : 0, epoch;
+	uint32_t flags = bs_sample_flags(s), block = bs_sample_block(s), epoch;
 	int ret = bs_memory_read(pid, FIELD(*pool, follow_epoch), &epoch, sizeof(epoch));
 
 	if (++epoch == 0)
@@ -43,6 +43,8 @@ static int tell(pid_t pid, const struct bs_jump_pool *pool, const struct bs_samp
 		ret = bs_memory_write(pid, FIELD(*pool, follow_gap), &gap, sizeof(gap));
 	if (!ret)
 		ret = bs_memory_write(pid, FIELD(*pool, follow_base), &base, sizeof(base));
+	if (!ret)
+		ret = bs_memory_write(pid, FIELD(*pool, follow_block), &block, sizeof(block));
 	if (!ret)
 		ret = bs_memory_write(pid, FIELD(*pool, follow_flags), &flags, sizeof(flags));
 	/* Last: who sees it decides by the others. */
@@ -81,6 +83,16 @@ static int table_find(pid_t pid, const struct bs_jump_pool *pools, size_t n, boo
 	return 0;
 }
 
+/* It has been told already, and what it has begun since goes on. */
+static int is_told(pid_t pid, const struct bs_jump_pool *pool, bool anew, bool *told)
+{
+	uint32_t follow = 0;
+	int ret = anew ? 0 : bs_memory_read(pid, FIELD(*pool, follow), &follow, sizeof(follow));
+
+	*told = follow & BSCOPE_FOLLOW_CHOSEN;
+	return ret;
+}
+
 int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		      const struct bs_sample *s, bool coarse, uint32_t stack_kinds, bool anew,
 		      struct bs_error *err)
@@ -101,8 +113,12 @@ int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		uint32_t follow = plain | (stack_kinds && pools[i].stacks ? BSCOPE_STACKS : 0);
 
 		if (chosen) {
+			bool told;
+
 			ret = bs_memory_write(pid, FIELD(pools[i], table), &table, sizeof(table));
 			if (!ret)
+				ret = is_told(pid, &pools[i], anew, &told);
+			if (!ret && !told)
 				ret = tell(pid, &pools[i], s);
 		}
 		if (!ret && follow & BSCOPE_STACKS)
