@@ -126,8 +126,9 @@ static __always_inline __s64 follow_size(__u64 bytes)
 }
 
 /*
- * An object begins in a stratum: is it the one of its block?  The program may be interrupted by
- * itself on the same CPU, where the kernel lets it: then a birth may not be counted.
+ * An object begins in a stratum: is it the one of its block?  Where the kernel lets another task
+ * come in between on the same CPU, one block may have a birth more or less, or none or two that are
+ * followed.
  */
 static __always_inline int chosen_of_block(__u32 stratum)
 {

@@ -25,7 +25,7 @@
  * Whose buffer it is need not be looked at: with an epoch it is this thread's, or was.
  * new: counts its object, as follow_size says, unless that is the last one of its gap; by blocks,
  * unless it is the one that is followed.  A handler that has come in between may have made it that
- * one after the look: then it is counted back, and bs_sampled decides.
+ * one after the look, or have emptied all blocks: then it is counted back, and bs_sampled decides.
  * resize_begin, resize_end: keep the book of resizes.
  * bytes: what to do for a new when gaps are in bytes; an object without a size counts for one.
  * stratum: makes rax the stratum of a new (BSCOPE_STRATUM).
@@ -78,7 +78,7 @@
 		"cmpl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                                            \
 		"jbe 9f\n\t"                                                                       \
 		"subl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                                            \
-		"je 3f\n\t" RETURN "3:\taddl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                     \
+		"jbe 3f\n\t" RETURN "3:\taddl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                     \
 		"jmp 9f\n\t"                                                                       \
 		"6:\t" bytes "9:\t" RESTORE "testb %[stacks],bs_control+%c[follow](%%rip)\n\t"     \
 		"je bs_sampled\n\t"                                                                \
