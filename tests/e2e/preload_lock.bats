@@ -121,8 +121,9 @@ orders() {
 		report "$mode" malloc,lock,fd "$P/lock_orders" wait 20000
 		[ "$(cat out)" = "done 40000" ]
 		json '.verdicts == [] and .lock_cycles == []'
-		# Clocks of two processors may disagree about who had it first.
-		json '.objects.undecided <= 20'
+		# Within 2 us clocks of two processors may disagree about who had it first: few marks
+		# are so close, more of them beside other load (0.15 % seen).
+		json '.objects.undecided * 200 <= .events.written'
 		# One of each: two mutexes, and as many borrows as ends.
 		json '.events.by_kind | .borrow_mut == .unborrow and .borrow_mut > 120000'
 		json '[.locks[] | select(.caller | test("^worker")) | .held_ns.count] | add >= 80000'
