@@ -78,7 +78,7 @@
 		"cmpl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                                            \
 		"jbe 9f\n\t"                                                                       \
 		"subl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                                            \
-		"jbe 3f\n\t" RETURN "3:\taddl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                     \
+		"jbe 3f\n\t" RETURN "3:\taddl $1,%c[blocks](%%rcx,%%rax,8)\n\t"                    \
 		"jmp 9f\n\t"                                                                       \
 		"6:\t" bytes "9:\t" RESTORE "testb %[stacks],bs_control+%c[follow](%%rip)\n\t"     \
 		"je bs_sampled\n\t"                                                                \

@@ -410,6 +410,40 @@ static void test_blocks(void **state)
 	assert_true(turns > 500 && both > 5);
 }
 
+/* The first mark of a new epoch, and none of this stratum. */
+static void handler_epoch(void)
+{
+	control()->follow_epoch++;
+	make_quietly(BSCOPE_KIND_REGION_ENTER, 1);
+}
+
+/* A handler empties all blocks: none is left that never ends. */
+static void test_blocks_anew(void **state)
+{
+	enum { BIRTHS = 5 };
+	const struct bscope_site site = site_of(BSCOPE_KIND_NEW, 0, 2);
+	unsigned turns = 0;
+
+	(void)state;
+	for (uint32_t left = 1; left <= 3; left++) {
+		bool hit = true;
+
+		for (long at = 1; hit; at++) {
+			uint64_t *block;
+
+			forget(ID);
+			follow(BS_SAMPLE_OBJECTS, BIRTHS);
+			current = own_buffer();
+			block = &current->blocks[site.index >> 11 & 255];
+			*block = 2ull << 32 | left;
+			hit = stepped(&site, ID, at, handler_epoch);
+			must(!*block || to_end(*block) < 2ull * BIRTHS);
+			turns += hit;
+		}
+	}
+	assert_true(turns > 50);
+}
+
 static sigjmp_buf away;
 
 static void handler_jumps(void)
@@ -535,6 +569,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_nested, trap_each_step, trap_no_more),
 		cmocka_unit_test_setup_teardown(test_blocks, trap_each_step, trap_no_more),
+		cmocka_unit_test_setup_teardown(test_blocks_anew, trap_each_step, trap_no_more),
 		cmocka_unit_test_setup_teardown(test_jump_away, trap_each_step, trap_no_more),
 #ifndef __SANITIZE_THREAD__
 		cmocka_unit_test_setup_teardown(test_fork_inside, trap_each_step, trap_no_more),

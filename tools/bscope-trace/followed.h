@@ -36,6 +36,7 @@ struct bs_process {
 	uint64_t next_try_ns;		 /* CLOCK_MONOTONIC */
 	uint32_t plan;			 /* of its switches; 0: none */
 	uint64_t lit_ns;		 /* since when by jumps */
+	bool sampled;			 /* its runtimes have been told how, once */
 	struct bs_jump_pool *pools;	 /* of its runtimes */
 	size_t npools;
 	char why[1024];

@@ -412,6 +412,8 @@ static int sampling_begin(struct bs_lighting *l, struct bs_process *p, const str
 	if (l->sample.by != BS_SAMPLE_NOT &&
 	    bs_collect_sample_table(l->collect, p->pid, bs_sampling_table(p->pools, p->npools)))
 		return bs_error_set(err, -ENOMEM, "out of memory");
+	l->sampled_again |= p->sampled && p->how != BS_LIT_JUMP;
+	p->sampled = true;
 	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, l->options->coarse,
 				 l->options->stack_kinds, p->how != BS_LIT_JUMP, err);
 }

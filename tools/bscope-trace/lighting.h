@@ -53,6 +53,7 @@ struct bs_lighting {
 	uint32_t plans;		 /* numbers given so far */
 	uint64_t events;	 /* that were received so far; kept by the session */
 
+	bool sampled_again;	  /* a process began its blocks (bscope/follow.h) anew */
 	size_t stackless;	  /* processes lit by jumps whose runtimes cannot give stacks */
 	struct bs_jump_cost cost; /* measured at the start */
 	uint64_t pause_ns;	  /* the longest stop of a process, and how many there were */

@@ -301,7 +301,7 @@ static int drain_last(struct bs_session *s)
 static void blocks_tell(struct bs_session *s)
 {
 	bool all = !s->jumps.at_most && !s->jumps.no_bound && !s->counts.sum.life_lost &&
-		   !s->decoder.bad;
+		   !s->decoder.bad && !s->lighting.sampled_again && !s->strange_births;
 
 	bs_model_blocks(s->model,
 			all ? s->jumps.buffers + bs_collect_sample_places(s->collect) : 0);

@@ -47,6 +47,8 @@ struct bs_session {
 	struct bs_lighting lighting;
 	struct bs_tsc tsc;
 	struct bs_decoder decoder;
+	bool strange_births; /* at a site whose third operand is no caller: their stratum is not
+				known */
 	struct bs_order *order;
 	struct bs_event ordered[BS_ORDERED]; /* on their way from order to model */
 	size_t nordered;

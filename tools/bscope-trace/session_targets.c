@@ -85,6 +85,8 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 				     e->kind == BSCOPE_KIND_NEW ||
 					     e->kind == BSCOPE_KIND_RESIZE_END,
 				     e->chosen ? gap_ns : UINT64_MAX);
+		s->strange_births |= e->kind == BSCOPE_KIND_NEW && e->nargs >= BSCOPE_MAX_ARGS &&
+				     !(e->flags & BSCOPE_SITE_CALLER);
 		if (!ret && e->chosen && e->kind == BSCOPE_KIND_NEW)
 			ret = bs_model_births(s->model, e->klass_id, e->place, i,
 					      e->nargs >= BSCOPE_MAX_ARGS);
