@@ -100,8 +100,8 @@ kernel() {
 		drawn stack
 		parent stack
 		[ "$(parent stack)" = marks ]
-		[ "$(kernel uprobe m)" -gt 0 ]
-		[ "$(kernel uprobe w)" = 0 ]
+		[ "$(kernel uprobe_notify m)" -gt 0 ]
+		[ "$(kernel uprobe_notify w)" = 0 ]
 	done
 }
 
@@ -139,8 +139,8 @@ kernel() {
 	json '.overhead.sampled | .samples > 300 and .percent > 95'
 	whole
 	drawn '\[trap\]'
-	[ "$(kernel uprobe m)" -gt 0 ]
-	[ "$(kernel uprobe w)" = 0 ]
+	[ "$(kernel uprobe_notify m)" -gt 0 ]
+	[ "$(kernel uprobe_notify w)" = 0 ]
 }
 
 # Whatever else the compiler makes of record.c and entries.c would count as the program's.
