@@ -219,15 +219,35 @@ ended() {
 			return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 		}' >none.c
 	${CC:-cc} -shared -fPIC -o none.so none.c
-	ended TERM LD_PRELOAD="$PWD/none.so"
+	none=$PWD/none.so
+	ended TERM LD_PRELOAD="$none"
 	grep -q '^a[.]svg[.]......$' names
 	sample >in.folded
 	"$FLAME" -o d/a.svg in.folded
-	LD_PRELOAD=$PWD/none.so "$FLAME" -o d/b.svg in.folded
+	LD_PRELOAD=$none "$FLAME" -o d/b.svg in.folded
 	cmp d/a.svg d/b.svg
 	[ "$(stat -c %a d/a.svg)" = "$(stat -c %a d/b.svg)" ]
 	[ "$(ls d | wc -l)" = 2 ]
+	longest
 }
+
+# A name as long as names can be has a temporary one, too; a longer one fails before the work.
+longest() {
+	local name
+	name=$(printf 'n%.0s' $(seq 255))
+	sample >in.folded
+	mkdir l
+	LD_PRELOAD=${none:-} "$FLAME" -o "l/$name" in.folded
+	LD_PRELOAD=${none:-} "$FLAME" -o "$PWD/l/$name" in.folded
+	[ "$(ls l)" = "$name" ]
+	# It does not come to what it would read.
+	run timeout 10 "$FLAME" -o "l/${name}n" /dev/zero
+	[ "$status" -eq 1 ]
+	[[ $output = *"the file name is too long"* ]]
+	[ "$(ls l)" = "$name" ]
+}
+
+@test "names of files may be as long as the file system has it" { longest; }
 
 @test "a file may be merged into itself" {
 	sample >a.folded

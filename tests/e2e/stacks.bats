@@ -706,6 +706,7 @@ refused() {
 	"$TRACE" -q -p "$PID" -d 0.2 -o /dev/null --folded=y --overhead=d/y >/dev/null
 	[ -e y ]
 	[ -e d/y ]
+	"$TRACE" -q -p "$PID" -d 0.2 -o /dev/null --folded=/dev/null >/dev/null
 }
 
 @test "a name that cannot be written fails before anything is traced; nothing is left" {

@@ -14,6 +14,9 @@
 
 #define TRIES 1000
 
+/* Of a name, what begins its temporary one: the end of that is to fit whatever has room itself. */
+#define TEMP_BASE 100
+
 void bs_streams_fill(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -59,13 +62,21 @@ bool bs_output_same(const char *a, const char *b)
 {
 	struct place x, y;
 
-	if (a && b && !strcmp(a, b))
-		return true;
 	if (!place_find(a, &x) || !place_find(b, &y))
-		return false;
+		return a && b && !strcmp(a, b);
 	if (!x.base != !y.base || x.st.st_dev != y.st.st_dev || x.st.st_ino != y.st.st_ino)
 		return false;
 	return x.base ? !strcmp(x.base, y.base) : !S_ISCHR(x.st.st_mode);
+}
+
+/* The suffix takes the place of what is too much. */
+static void temp_name(char temp[PATH_MAX], const char *name, const char *suffix)
+{
+	const char *slash = strrchr(name, '/');
+	size_t dir = slash ? (size_t)(slash - name) + 1 : 0, base = strlen(name) - dir;
+
+	snprintf(temp, PATH_MAX, "%.*s%s", (int)(dir + (base < TEMP_BASE ? base : TEMP_BASE)), name,
+		 suffix);
 }
 
 static int open_failed(const char *name, struct bs_error *err)
@@ -127,6 +138,10 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
 		o->file = stdout;
 		return 0;
 	}
+	/* As well as its temporary name. */
+	if ((stat(name, &st) && errno == ENAMETOOLONG) || strlen(name) + 8 > sizeof(o->temp))
+		return bs_error_set(err, -ENAMETOOLONG, "%.64s...: the file name is too long",
+				    name);
 	if (!stat(name, &st) && !S_ISREG(st.st_mode)) {
 		if (S_ISDIR(st.st_mode))
 			return bs_error_set(err, -EISDIR, "%s: is a directory: name a file in it",
@@ -134,11 +149,7 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
 		o->file = fopen(name, "we");
 		return o->file ? 0 : open_failed(name, err);
 	}
-	if ((size_t)snprintf(o->temp, sizeof(o->temp), "%s.XXXXXX", name) >= sizeof(o->temp)) {
-		o->temp[0] = '\0';
-		return bs_error_set(err, -ENAMETOOLONG, "%.64s...: the file name is too long",
-				    name);
-	}
+	temp_name(o->temp, name, ".XXXXXX");
 	fd = open_unnamed(name);
 	o->unnamed = fd >= 0;
 	if (!o->unnamed)
@@ -162,13 +173,14 @@ int bs_output_open(struct bs_output *o, const char *name, struct bs_error *err)
  */
 static int name_temp(struct bs_output *o)
 {
-	char path[FD_PATH], temp[PATH_MAX];
+	char path[FD_PATH], temp[PATH_MAX], suffix[16];
 
 	fd_path(path, fileno(o->file));
 	for (int i = 0; i < TRIES; i++) {
 		uint32_t n = (uint32_t)bs_now_ns() ^ (uint32_t)getpid() << 16;
 
-		snprintf(temp, sizeof(temp), "%s.%06x", o->name, n & 0xffffff);
+		snprintf(suffix, sizeof(suffix), ".%06x", n & 0xffffff);
+		temp_name(temp, o->name, suffix);
 		if (!linkat(AT_FDCWD, path, AT_FDCWD, temp, AT_SYMLINK_FOLLOW)) {
 			memcpy(o->temp, temp, sizeof(temp));
 			o->unnamed = false;
