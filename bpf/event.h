@@ -171,6 +171,9 @@ struct bs_follow_key {
 	__u32 klass; /* number of its class */
 };
 
+/* Where a table of followed objects says how many found no place: struct bscope_follow.full. */
+#define BS_FOLLOW_FULL 8u
+
 /* Of a stratum: births up to the one that is followed, and of its block behind it. */
 struct bs_follow_block {
 	__u32 left; /* 0: none has begun */

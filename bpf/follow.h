@@ -73,7 +73,7 @@ struct {
 	__type(value, __u64);
 } resizing SEC(".maps");
 
-/* Tool alone: where the table of a process is that is lit by jumps. */
+/* Where the table of a process is that is lit by jumps. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -82,7 +82,7 @@ struct {
 	__type(value, __u64);
 } tables SEC(".maps");
 
-/* Objects that found no place in the map. */
+/* Objects that found no place in the map, or in the tables of processes that have gone. */
 __u64 follow_full;
 
 /* -log2 of a random number in (0, 1], 24 bits behind the point: bit by bit, by squaring. */

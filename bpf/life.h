@@ -9,6 +9,7 @@
 #define BS_BPF_LIFE_H
 
 #include "bpf/batch.h"
+#include "bpf/follow.h"
 #include "bpf/state.h"
 
 #define SIGNAL_GROUP_EXIT 0x4u /* include/linux/sched/signal.h */
@@ -39,6 +40,19 @@ static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more, _
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
+/* Its table of followed objects, if it has one, goes with its memory. */
+static __always_inline void last_table(__u32 pid)
+{
+	const __u64 *table = bpf_map_lookup_elem(&tables, &pid);
+	__u64 full;
+
+	if (!table)
+		return;
+	if (!bpf_probe_read_user(&full, sizeof(full), (void *)(*table + BS_FOLLOW_FULL)) && full)
+		__sync_fetch_and_add(&follow_full, full);
+	bpf_map_delete_elem(&tables, &pid);
+}
+
 /* (parent, child); raised by the parent before it lets the child run. */
 SEC("tp_btf/sched_process_fork")
 int on_fork(__u64 *ctx)
@@ -46,6 +60,7 @@ int on_fork(__u64 *ctx)
 	struct task_struct *parent = (void *)ctx[0];
 	struct task_struct *child = (void *)ctx[1];
 	__u32 pid = parent->tgid, child_pid = child->tgid, inherited;
+	const __u64 *table;
 	const __u32 *plan;
 
 	if (child->pid != child->tgid) /* a thread */
@@ -58,6 +73,10 @@ int on_fork(__u64 *ctx)
 		__sync_fetch_and_add(&counters()->traced_full, 1);
 		return 0;
 	}
+	/* At the same address, and empty (buffer.h); a vfork child's is its parent's. */
+	table = child->mm != parent->mm ? bpf_map_lookup_elem(&tables, &pid) : NULL;
+	if (table)
+		bpf_map_update_elem(&tables, &child_pid, table, BPF_ANY);
 	life(BS_RING_FORK, pid, child_pid, child->mm == parent->mm, inherited);
 	return 0;
 }
@@ -106,6 +125,7 @@ int on_prepare_exec(__u64 *ctx)
 {
 	(void)ctx;
 	last_batch();
+	last_table(bpf_get_current_pid_tgid() >> 32);
 	return 0;
 }
 
@@ -119,6 +139,7 @@ int on_exec(__u64 *ctx)
 
 	if (bpf_map_update_elem(&traced, &pid, &plan, BPF_EXIST))
 		return 0;
+	bpf_map_delete_elem(&tables, &pid);
 	if (favourite == pid)
 		favourite_plan = plan;
 	bpf_get_current_comm(name, sizeof(name));
@@ -146,6 +167,7 @@ int on_exit(__u64 *ctx)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))
 		return 0;
+	last_table(pid);
 	if (favourite == pid)
 		favourite = 0;
 	/* As wait(2) finds it: the whole group's, or else that of the first thread. */

@@ -329,7 +329,8 @@ static void fill_sample(struct fill *f, struct bs_report *r)
 	if (f->s->sample_full)
 		note(f,
 		     "%llu objects that were to be followed found no place in the table: their "
-		     "lives are unknown, and live objects are underestimated; follow fewer (-s)",
+		     "lives are unknown, and dropped and live objects are underestimated; follow "
+		     "fewer (-s)",
 		     (unsigned long long)f->s->sample_full);
 	if (f->s->sample_left)
 		note(f,

@@ -38,6 +38,8 @@ void bs_collect_sample(struct bs_collect *c, const struct bs_sample *sample)
 	__atomic_store_n(&to->follow, sample->by != BS_SAMPLE_NOT, __ATOMIC_RELEASE);
 }
 
+_Static_assert(BS_FOLLOW_FULL == offsetof(struct bscope_follow, full), "read by BPF");
+
 unsigned bs_collect_sample_places(const struct bs_collect *c)
 {
 	int map = bpf_map__fd(c->skel->maps.blocks), cpus = libbpf_num_possible_cpus();
