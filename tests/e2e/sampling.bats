@@ -314,6 +314,34 @@ live_now() {
 	done
 }
 
+@test "what begins at sites that jumps cannot light is not followed by jumps: a note says so" {
+	echo '#include <bscope/bscope.h>
+		void other(uintptr_t id) { BSCOPE_NEW(mixed, id); BSCOPE_DROP(mixed, id); }' >"$BATS_TEST_TMPDIR/other.c"
+	echo '#include <bscope/bscope.h>
+		#include <unistd.h>
+		void other(uintptr_t id);
+		int main(void)
+		{
+			for (;;) {
+				BSCOPE_NEW(mixed, 4096);
+				BSCOPE_DROP(mixed, 4096);
+				other(8192);
+				usleep(100);
+			}
+		}' >"$BATS_TEST_TMPDIR/mixed.c"
+	cc -O1 -I"$ROOT/include" -c -DBSCOPE_NO_RUNTIME -o "$BATS_TEST_TMPDIR/other.o" "$BATS_TEST_TMPDIR/other.c"
+	cc -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/mixed" "$BATS_TEST_TMPDIR/mixed.c" "$BATS_TEST_TMPDIR/other.o" \
+		"$BUILD/libbscope.a" -lpthread
+	start "$BATS_TEST_TMPDIR/mixed"
+	attached jump "$PID" -d 0.5 -s 2
+	adds_up
+	json '.verdicts == [] and any(.notes[]; test("what begins at 1 of these is not followed"))'
+	attached jump "$PID" -d 0.5
+	json 'all(.notes[]; test("is not followed") | not)'
+	attached trap "$PID" -d 0.5 -s 2
+	json 'all(.notes[]; test("is not followed") | not)'
+}
+
 @test "more classes than the table of a runtime can tell apart: by traps" {
 	{
 		echo '#include <bscope/bscope.h>'

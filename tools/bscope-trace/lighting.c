@@ -601,6 +601,21 @@ void bs_lighting_choose(struct bs_lighting *l, uint32_t site, bool on)
 	}
 }
 
+bool bs_lighting_unfollowed(const struct bs_lighting *l, uint32_t site)
+{
+	if (l->sample.by == BS_SAMPLE_NOT || !l->jumped ||
+	    bs_sites_get(l->sites, site)->kind != BSCOPE_KIND_NEW)
+		return false;
+	for (size_t i = 0; i < l->nmodules; i++) {
+		const struct bs_lit_module *lm = &l->modules[i];
+
+		if (site >= lm->first && site - lm->first < lm->m->nsites)
+			return lm->chosen[site - lm->first] &&
+			       lm->stubs[site - lm->first].why != BS_JUMP_OK;
+	}
+	return false;
+}
+
 /* Darkens the switches of a process that are not chosen any more.  One try. */
 static int process_darken(struct bs_lighting *l, const struct bs_process *p, struct bs_error *err)
 {

@@ -97,6 +97,12 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);
 int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err);
 
+/*
+ * With sampling: is that a site where objects begin that no process lit by jumps can follow, since
+ * only a trap can light it (bpf/follow.h)?
+ */
+bool bs_lighting_unfollowed(const struct bs_lighting *l, uint32_t site);
+
 /* A site is to be lit from now on, or dark.  Processes follow by bs_lighting_follow_choice. */
 void bs_lighting_choose(struct bs_lighting *l, uint32_t site, bool on);
 /*

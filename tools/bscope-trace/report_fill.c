@@ -762,7 +762,7 @@ static void fill_lighting_notes(struct fill *f)
 {
 	const struct bs_session *s = f->s;
 	const struct bs_lighting *l = &s->lighting;
-	size_t by_why[BS_JUMP_WHYS] = {0};
+	size_t by_why[BS_JUMP_WHYS] = {0}, unfollowed = 0;
 
 	if (l->no_jumps)
 		note(f, "sites are lit by traps: %s", l->no_jumps);
@@ -778,6 +778,13 @@ static void fill_lighting_notes(struct fill *f)
 		if (by_why[k])
 			note(f, "%zu site%s lit by traps: %s", by_why[k],
 			     by_why[k] == 1 ? " is" : "s are", bs_jump_why((enum bs_jump_why)k));
+	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++)
+		unfollowed += bs_lighting_unfollowed(l, i);
+	if (unfollowed)
+		note(f,
+		     "what begins at %zu of these is not followed, and missing from counts and "
+		     "estimates: use -m trap, or do without sampling",
+		     unfollowed);
 	if (l->foreign)
 		note(f,
 		     "%zu sites were not lit: somebody else has changed their code (another tool's "
