@@ -459,6 +459,11 @@ int bs_process_modules(pid_t pid, struct bs_module *const *known, size_t nknown,
 		if (i && exec[i]->dev == exec[i - 1]->dev && exec[i]->ino == exec[i - 1]->ino)
 			continue;
 		ret = read_mapped(pid, exec[i], known, nknown, v, n, &v[n], &why);
+		/* It executes another program, say: what it has mapped now is for the next look. */
+		if (ret == -ENXIO) {
+			ret = 0;
+			continue;
+		}
 		if (ret == -ENOMEM || ret == -ESRCH) {
 			if (err)
 				*err = why;

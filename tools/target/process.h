@@ -42,7 +42,7 @@ const struct bs_mapping *bs_maps_find(const struct bs_maps *maps, uint64_t addr)
 /*
  * Opens the file behind a mapping as the process sees it: through map_files, else through the
  * process's root, with device and inode compared.  Containers, deleted and replaced files work.
- * Returns a descriptor or -errno.
+ * Returns a descriptor or -errno; -ENXIO: it is not mapped any more.
  */
 int bs_mapping_open(pid_t pid, const struct bs_mapping *map, struct bs_error *err);
 
