@@ -190,7 +190,11 @@ static int runtime_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias
 		return 0;
 	ret = bs_memory_read(s->pid, bias + jm->m->runtime.control_vaddr, &control,
 			     sizeof(control));
-	/* Of one that is just ending nothing is to be concluded. */
+	/*
+	 * Not mapped: its dynamic linker is at work, or it is just ending, of which nothing is to
+	 * be concluded.
+	 */
+	s->starting |= ret != 0;
 	if (ret)
 		return ret == -ESRCH ? ret : 0;
 	if (control.abi != BSCOPE_CONTROL_ABI || control.size < sizeof(control)) {
