@@ -432,6 +432,25 @@ static uint64_t stays(void *ctx)
 	return 5;
 }
 
+/* Who has no memory shares none. */
+static void test_no_memory(void **state)
+{
+	pid_t pid[2];
+	siginfo_t si;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		pid[i] = fork();
+		if (!pid[i])
+			_exit(0);
+		assert_int_equal(waitid(P_PID, (id_t)pid[i], &si, WEXITED | WNOWAIT), 0);
+	}
+	assert_false(bs_sharers_same(pid[0], pid[1]));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(waitpid(pid[i], NULL, 0), pid[i]);
+	assert_true(bs_sharers_same(getpid(), getpid()));
+}
+
 static void test_shared_memory(void **state)
 {
 	pid_t pid = child_of(sharing);
@@ -1000,6 +1019,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_long_vfork, setup),
 		cmocka_unit_test_setup(test_own_children, setup),
 		cmocka_unit_test_setup(test_shared_memory, setup),
+		cmocka_unit_test_setup(test_no_memory, setup),
 		cmocka_unit_test_setup(test_debugger, setup),
 		cmocka_unit_test_setup(test_exec, setup),
 		cmocka_unit_test_setup(test_exec_against_seize, setup),

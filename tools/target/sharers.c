@@ -63,13 +63,29 @@ int bs_sharers_stat(pid_t pid, char *state, pid_t *parent)
 	return 0;
 }
 
+/* Kernel threads have none, nor has who has ended: to kcmp(2) these have all the same. */
+static int has_memory(pid_t pid)
+{
+	char path[64], first = '0';
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	got = read(fd, &first, 1);
+	close(fd);
+	return got == 1 && first != '0';
+}
+
 /* 1: the same memory, 0: not (or nobody can tell about this one), -ENOSYS, -ESRCH: tid has gone. */
 static int same(pid_t tid, pid_t pid)
 {
 	long ret = syscall(SYS_kcmp, tid, pid, KCMP_VM, 0, 0);
 
 	if (!ret)
-		return 1;
+		return has_memory(pid);
 	if (ret < 0 && errno == ENOSYS)
 		return -ENOSYS;
 	/*
