@@ -160,9 +160,12 @@ _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
  * Value of the map `traced`: how the sites of the process are lit.  0: by traps, all hits count.
  * Else by jumps, and the number is that of the plan (target/guardian.h) that its text follows;
  * traps count for sites that are `always`.  Forked children inherit it with the text; exec makes
- * it 0.
+ * it 0, or BS_TRACED_DARK where the traps of all are about to go dark: of such a process, and of
+ * its children, no hits count, rather than those of some time, until the tool gives it another
+ * value.
  */
 #define BS_TRACED_TRAP 0u
+#define BS_TRACED_DARK 0xffffffffu
 
 /* Of the maps of objects that are followed by traps (bpf/follow.h). */
 struct bs_follow_key {

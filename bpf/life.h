@@ -134,7 +134,7 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	__u32 pid = task->tgid, plan = BS_TRACED_TRAP;
+	__u32 pid = task->tgid, plan = exec_plan;
 	__u64 name[2] = {0};
 
 	if (bpf_map_update_elem(&traced, &pid, &plan, BPF_EXIST))

@@ -79,6 +79,9 @@ __u64 shares;
  */
 __u32 interval_open;
 
+/* What exec makes of the value in `traced`: BS_TRACED_TRAP, or BS_TRACED_DARK. */
+__u32 exec_plan;
+
 /*
  * The reader is woken by fill level, because a wake-up costs twice as much as the hit itself:
  * every wake_mask + 1 hits of a CPU the level is looked at, and from wake_bytes on the reader

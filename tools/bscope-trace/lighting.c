@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "bpf/event.h"
 #include "bscope/abi.h"
 #include "bscope/follow.h"
 #include "bscope-trace/budget.h"
@@ -260,11 +261,34 @@ static bool traps_lit(const struct bs_lighting *l)
 	return false;
 }
 
-/* When nobody needs them any more. */
+/*
+ * Nobody needs them any more, as far as is known.  But some process may have executed a program, or
+ * been forked, of which nobody has told us yet, and its hits count.  Were it dark from now on, what
+ * it does until it is lit by jumps would be missing in the middle of what is known of it.  So first
+ * those that execute from now on are made to begin in the dark, then all of the others are heard
+ * of.
+ */
 static void traps_release(struct bs_lighting *l)
 {
 	if (l->trapped || !traps_lit(l))
 		return;
+	bs_collect_exec_dark(l->collect, true);
+	l->release_ns = bs_now_ns();
+	l->release_since = bs_collect_consumed(l->collect);
+}
+
+static void traps_keep(struct bs_lighting *l)
+{
+	bs_collect_exec_dark(l->collect, false);
+	l->release_ns = 0;
+}
+
+void bs_lighting_settle(struct bs_lighting *l, uint64_t before_ns)
+{
+	if (!l->release_ns || before_ns <= l->release_ns || l->trapped ||
+	    !bs_collect_turned(l->collect, l->release_since))
+		return;
+	l->release_ns = 0;
 	for (size_t i = 0; i < l->nmodules; i++)
 		l->modules[i].all = false;
 	bs_collect_dark_traps(l->collect, BS_TRAPS_ALL);
@@ -309,7 +333,10 @@ static int process_traps(struct bs_lighting *l, struct bs_process *p, struct bs_
 			return ret;
 	}
 	how_set(l, p, BS_LIT_TRAP);
+	traps_keep(l);
 	ret = bs_lighting_traps(l, &why);
+	if (bs_collect_is_dark(l->collect, p->pid))
+		bs_collect_set_plan(l->collect, p->pid, BS_TRACED_TRAP);
 	if (ret)
 		*err = why;
 	return ret;
@@ -720,6 +747,8 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 		bs_buffers_share(l->buffers, owner->pid, child->pid);
 		return;
 	}
+	if (plan == BS_TRACED_DARK)
+		return;
 	child->no_jumps = owner->no_jumps;
 	memcpy(child->why, owner->why, sizeof(child->why));
 	if (!plan) {
@@ -738,8 +767,10 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
 	p->shares = NULL;
-	/* Traps are lit in the files, for whoever executes them. */
-	how_set(l, p, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
+	/* Traps are lit in the files, for whoever executes them; unless they are about to go. */
+	how_set(l, p,
+		traps_lit(l) && !bs_collect_is_dark(l->collect, p->pid) ? BS_LIT_TRAP
+									: BS_LIT_NONE);
 	p->plan = 0;
 	p->npools = 0;
 	p->no_jumps = false;
@@ -751,6 +782,9 @@ void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
 	how_set(l, p, BS_LIT_NONE);
+	/* Others would hit them, though they are lit by jumps. */
+	if (l->jumped)
+		traps_release(l);
 }
 
 int bs_lighting_dark(struct bs_lighting *l, int (*meanwhile)(void *ctx), void *ctx,

@@ -62,6 +62,8 @@ struct bs_lighting {
 	size_t trapped;	  /* processes lit by traps now */
 	size_t foreign;	  /* switches that hold somebody else's bytes */
 	size_t elsewhere; /* sites whose stub does not call a runtime that we know */
+	/* Traps are to go dark since then (0: no), and so much had come from the ring by then. */
+	uint64_t release_ns, release_since;
 	uint64_t dark_ns; /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
 };
 
@@ -96,6 +98,12 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);
  */
 int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err);
+
+/*
+ * Records from before before_ns have come (bs_collect_poll): traps that nobody needs go dark.  To
+ * be called often.
+ */
+void bs_lighting_settle(struct bs_lighting *l, uint64_t before_ns);
 
 /*
  * With sampling: is that a site where objects begin that no process lit by jumps can follow, since

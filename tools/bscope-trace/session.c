@@ -228,6 +228,8 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		bs_priority_normal(s->priority);
 		if (ret < 0 && ret != -EINTR)
 			break;
+		if (ret >= 0)
+			bs_lighting_settle(&s->lighting, before);
 		now = bs_clock_ns(CLOCK_MONOTONIC);
 		bs_code_tick(s->code, now);
 		bs_session_unwind_tick(s, now);

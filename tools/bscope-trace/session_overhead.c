@@ -172,10 +172,16 @@ static void frame_add(struct stack *st, enum bs_frame_kind kind, uint64_t value)
 		(uint64_t)kind << BS_FRAME_SHIFT | (value & BS_FRAME_VALUE) | st->marked;
 }
 
+/* Its sites are hit by traps, if at all. */
+static bool by_traps(const struct bs_sample_head *h)
+{
+	return h->plan == BS_TRACED_TRAP || h->plan == BS_TRACED_DARK;
+}
+
 /* By whatever way, are the sites of the process lit just then? */
 static bool is_lit(const struct bs_session *s, const struct bs_sample_head *h)
 {
-	return h->plan != BS_TRACED_TRAP || s->overhead->traps_lit;
+	return !by_traps(h) || s->overhead->traps_lit;
 }
 
 /*
@@ -217,8 +223,8 @@ static enum bs_where where_of(const struct bs_session *s, const struct bs_spans 
 		return BS_WHERE_PROGRAM;
 	if (r->head.phase == BS_PHASE_WITH)
 		chosen = s->lighting.modules[*module].chosen;
-	return bs_where(&s->overhead->modules[*module].where, chosen,
-			r->head.plan == BS_TRACED_TRAP, *vaddr, site);
+	return bs_where(&s->overhead->modules[*module].where, chosen, by_traps(&r->head), *vaddr,
+			site);
 }
 
 /* What a traced process does in the kernel because of our programs, without any site. */
@@ -270,8 +276,7 @@ static void user_add(struct bs_session *s, const struct bs_spans *spans,
 	if (where == BS_WHERE_RECORD)
 		frame_add(st, BS_FRAME_CODE, bs_session_code(s, r->head.pid, r->at[0]));
 	else
-		frame_add(st, BS_FRAME_TRACKING,
-			  (uint64_t)(r->head.plan == BS_TRACED_TRAP) << 8 | where);
+		frame_add(st, BS_FRAME_TRACKING, (uint64_t)by_traps(&r->head) << 8 | where);
 }
 
 static int on_sample(void *ctx, const struct bs_sample_room *r)

@@ -67,7 +67,7 @@ bool bs_collect_traces(const struct bs_collect *c, pid_t pid);
  */
 struct bs_traced {
 	pid_t pid;
-	uint32_t plan; /* 0: lit by traps; see BS_TRACED_TRAP */
+	uint32_t plan; /* 0: not lit by jumps; see BS_TRACED_TRAP */
 };
 size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size_t max);
 
@@ -76,6 +76,11 @@ size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size
  * while it stands still, by whoever patches it: works in a forked child.  -ENOENT if it has gone.
  */
 int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan);
+
+/* Processes that execute a program from now on begin in the dark: no hits count (or do again). */
+void bs_collect_exec_dark(struct bs_collect *c, bool dark);
+/* Has it, and is it still? */
+bool bs_collect_is_dark(const struct bs_collect *c, pid_t pid);
 
 /*
  * How many processes have come to share memory with a traced one, but threads and vfork children:

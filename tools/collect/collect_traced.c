@@ -127,8 +127,12 @@ size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size
 	     ret = bpf_map_get_next_key(map, &key, &next)) {
 		key = next;
 		out[n].pid = (pid_t)next;
-		if (!bpf_map_lookup_elem(map, &key, &out[n].plan))
-			n++;
+		if (bpf_map_lookup_elem(map, &key, &out[n].plan))
+			continue;
+		/* Nothing of its text is ours. */
+		if (out[n].plan == BS_TRACED_DARK)
+			out[n].plan = 0;
+		n++;
 	}
 	return n;
 }
@@ -142,6 +146,20 @@ int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan)
 	if (c->skel->bss->favourite == key)
 		__atomic_store_n(&c->skel->bss->favourite_plan, plan, __ATOMIC_RELAXED);
 	return 0;
+}
+
+void bs_collect_exec_dark(struct bs_collect *c, bool dark)
+{
+	__atomic_store_n(&c->skel->bss->exec_plan, dark ? BS_TRACED_DARK : BS_TRACED_TRAP,
+			 __ATOMIC_RELEASE);
+}
+
+bool bs_collect_is_dark(const struct bs_collect *c, pid_t pid)
+{
+	__u32 key = (__u32)pid, plan;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.traced), &key, &plan) &&
+	       plan == BS_TRACED_DARK;
 }
 
 uint64_t bs_collect_shares(const struct bs_collect *c)
