@@ -160,9 +160,9 @@ _Static_assert(sizeof(struct bs_counter_line) == 64, "counter line");
  * Value of the map `traced`: how the sites of the process are lit.  0: by traps, all hits count.
  * Else by jumps, and the number is that of the plan (target/guardian.h) that its text follows;
  * traps count for sites that are `always`.  Forked children inherit it with the text; exec makes
- * it 0, or BS_TRACED_DARK where the traps of all are about to go dark: of such a process, and of
- * its children, no hits count, rather than those of some time, until the tool gives it another
- * value.
+ * it 0; or BS_TRACED_DARK where traps are lit for nobody, or about to go dark: of such a process,
+ * and of its children, no hits count, rather than those of some sites or of some time, until the
+ * tool gives it another value.  So does darkening.
  */
 #define BS_TRACED_TRAP 0u
 #define BS_TRACED_DARK 0xffffffffu

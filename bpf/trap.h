@@ -138,7 +138,10 @@ int trap(struct pt_regs *ctx)
 	__u64 args[3], hits, now;
 	int what;
 
-	if (!interval_open || !is_traced(pid, &plan))
+	if (!is_traced(pid, &plan) || plan == BS_TRACED_DARK)
+		return 0;
+	/* Where the switches are lit the interval of the process begins with them. */
+	if (!interval_open && plan == BS_TRACED_TRAP)
 		return 0;
 	site = site_index(ctx);
 	spec = bpf_map_lookup_elem(&sites, &site);

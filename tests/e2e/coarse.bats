@@ -19,6 +19,39 @@ adds_up() {
 		and (.objects | .created + .adopted == .dropped + .vanished + .live + .exited)'
 }
 
+@test "sites that only traps can light have another clock: no verdict" {
+	echo '#include <bscope/bscope.h>
+		void end(uintptr_t id) { BSCOPE_DROP(mixed, id); }' >"$BATS_TEST_TMPDIR/end.c"
+	echo '#include <bscope/bscope.h>
+		#include <unistd.h>
+		void end(uintptr_t id);
+		int main(void)
+		{
+			for (;;) {
+				for (int i = 0; i < 1000; i++) {
+					BSCOPE_NEW(mixed, 4096);
+					end(4096);
+					BSCOPE_NEW(jumps, 4096);
+					BSCOPE_DROP(jumps, 4096);
+				}
+				BSCOPE_DROP(jumps, 4096);
+				usleep(1000);
+			}
+		}' >"$BATS_TEST_TMPDIR/mixed.c"
+	cc -O1 -I"$ROOT/include" -c -DBSCOPE_NO_RUNTIME -o "$BATS_TEST_TMPDIR/end.o" "$BATS_TEST_TMPDIR/end.c"
+	cc -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/mixed" "$BATS_TEST_TMPDIR/mixed.c" "$BATS_TEST_TMPDIR/end.o" \
+		"$BUILD/libbscope.a" -lpthread
+	start "$BATS_TEST_TMPDIR/mixed"
+	for clock in coarse precise; do
+		timeout 60 "$TRACE" -q -m jump --clock=$clock -p "$PID" -d 0.7 --format=json \
+			-o "$BATS_TEST_TMPDIR/report.json" 3>&-
+		json '.events.by_kind.new > 1000 and all(.verdicts[]; .class == "jumps")'
+		json 'any(.notes[]; test("1 class has sites of both kinds, whose clocks differ"))'
+		# What jumps and traps say begins and ends at one instant: as many of the one as of the other.
+		json '[.sites[] | select(.class == "mixed")] | (.[0].hits - .[1].hits | fabs) <= 1'
+	done
+}
+
 @test "attach in the middle, let go before the end, at 2 million events/s: hits exact, program unhurt" {
 	for round in 1 2 3 4 5; do
 		rm -f "$BATS_TEST_TMPDIR"/out.*

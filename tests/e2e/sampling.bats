@@ -335,7 +335,7 @@ live_now() {
 	start "$BATS_TEST_TMPDIR/mixed"
 	attached jump "$PID" -d 0.5 -s 2
 	adds_up
-	json '.verdicts == [] and any(.notes[]; test("what begins at 1 of these is not followed"))'
+	json '.verdicts == [] and any(.notes[]; test("what begins at 1 site lit by traps is not followed"))'
 	attached jump "$PID" -d 0.5
 	json 'all(.notes[]; test("is not followed") | not)'
 	attached trap "$PID" -d 0.5 -s 2

@@ -70,10 +70,17 @@ static void guard_lit(void *ctx, pid_t pid, uint32_t plan)
 	bs_collect_sample_move(ctx, pid);
 }
 
+/* Its sites that only a trap can light would go on, and say half of what happens. */
+static void guard_dark(void *ctx, pid_t pid)
+{
+	bs_collect_set_plan(ctx, pid, BS_TRACED_DARK);
+}
+
 int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct bs_sites *sites,
 		     struct bs_collect *collect, struct bs_buffers *buffers, struct bs_error *err)
 {
-	const struct bs_guard_ops ops = {guard_traced, guard_shares, guard_lit, collect};
+	const struct bs_guard_ops ops = {guard_traced, guard_shares, guard_lit, guard_dark,
+					 collect};
 	int ret;
 
 	memset(l, 0, sizeof(*l));
@@ -99,6 +106,7 @@ int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct b
 		memset(err, 0, sizeof(*err));
 		ret = 0;
 	}
+	bs_collect_exec_dark(collect, l->guard);
 	return ret;
 }
 
@@ -237,6 +245,13 @@ static int module_always(struct bs_lighting *l, struct bs_lit_module *lm, struct
 	return ret;
 }
 
+/* For whoever executes our files. */
+static void traps_keep(struct bs_lighting *l)
+{
+	bs_collect_exec_dark(l->collect, false);
+	l->release_ns = 0;
+}
+
 int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err)
 {
 	for (size_t i = 0; i < l->nmodules; i++) {
@@ -250,6 +265,7 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err)
 		if (ret)
 			return ret;
 	}
+	traps_keep(l);
 	return 0;
 }
 
@@ -270,17 +286,13 @@ static bool traps_lit(const struct bs_lighting *l)
  */
 static void traps_release(struct bs_lighting *l)
 {
-	if (l->trapped || !traps_lit(l))
+	if (l->trapped)
 		return;
 	bs_collect_exec_dark(l->collect, true);
+	if (!traps_lit(l))
+		return;
 	l->release_ns = bs_now_ns();
 	l->release_since = bs_collect_consumed(l->collect);
-}
-
-static void traps_keep(struct bs_lighting *l)
-{
-	bs_collect_exec_dark(l->collect, false);
-	l->release_ns = 0;
 }
 
 void bs_lighting_settle(struct bs_lighting *l, uint64_t before_ns)
@@ -333,7 +345,6 @@ static int process_traps(struct bs_lighting *l, struct bs_process *p, struct bs_
 			return ret;
 	}
 	how_set(l, p, BS_LIT_TRAP);
-	traps_keep(l);
 	ret = bs_lighting_traps(l, &why);
 	if (bs_collect_is_dark(l->collect, p->pid))
 		bs_collect_set_plan(l->collect, p->pid, BS_TRACED_TRAP);
@@ -628,11 +639,8 @@ void bs_lighting_choose(struct bs_lighting *l, uint32_t site, bool on)
 	}
 }
 
-bool bs_lighting_unfollowed(const struct bs_lighting *l, uint32_t site)
+bool bs_lighting_trap_only(const struct bs_lighting *l, uint32_t site)
 {
-	if (l->sample.by == BS_SAMPLE_NOT || !l->jumped ||
-	    bs_sites_get(l->sites, site)->kind != BSCOPE_KIND_NEW)
-		return false;
 	for (size_t i = 0; i < l->nmodules; i++) {
 		const struct bs_lit_module *lm = &l->modules[i];
 
@@ -641,6 +649,13 @@ bool bs_lighting_unfollowed(const struct bs_lighting *l, uint32_t site)
 			       lm->stubs[site - lm->first].why != BS_JUMP_OK;
 	}
 	return false;
+}
+
+bool bs_lighting_unfollowed(const struct bs_lighting *l, uint32_t site)
+{
+	return l->sample.by != BS_SAMPLE_NOT && l->jumped &&
+	       bs_sites_get(l->sites, site)->kind == BSCOPE_KIND_NEW &&
+	       bs_lighting_trap_only(l, site);
 }
 
 /* Darkens the switches of a process that are not chosen any more.  One try. */

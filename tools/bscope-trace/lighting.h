@@ -105,6 +105,9 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
  */
 void bs_lighting_settle(struct bs_lighting *l, uint64_t before_ns);
 
+/* Can only a trap light this site, in processes that are lit by jumps, too? */
+bool bs_lighting_trap_only(const struct bs_lighting *l, uint32_t site);
+
 /*
  * With sampling: is that a site where objects begin that no process lit by jumps can follow, since
  * only a trap can light it (bpf/follow.h)?

@@ -778,13 +778,19 @@ static void fill_lighting_notes(struct fill *f)
 		if (by_why[k])
 			note(f, "%zu site%s lit by traps: %s", by_why[k],
 			     by_why[k] == 1 ? " is" : "s are", bs_jump_why((enum bs_jump_why)k));
+	if (s->nclocks)
+		note(f,
+		     "%zu class%s sites of both kinds, whose clocks differ: no verdicts are given for "
+		     "%s",
+		     s->nclocks, s->nclocks == 1 ? " has" : "es have",
+		     s->nclocks == 1 ? "it" : "them");
 	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++)
 		unfollowed += bs_lighting_unfollowed(l, i);
 	if (unfollowed)
 		note(f,
-		     "what begins at %zu of these is not followed, and missing from counts and "
+		     "what begins at %zu site%s lit by traps is not followed, and missing from counts and "
 		     "estimates: use -m trap, or do without sampling",
-		     unfollowed);
+		     unfollowed, unfollowed == 1 ? "" : "s");
 	if (l->foreign)
 		note(f,
 		     "%zu sites were not lit: somebody else has changed their code (another tool's "

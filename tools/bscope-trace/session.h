@@ -47,7 +47,9 @@ struct bs_session {
 	struct bs_lighting lighting;
 	struct bs_tsc tsc;
 	struct bs_decoder decoder;
-	bool strange_births; /* at a site whose third operand is no caller: their stratum is not
+	uint32_t clocks_told; /* sites whose classes may have marks of two clocks were told of */
+	size_t nclocks;	      /* such classes */
+	bool strange_births;  /* at a site whose third operand is no caller: their stratum is not
 				known */
 	struct bs_order *order;
 	struct bs_event ordered[BS_ORDERED]; /* on their way from order to model */

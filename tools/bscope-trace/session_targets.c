@@ -72,6 +72,42 @@ static int module_take(struct bs_session *s, struct bs_module *m, struct bs_erro
 	return bs_lighting_add(&s->lighting, m, err);
 }
 
+/*
+ * Traps have the kernel's clock, jumps that of the processor: of a class that has sites of either
+ * kind the order of marks is not certain, even in one thread (with coarse stamps it is not known).
+ */
+static int clocks_tell(struct bs_session *s)
+{
+	uint32_t n = bs_sites_count(s->sites), most = 0;
+	uint8_t *ways;
+	int ret = 0;
+
+	if (!s->lighting.jumped || s->clocks_told == n)
+		return 0;
+	for (uint32_t i = 1; i <= n; i++)
+		if (bs_sites_get(s->sites, i)->klass_id > most)
+			most = bs_sites_get(s->sites, i)->klass_id;
+	ways = calloc(most + 1, 1);
+	if (!ways)
+		return -ENOMEM;
+	for (uint32_t i = 1; i <= n; i++) {
+		const struct bs_expansion *e = bs_sites_get(s->sites, i);
+
+		if (e->chosen)
+			ways[e->klass_id] |= bs_lighting_trap_only(&s->lighting, i) ? 1 : 2;
+	}
+	s->nclocks = 0;
+	for (uint32_t k = 1; k <= most && !ret; k++) {
+		if (ways[k] != 3)
+			continue;
+		s->nclocks++;
+		ret = bs_model_class(s->model, k, false, UINT64_MAX);
+	}
+	s->clocks_told = n;
+	free(ways);
+	return ret;
+}
+
 int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 {
 	int ret = 0;
@@ -95,7 +131,7 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 		if (!ret && e->flags & BSCOPE_SITE_TRIES)
 			ret = bs_model_numbers(s->model, e->klass_id);
 	}
-	return ret;
+	return ret ? ret : clocks_tell(s);
 }
 
 struct forget {

@@ -77,7 +77,10 @@ size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size
  */
 int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan);
 
-/* Processes that execute a program from now on begin in the dark: no hits count (or do again). */
+/*
+ * Processes that execute a program from now on, and those that are traced from now on, begin in the
+ * dark: no hits count (or do again).
+ */
 void bs_collect_exec_dark(struct bs_collect *c, bool dark);
 /* Has it, and is it still? */
 bool bs_collect_is_dark(const struct bs_collect *c, pid_t pid);

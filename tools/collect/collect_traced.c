@@ -25,7 +25,7 @@
  */
 int bs_collect_remember(struct bs_collect *c, pid_t pid)
 {
-	__u32 key = (__u32)pid, plan = BS_TRACED_TRAP;
+	__u32 key = (__u32)pid, plan = c->skel->bss->exec_plan;
 
 	if (!c->skel->bss->favourite) {
 		c->skel->bss->favourite_plan = plan;

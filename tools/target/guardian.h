@@ -45,6 +45,8 @@ struct bs_guard_ops {
 	 * that others change at that very instant, too.  Must be quick.  May be NULL.
 	 */
 	void (*lit)(void *ctx, pid_t pid, uint32_t plan);
+	/* The same when everything in it has been darkened, by bs_guard_dark. */
+	void (*dark)(void *ctx, pid_t pid);
 	void *ctx;
 };
 

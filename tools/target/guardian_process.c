@@ -52,6 +52,7 @@ struct stop_order {
 	pid_t pid;
 	uint32_t plan;
 	bool light, trapped;
+	bool leaving; /* darkens everything: nothing of the process counts any more */
 	struct bs_patch *v;
 	size_t n;
 	const struct bs_guard_ops *ops;
@@ -64,6 +65,13 @@ static void tell_lit(void *ctx)
 	o->ops->lit(o->ops->ctx, o->pid, o->plan);
 }
 
+static void tell_dark(void *ctx)
+{
+	const struct stop_order *o = ctx;
+
+	o->ops->dark(o->ops->ctx, o->pid);
+}
+
 /*
  * Ends by itself when it has done its stop, whoever has died meanwhile: half a second at the very
  * most, and whom it stopped must be let go in order.
@@ -74,8 +82,12 @@ static void surgeon(struct ledger *l, struct stop_order *o)
 				   .trapped = o->trapped,
 				   .shares = o->ops->shares,
 				   .shares_ctx = o->ops->ctx,
-				   .done = o->light && o->ops->lit ? tell_lit : NULL,
 				   .done_ctx = o};
+
+	if (o->light && o->ops->lit)
+		how.done = tell_lit;
+	else if (o->leaving && o->ops->dark)
+		how.done = tell_dark;
 
 	/* The guardian says it, too; but it may be killed before. */
 	l->surgeon = getpid();
@@ -240,7 +252,7 @@ static bool darken_once(struct guardian *g, struct bs_dark_result *d)
 
 	d->stuck = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct stop_order o = {.pid = pid_of(g->pair[i]), .light = false, .v = l->scratch};
+		struct stop_order o = {.pid = pid_of(g->pair[i]), .leaving = true, .v = l->scratch};
 		ssize_t lit;
 
 		take_plan(g, plan_of(g->pair[i]));
