@@ -41,3 +41,35 @@ run_all() {
 @test "jump mode: no verdict on a correct program" { run_all jump; }
 
 @test "trap mode: no verdict on a correct program" { run_all trap; }
+
+# stopped ARG...: the tool loses events, twice, since it stands still, and goes on.
+stopped() {
+	local program tool
+	start "$PROGRAMS/tangled" 3
+	program=$PID
+	start "$TRACE" -q -p "$program" --buffer=2M --format=json -o "$BATS_TEST_TMPDIR/report.json" "$@"
+	tool=$PID
+	for pause in 0.6 0.2; do
+		sleep 0.6
+		kill -STOP "$tool"
+		sleep "$pause"
+		kill -CONT "$tool"
+	done
+	wait "$program"
+	wait "$tool"
+	json '.verdicts == [] and .events.lost > 0 and .events.written == .events.received + .events.lost'
+}
+
+@test "ends of resizes that were lost are not taken for those of others" {
+	for run in 1 2 3; do
+		stopped
+		stopped -s 3
+	done
+}
+
+@test "nor are those of resizes that were under way when traps made way for jumps" {
+	for run in 1 2 3 4 5 6; do
+		"$TRACE" -q -s 2 --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$PROGRAMS/tangled" 1
+		json '.mode == "jump" and .verdicts == []'
+	done
+}

@@ -5,6 +5,8 @@
  */
 #include "verdict_check.h"
 
+#include <math.h>
+
 #include "base/sample.h"
 
 static void give(unsigned kind, uint32_t klass, uint64_t id)
@@ -103,6 +105,86 @@ static void forgotten_in_use(void **state)
 	exits();
 	totals();
 	NOTHING();
+}
+
+/* The end of a resize that was not seen is not that of another one. */
+static void resize_in_the_dark(void **state)
+{
+	(void)state;
+	NEW(BUF, 1);
+	give(BSCOPE_KIND_RESIZE_BEGIN, BUF, 1);
+	assert_int_equal(bs_model_class_dark(m, BUF), 0);
+	assert_int_equal(bs_model_class_forget(m, BUF, now), 0);
+	assert_int_equal(totals().live, 0);
+	now += 10 * US;
+	bs_model_class_lit(m, BUF, now);
+	for (uint64_t i = 0; i < 3; i++) {
+		NEW(BUF, 10 + i);
+		for (uint64_t k = 0; k < i; k++)
+			give(BSCOPE_KIND_RETAIN, BUF, 10 + i);
+		give(BSCOPE_KIND_RESIZE_BEGIN, BUF, 10 + i);
+		give(BSCOPE_KIND_RESIZE_END, BUF, i ? 9 + i : 1);
+	}
+	give(BSCOPE_KIND_RELEASE, BUF, 1);
+	DROP(BUF, 1);
+	for (uint64_t i = 1; i < 3; i++) {
+		for (uint64_t k = 0; k <= i; k++)
+			give(BSCOPE_KIND_RELEASE, BUF, 9 + i);
+		DROP(BUF, 9 + i);
+	}
+	assert_int_equal(totals().live, 0);
+	NOTHING();
+}
+
+static struct bs_estimate estimate(void)
+{
+	struct bs_estimate e;
+
+	assert_int_equal(bs_model_estimate(m, &e), 0);
+	assert_true(e.created.low <= e.created.value && e.created.value <= e.created.high);
+	assert_true(e.live.low <= e.live.value && e.live.value <= e.live.high);
+	return e;
+}
+
+/* What an estimate of all objects cannot know is in its interval. */
+static void estimates_know_what_is_missing(void **state)
+{
+	struct bs_event forgotten = {
+		.pid = PID, .tid = PID, .klass_id = CONN, .id = 3, .type = BS_EVENT_FORGOTTEN};
+	struct bs_class_row *rows;
+	struct bs_estimate e;
+	size_t n;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 10; i++) {
+		NEW(BUF, i);
+		NEW(CONN, i);
+	}
+	DROP(CONN, 10);
+	e = estimate();
+	assert_true(e.created.high == 20 && e.dropped.high == 1 && e.live.high == 19);
+	/* It lives, or was dropped. */
+	forgotten.ts_ns = now += US;
+	assert_int_equal(bs_model_event(m, &forgotten), 0);
+	e = estimate();
+	assert_true(e.created.high == 20 && e.dropped.high == 2 && e.live.high == 19);
+	assert_true(e.live.low == 18);
+	/* Births, or drops. */
+	bs_model_loss(m, now += US, 2);
+	e = estimate();
+	assert_true(e.created.low == 20 && e.created.high == 22);
+	assert_true(e.dropped.low == 1 && e.dropped.high == 4);
+	assert_true(e.live.low == 16 && e.live.high == 21);
+	/* Any number of births. */
+	assert_int_equal(bs_model_class_dark(m, BUF), 0);
+	assert_int_equal(bs_model_class_forget(m, BUF, now), 0);
+	bs_model_class_lit(m, BUF, now);
+	e = estimate();
+	assert_true(isinf(e.created.high) && isinf(e.dropped.high) && isinf(e.live.high));
+	assert_int_equal(bs_model_classes(m, &rows, &n), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(!isfinite(rows[i].estimate.created.high), rows[i].klass_id == BUF);
+	free(rows);
 }
 
 static void undecided_meanwhile(void **state)
@@ -224,6 +306,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgotten_in_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(resize_in_the_dark, setup, teardown),
+		cmocka_unit_test_setup_teardown(estimates_know_what_is_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(undecided_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_dark, setup, teardown),

@@ -342,6 +342,60 @@ static void losses(void **state)
 	EXPECT({BS_VERDICT_DOUBLE_DROP, place, place - 1});
 }
 
+/*
+ * A resize whose end nobody will see: it must not take what others of its thread have begun for
+ * its own, though the end of one may say its id.
+ */
+static void resizes_of_others(void)
+{
+	RESIZE_BEGIN(1, 0x20000);
+	RESIZE_END(1, 0x10000);
+	NEW(1, 0x30000);
+	RETAIN(1, 0x30000);
+	RESIZE_BEGIN(1, 0x30000);
+	RESIZE_END(1, 0x20000);
+	RELEASE(1, 0x20000);
+	RELEASE(1, 0x20000);
+	DROP(1, 0x20000);
+	NEW(1, 0x30000);
+	RESIZE_BEGIN(1, 0x30000);
+	RESIZE_END(1, 0x20000);
+	RELEASE(1, 0x20000);
+	DROP(1, 0x20000);
+	RELEASE(1, 0x10000);
+	DROP(1, 0x10000);
+	NOTHING();
+}
+
+static void resize_end_that_was_lost(void **state)
+{
+	(void)state;
+	NEW(1, 0x10000);
+	RESIZE_BEGIN(1, 0x10000);
+	bs_model_loss(m, now + 10 * US, 1);
+	now += 20 * US;
+	NEW(1, 0x20000);
+	RETAIN(1, 0x20000);
+	RELEASE(1, 0x20000);
+	resizes_of_others();
+}
+
+static void resize_end_that_is_not_followed(void **state)
+{
+	/* All that are being resized, as where traps are followed by jumps. */
+	struct bs_event ev = {.pid = PID, .type = BS_EVENT_FORGOTTEN};
+
+	(void)state;
+	NEW(1, 0x10000);
+	RESIZE_BEGIN(1, 0x10000);
+	ev.ts_ns = now += 10 * US;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+	NEW(1, 0x20000);
+	RETAIN(1, 0x20000);
+	RELEASE(1, 0x20000);
+	resizes_of_others();
+}
+
 static void dark_sites(void **state)
 {
 	(void)state;
@@ -504,6 +558,8 @@ int main(void)
 		T(leak_of_an_owner),
 		T(another_process_knows_nothing),
 		T(losses),
+		T(resize_end_that_was_lost),
+		T(resize_end_that_is_not_followed),
 		T(dark_sites),
 		T(no_new),
 		T(late),

@@ -307,6 +307,9 @@ static void blocks_tell(struct bs_session *s)
 
 	bs_model_blocks(s->model,
 			all ? s->jumps.buffers + bs_collect_sample_places(s->collect) : 0);
+	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++)
+		if (bs_lighting_unfollowed(&s->lighting, i))
+			bs_model_class_missed(s->model, bs_sites_get(s->sites, i)->klass_id);
 }
 
 int bs_session_end(struct bs_session *s, struct bs_error *err)

@@ -260,7 +260,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		bs_tried_drop(m, ev, obj);
 	}
 	if (!obj || obj->flags & BS_OBJ_DEAD) {
-		uint32_t i = p->npending ? bs_pending_find(p, ev, true) : UINT32_MAX;
+		uint32_t i = p->npending ? bs_pending_find(m, p, ev, true) : UINT32_MAX;
 
 		/* Dropped instead of the end of its resize: the program gave up in between. */
 		if (i != UINT32_MAX) {

@@ -294,6 +294,8 @@ void bs_model_class_lit(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
  * events up to ts_ns, when that began, have been given.  0 or -ENOMEM.
  */
 int bs_model_class_forget(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns);
+/* Objects of a class may have begun of which nothing was seen: estimates have no upper end. */
+void bs_model_class_missed(struct bs_model *m, uint32_t klass_id);
 
 /* With coarse stamps: classes of which several threads have made marks, and which so have no
  * verdicts. */

@@ -36,15 +36,26 @@ void bs_pending_remove(struct bs_proc *p, uint32_t i)
 	memmove(&p->pending[i], &p->pending[i + 1], (p->npending - i) * sizeof(*p->pending));
 }
 
-uint32_t bs_pending_find(const struct bs_proc *p, const struct bs_event *ev, bool id_only)
+/*
+ * One that began before something was lost, or while sites were dark, may have ended there: it is
+ * taken for none that began since, whatever its id.
+ */
+uint32_t bs_pending_find(const struct bs_model *m, const struct bs_proc *p,
+			 const struct bs_event *ev, bool id_only)
 {
+	uint64_t gap_ns = m->classes[ev->klass_id].gap_ns;
 	uint32_t last = UINT32_MAX;
+
+	if (gap_ns < m->loss_ns)
+		gap_ns = m->loss_ns;
 
 	for (uint32_t i = p->npending; i-- > 0;) {
 		const struct bs_pending *e = &p->pending[i];
 
 		if (e->tid != ev->tid || e->obj.klass != ev->klass_id)
 			continue;
+		if (last != UINT32_MAX && e->begin_ns <= gap_ns)
+			break;
 		if (e->obj.id == ev->id)
 			return i;
 		if (last == UINT32_MAX)
@@ -206,7 +217,7 @@ static int resized_and_gone(struct bs_model *m, struct bs_proc *p, const struct 
 
 int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
-	uint32_t i = bs_pending_find(p, ev, false);
+	uint32_t i = bs_pending_find(m, p, ev, false);
 	struct bs_pending e;
 	struct bs_origin *g;
 	struct bs_obj *obj;

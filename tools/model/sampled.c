@@ -125,6 +125,12 @@ int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj)
 
 static int vanish(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 {
+	struct bs_origin_sample *s = bs_sampling(m) ? sample_of(m, obj) : NULL;
+
+	if (s) {
+		s->vanished += weight(m, obj);
+		s->vanished_bytes += weight(m, obj) * (double)obj->bytes;
+	}
 	m->totals.vanished++;
 	return bs_live_change(m, obj, -1, ts_ns);
 }
@@ -137,12 +143,38 @@ static int resize_forgotten(struct bs_model *m, struct bs_pending *e, uint64_t t
 	return vanish(m, &e->obj, ts_ns);
 }
 
-static int resizes_forgotten(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
+/* By bytes it is decided anew: others stand for it. */
+static int resize_ended(struct bs_model *m, struct bs_pending *e, uint64_t ts_ns)
 {
+	if (!bs_sample_bytes(&m->rarest))
+		return resize_forgotten(m, e, ts_ns);
+	if (!e->known)
+		return 0;
+	e->known = false;
+	m->totals.vanished++;
+	return bs_live_change(m, &e->obj, -1, ts_ns);
+}
+
+/*
+ * Those of a class (0: of all): their ends will not be seen, and are not to be taken for those of
+ * others.
+ */
+static int resizes_forgotten(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t ts_ns)
+{
+	uint32_t i = p->npending;
 	int err = 0;
 
-	for (uint32_t i = 0; i < p->npending && !err; i++)
-		err = resize_forgotten(m, &p->pending[i], ts_ns);
+	while (i-- > 0 && !err) {
+		struct bs_pending *e = &p->pending[i];
+
+		if (klass && e->obj.klass != klass)
+			continue;
+		err = resize_forgotten(m, e, ts_ns);
+		if (!e->replaced && m->classes[e->obj.klass].nties)
+			bs_tie_remove(m, p, e->obj.klass, e->obj.id);
+		bs_tie_free(e->tie);
+		bs_pending_remove(p, i);
+	}
 	return err;
 }
 
@@ -157,15 +189,15 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 	if (!p)
 		return 0;
 	if (!ev->klass_id)
-		return resizes_forgotten(m, p, ev->ts_ns);
+		return resizes_forgotten(m, p, 0, ev->ts_ns);
 	e = bs_pending_of(p, ev);
 	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	if (e && !obj)
-		return resize_forgotten(m, e, ev->ts_ns);
+		return resize_ended(m, e, ev->ts_ns);
 	if (!obj) {
 		/* Of one that has moved the end says the new id, which nobody knows. */
-		i = bs_pending_find(p, ev, false);
-		return i == UINT32_MAX ? 0 : resize_forgotten(m, &p->pending[i], ev->ts_ns);
+		i = bs_pending_find(m, p, ev, false);
+		return i == UINT32_MAX ? 0 : resize_ended(m, &p->pending[i], ev->ts_ns);
 	}
 	if (!(obj->flags & BS_OBJ_DEAD))
 		err = vanish(m, obj, ev->ts_ns);
@@ -196,7 +228,7 @@ static int class_forget(struct bs_model *m, struct bs_proc *p, uint32_t klass, u
 		err = bs_object_forgotten(m, &ev, bs_objects_hash(m->seed, klass, ev.id));
 	}
 	free(ids);
-	return err;
+	return err ? err : resizes_forgotten(m, p, klass, ts_ns);
 }
 
 int bs_model_class_dark(struct bs_model *m, uint32_t klass_id)
@@ -213,11 +245,18 @@ int bs_model_class_dark(struct bs_model *m, uint32_t klass_id)
 	return 0;
 }
 
+void bs_model_class_missed(struct bs_model *m, uint32_t klass_id)
+{
+	if (klass_id < m->nclasses)
+		m->classes[klass_id].missed = true;
+}
+
 int bs_model_class_forget(struct bs_model *m, uint32_t klass_id, uint64_t ts_ns)
 {
 	int err = 0;
 
 	bs_clock_advance(&m->clock, ts_ns);
+	bs_model_class_missed(m, klass_id);
 	for (uint32_t i = 0; i < m->nbuckets && !err; i++)
 		for (struct bs_proc *p = m->buckets[i]; p && !err; p = p->next)
 			err = class_forget(m, p, klass_id, ts_ns);
@@ -272,10 +311,35 @@ static double blocks_in(const struct bs_model *m, const struct bs_strata *strata
 	return blocks;
 }
 
+/*
+ * Beyond chance: what was followed and has vanished lives, or was dropped.  What was lost may have
+ * been births, each of which stood for others, or the drops of what seems to live.  Of what began
+ * where nobody looked there is any number.
+ */
+static void missing(const struct bs_model *m, const struct bs_origin_sums *s, struct bs_estimate *e)
+{
+	double lost = (double)m->totals.lost * sample_weight(&m->rarest, 1);
+
+	if (s->missed)
+		lost = INFINITY;
+	e->created.high += lost;
+	e->dropped.high += lost + s->vanished;
+	e->live.high += lost + s->vanished;
+	e->live_bytes.high += s->vanished_bytes;
+	if (lost > 0)
+		e->live_bytes.high = INFINITY;
+	if (!m->totals.lost)
+		return;
+	lost = (double)m->totals.lost;
+	e->live.low = fmax(e->live.low - lost * sample_weight(&m->rarest, 1), 0);
+	e->live_bytes.low = fmax(e->live_bytes.low - lost * s->top, 0);
+}
+
 struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_origin_sums *sums)
 {
 	struct bs_origin_sums s = *sums;
 	double n = m->rarest.mean, blocks, sure;
+	struct bs_estimate e;
 
 	if (!m->nrates)
 		return (struct bs_estimate){0};
@@ -283,12 +347,14 @@ struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_or
 	blocks = blocks_in(m, &s.strata);
 	/* What has become of a birth must be known, and nothing else be among these. */
 	sure = m->totals.vanished || m->totals.adopted ? INFINITY : blocks;
-	return (struct bs_estimate){
+	e = (struct bs_estimate){
 		.created = bs_sampled_blocks(&s.created, n, blocks),
 		.dropped = bs_sampled_blocks(&s.dropped, n, sure),
 		.live = bs_sampled_blocks(&s.live, n, sure),
 		.live_bytes = bs_sampled_interval(&s.live_bytes),
 	};
+	missing(m, &s, &e);
+	return e;
 }
 
 void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from)
@@ -299,6 +365,10 @@ void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from)
 	bs_sampled_merge(&to->live_bytes, &from->live_bytes);
 	to->fresh_var_bytes += from->fresh_var_bytes;
 	to->fresh_var_count += from->fresh_var_count;
+	to->vanished += from->vanished;
+	to->vanished_bytes += from->vanished_bytes;
+	to->top = fmax(to->top, from->top);
+	to->missed |= from->missed;
 	strata_merge(&to->strata, &from->strata);
 }
 
@@ -336,6 +406,7 @@ void bs_sums_of_class(const struct bs_model *m, struct bs_origin_sums *sums, uin
 	for (uint32_t i = 0; i < m->nbirths; i++) {
 		if (klass && m->births[i].klass != klass)
 			continue;
+		sums->missed |= m->classes[m->births[i].klass].missed;
 		if (m->births[i].caller)
 			strata_merge(&sums->strata, &all_strata);
 		else
@@ -354,6 +425,7 @@ static void live_add(const struct bs_model *m, struct bs_origin_sums *sums,
 		return;
 	bs_sampled_add(&s->live, w, 1);
 	bs_sampled_add(&s->live_bytes, w, y);
+	s->top = fmax(s->top, w * y);
 	if (obj->birth_ns < m->clock.start_ns)
 		return;
 	s->fresh_var_bytes += w * (w - 1) * y * y;
@@ -374,6 +446,9 @@ struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns
 		sums[i].created = s->created;
 		sums[i].dropped = s->dropped;
 		sums[i].strata = origin_strata(m, &m->origins.v[i]);
+		sums[i].vanished = s->vanished;
+		sums[i].vanished_bytes = s->vanished_bytes;
+		sums[i].missed = m->classes[m->origins.v[i].klass].missed;
 	}
 	for (uint32_t i = 0; i < m->nbuckets; i++)
 		for (const struct bs_proc *p = m->buckets[i]; p; p = p->next) {

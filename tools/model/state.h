@@ -37,6 +37,7 @@ struct bs_strata {
 struct bs_origin_sample {
 	struct bs_sampled created, dropped;
 	struct bs_strata strata;
+	double vanished, vanished_bytes; /* by weight: what became of them is not known */
 };
 
 /* A site where objects begin. */
@@ -81,6 +82,7 @@ struct bs_class {
 	size_t nties;			/* in all processes */
 	bool locks;			/* some of its borrows wait until it is free */
 	bool numbers;			/* its ids are numbers that each process has for itself */
+	bool missed;			/* objects began of which nothing was seen */
 };
 
 /* A mark as evidence. */
@@ -524,6 +526,9 @@ struct bs_origin_sums {
 	/* Of what came to life since the start: variance of its live bytes and count. */
 	double fresh_var_bytes, fresh_var_count;
 	struct bs_strata strata; /* where there may be births of it */
+	double vanished, vanished_bytes;
+	double top;  /* for so many bytes stands an object of those that live, at most */
+	bool missed; /* objects began of which nothing was seen */
 };
 /* One per origin (at least one), to be freed; NULL when out of memory.  Live: of at least that age.
  */
@@ -601,7 +606,8 @@ void bs_pending_remove(struct bs_proc *p, uint32_t i);
  * The resize that this thread has begun in this class: the one of this id if there is one (the
  * object has not moved), else the one begun last.  UINT32_MAX if none.
  */
-uint32_t bs_pending_find(const struct bs_proc *p, const struct bs_event *ev, bool id_only);
+uint32_t bs_pending_find(const struct bs_model *m, const struct bs_proc *p,
+			 const struct bs_event *ev, bool id_only);
 
 /* Forgets those too old to matter.  to: of a resize, the id that it led to. */
 int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to);
