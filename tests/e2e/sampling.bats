@@ -343,6 +343,45 @@ live_now() {
 	json 'all(.notes[]; test("is not followed") | not)'
 }
 
+@test "objects of signal handlers are chosen as others are" {
+	cat >"$BATS_TEST_TMPDIR/handlers.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <sys/time.h>
+		#include <time.h>
+		#include <unistd.h>
+		static volatile unsigned long n;
+		static void on_alarm(int sig)
+		{
+			(void)sig;
+			BSCOPE_NEW(handler, 4096);
+			BSCOPE_DROP(handler, 4096);
+			n++;
+		}
+		int main(void)
+		{
+			struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
+			time_t end = time(NULL) + 4;
+			uintptr_t id = 1 << 20;
+			signal(SIGALRM, on_alarm);
+			setitimer(ITIMER_REAL, &often, NULL);
+			while (time(NULL) < end)
+				for (int i = 0; i < 1000; i++, id += 16) {
+					BSCOPE_NEW_SIZED(busy, id, 100);
+					BSCOPE_DROP(busy, id);
+				}
+			setitimer(ITIMER_REAL, &never, NULL);
+			printf("%lu\n", n);
+			return 0;
+		}
+	END
+	cc -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/handlers" "$BATS_TEST_TMPDIR/handlers.c" "$BUILD/libbscope.a" -lpthread
+	# One of 1,000 bytes: it was one of ten of them.
+	ran --sample-bytes=1000 -- "$BATS_TEST_TMPDIR/handlers"
+	json ".mode == \"jump\" and ([.classes[] | select(.class == \"handler\") | .created] | add // 0) < 20 + $(cat "$OUT") / 100"
+}
+
 @test "more classes than the table of a runtime can tell apart: by traps" {
 	{
 		echo '#include <bscope/bscope.h>'
