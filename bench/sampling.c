@@ -597,7 +597,9 @@ static void told(struct bench *b, const struct way *way, unsigned draws)
 	if (rows_lost > 0)
 		printf(", %.2f %% more are not there", rows_lost);
 	printf("\n");
-	print_tallies(tt.t);
+	/* If they are all the same, more draws have said it. */
+	if (tt.same < tt.n || tt.no_row > 0)
+		print_tallies(tt.t);
 }
 
 /* --- how wide it is ------------------------------------------------------------------------------
