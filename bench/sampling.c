@@ -11,11 +11,11 @@
  * truth comes from the whole trace.  Rows are "shown" that have a followed object in that very sum,
  * as in a report; of "all" the others have an interval too, from 0 to what may have been missed.
  *
- * Who is followed is decided by the runtime's own code, and at one in 100 the model is told what the
- * runtime would record: its rows must be those that are worked out here, which is faster.
+ * Who is followed is decided by the runtime's own code, and at one in 100 the model is told what
+ * the runtime would record: its rows must be those that are worked out here, which is faster.
  *
- * 3 DRAWS of each way at one in 10 and in 100, 6 at one in 1000; a tenth of DRAWS for stacks, and for
- * the model.
+ * 3 DRAWS of each way at one in 10 and in 100, 6 at one in 1000; a tenth of DRAWS for stacks, and
+ * for the model.
  *
  * As to widths: 5 % of a count takes 1,537 followed objects, so a row of 153,700 at one in 100; no
  * way of following objects independently can do with fewer.  By blocks, of each hundred objects of
