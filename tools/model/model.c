@@ -161,14 +161,16 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 /* hash: of the object, if there is one. */
 static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
+	uint64_t now_ns = m->clock.start_ns + m->clock.elapsed_ns;
 	struct bs_event of_memory;
 	struct bs_proc *p;
 	int err;
 
+	if (ev->ts_ns >= now_ns)
+		bs_clock_advance(&m->clock, ev->ts_ns);
 	/* What comes late may explain anything that was seen before it. */
-	if (ev->ts_ns + BS_MODEL_SKEW_NS < m->clock.start_ns + m->clock.elapsed_ns)
-		m->loss_ns = m->clock.start_ns + m->clock.elapsed_ns;
-	bs_clock_advance(&m->clock, ev->ts_ns);
+	else if (now_ns - ev->ts_ns > BS_MODEL_SKEW_NS)
+		m->loss_ns = now_ns;
 	if (m->nvforks && (ev->type == BS_EVENT_MARK || ev->type == BS_EVENT_FORGOTTEN))
 		ev = bs_vfork_mark(m, ev, &of_memory);
 	if (ev->type == BS_EVENT_MARK)

@@ -62,10 +62,16 @@ struct bs_origin {
 	int64_t going_series_bytes, going_series_count;
 };
 
+struct bs_origin_key {
+	uint64_t at; /* bs_origin_at */
+	uint32_t klass;
+	uint32_t origin; /* from 1; 0: none */
+};
+
 struct bs_origins {
 	struct bs_origin *v;
 	uint32_t n, cap;
-	uint32_t *index; /* hash -> origin + 1, 0: empty; of 2^(64 - shift) */
+	struct bs_origin_key *index; /* 2^(64 - shift) by hash; NULL: there are no origins */
 	uint8_t shift;
 };
 
@@ -319,10 +325,42 @@ static inline uint32_t bs_model_caller(const struct bs_model *m, uint32_t code)
 	return m->caller ? m->caller(m->caller_ctx, code) : code;
 }
 
+static inline uint64_t bs_origin_at(uint32_t place, uint32_t code)
+{
+	return (uint64_t)place << 32 | code;
+}
+/* For what is here alone: where in the index; looks from there on; adds one that is not there. */
+static inline uint32_t bs_origin_hash(const struct bs_origins *o, uint32_t klass, uint64_t at)
+{
+	/* The high bits of the product, which depend on all that went in. */
+	return (uint32_t)(((at + klass * 0xd6e8feb86659fd93ull) * 0x9e3779b97f4a7c15ull) >>
+			  o->shift);
+}
+uint32_t bs_origin_search(const struct bs_origins *o, uint32_t klass, uint64_t at, uint32_t i);
+uint32_t bs_origin_add(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
 /* The number of an origin, UINT32_MAX if it is not known. */
-uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
+static inline uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place,
+				      uint32_t code)
+{
+	uint64_t at = bs_origin_at(place, code);
+	const struct bs_origin_key *key;
+
+	if (!o->index)
+		return UINT32_MAX;
+	key = &o->index[bs_origin_hash(o, klass, at)];
+	/* Mostly it is where it belongs. */
+	if (key->at == at && key->klass == klass)
+		return key->origin - 1;
+	return bs_origin_search(o, klass, at, (uint32_t)(key - o->index));
+}
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
-uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
+static inline uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place,
+					uint32_t code)
+{
+	uint32_t known = bs_origin_find(o, klass, place, code);
+
+	return known != UINT32_MAX ? known : bs_origin_add(o, klass, place, code);
+}
 void bs_origins_fini(struct bs_origins *o);
 
 /* The process, made when new; NULL when out of memory. */
