@@ -64,7 +64,7 @@ void bs_objects_clear(struct bs_objects *t)
 		free(t->shards[i].slots);
 	free(t->shards);
 	t->shards = NULL;
-	t->nshards = 0;
+	t->nshards = t->mask = 0;
 	t->live = 0;
 }
 
@@ -120,6 +120,7 @@ static int shard_init(struct bs_shard *s, uint32_t cap)
 	s->slots = slots_alloc(cap);
 	if (!s->slots)
 		return -1;
+	s->groups = (struct bs_group *)(void *)(s->slots + cap);
 	for (uint32_t i = 0; i < cap; i += BS_GROUP) {
 		struct bs_group *g = bs_group_of(s, i);
 
@@ -222,6 +223,7 @@ static int table_split(struct bs_objects *t)
 	struct bs_obj *o;
 
 	next.nshards = SHARDS;
+	next.mask = SHARDS - 1;
 	next.shards = calloc(SHARDS, sizeof(*next.shards));
 	if (!next.shards)
 		return -1;
@@ -299,7 +301,7 @@ void bs_objects_fetch_tags(const struct bs_objects *t, const uint64_t *hash, siz
 	for (size_t i = 0; i < n; i++) {
 		const struct bs_shard *s = bs_shard_of(t, hash[i]);
 
-		__builtin_prefetch(&bs_groups_of(s)[bs_home_of(hash[i], s->cap)], 1);
+		__builtin_prefetch(&s->groups[bs_home_of(hash[i], s->cap)], 1);
 	}
 }
 
@@ -315,8 +317,8 @@ void bs_objects_fetch(const struct bs_objects *t, const uint64_t *hash, size_t n
 		if (!s->cap)
 			continue;
 		/* The object itself, or where it would go; which of them, no branch could guess. */
-		m = bs_group_match(&bs_groups_of(s)[home], bs_tag_of(hash[i]));
-		v = bs_group_vacant(&bs_groups_of(s)[home]);
+		m = bs_group_match(&s->groups[home], bs_tag_of(hash[i]));
+		v = bs_group_vacant(&s->groups[home]);
 		m = m ? m : v | 1u << (BS_GROUP - 1);
 		__builtin_prefetch(&s->slots[home * BS_GROUP + (uint32_t)__builtin_ctz(m)], 1);
 	}

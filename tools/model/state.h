@@ -499,8 +499,11 @@ static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t
 /* --- what a mark does (lives.c, marks.c, resizes.c, recent.c) --- */
 
 /* hash: bs_objects_hash of the event's object.  Ints: 0 or -ENOMEM. */
-int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
-int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+/* c: the event's class. */
+int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *c,
+		  const struct bs_event *ev, uint64_t hash);
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class *c,
+		   const struct bs_event *ev, uint64_t hash);
 /* Marks that neither begin nor end a life. */
 int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
 /*
@@ -573,11 +576,10 @@ struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_or
 /* An object is not followed any more: nothing is known of it from here on.  0 or -ENOMEM. */
 int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash);
 
-/* An object joins (sign 1) or leaves (-1) what is alive.  0 or -ENOMEM. */
-static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign,
-				 uint64_t ts_ns)
+/* An object joins (sign 1) or leaves (-1) what is alive of its origin g.  0 or -ENOMEM. */
+static inline int bs_origin_change(struct bs_model *m, struct bs_origin *g,
+				   const struct bs_obj *obj, int sign, uint64_t ts_ns)
 {
-	struct bs_origin *g = &m->origins.v[obj->origin];
 	int64_t bytes = sign * (int64_t)obj->bytes;
 	int err = bs_series_add(&g->series, &m->clock, ts_ns, sign * bs_series_bytes(m, obj),
 				sign * bs_series_count(m, obj));
@@ -590,6 +592,11 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
 	m->totals.live_bytes += (uint64_t)bytes;
 	return 0;
 }
+static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign,
+				 uint64_t ts_ns)
+{
+	return bs_origin_change(m, &m->origins.v[obj->origin], obj, sign, ts_ns);
+}
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -597,13 +604,14 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
 struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			    uint64_t hash, struct bs_obj *obj, bool found);
 static inline struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p,
-					const struct bs_event *ev, uint64_t hash)
+					const struct bs_class *c, const struct bs_event *ev,
+					uint64_t hash)
 {
 	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
 	/* Mostly nobody had it before. */
-	if (obj && (found || p->npending || m->classes[ev->klass_id].nties))
+	if (obj && (found || p->npending || c->nties))
 		return bs_take_over(m, p, ev, hash, obj, found);
 	return obj;
 }
