@@ -42,7 +42,8 @@ struct bs_group {
 	uint8_t tag[BS_GROUP];
 	uint16_t dead; /* which of its objects are, a bit for each */
 	uint16_t old;  /* which of these were when some were last forgotten */
-	uint8_t rest[12];
+	bool passed;   /* an object that belongs here or before is behind it, or was */
+	uint8_t rest[11];
 };
 _Static_assert(sizeof(struct bs_group) == 32, "two groups to a cache line");
 
@@ -125,8 +126,10 @@ static inline struct bs_obj *bs_slot_add(struct bs_shard *s, uint64_t hash)
 	uint32_t group = bs_home_of(hash, s->cap);
 	unsigned m, i;
 
-	while (!(m = bs_group_vacant(&s->groups[group])))
+	while (!(m = bs_group_vacant(&s->groups[group]))) {
+		s->groups[group].passed = true;
 		group = bs_group_next(s, group);
+	}
 	i = (unsigned)__builtin_ctz(m);
 	s->taken += s->groups[group].tag[i] == BS_TAG_FREE;
 	s->used++;
@@ -136,7 +139,7 @@ static inline struct bs_obj *bs_slot_add(struct bs_shard *s, uint64_t hash)
 
 static inline bool bs_shard_full(const struct bs_shard *s)
 {
-	return (uint64_t)(s->taken + 1) * 8 > (uint64_t)s->cap * 7;
+	return (uint64_t)(s->taken + 1) * 4 > (uint64_t)s->cap * 3;
 }
 
 static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash,
