@@ -107,7 +107,8 @@ static int lifetime_add(struct bs_origin *g, const struct bs_obj *obj, uint64_t 
 	return bs_hist_add(g->lifetime, age);
 }
 
-static inline __attribute__((always_inline)) int object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+static inline __attribute__((always_inline)) int
+object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 {
 	struct bs_origin *g = &m->origins.v[obj->origin];
 	int err = bs_origin_change(m, g, obj, -1, ts_ns);

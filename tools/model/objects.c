@@ -215,7 +215,10 @@ static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 	bool small = s->cap < keep_slots(t);
 
 	if ((small ? s->used : s->used - s->dead) >= s->cap / 8 * 5)
-		return shard_resize(t, s, s->cap + (s->cap / 8 > BS_GROUP ? s->cap / 8 / BS_GROUP * BS_GROUP : BS_GROUP));
+		return shard_resize(t, s,
+				    s->cap + (s->cap / 8 > BS_GROUP
+						      ? s->cap / 8 / BS_GROUP * BS_GROUP
+						      : BS_GROUP));
 	if (small)
 		return shard_resize(t, s, s->cap);
 	while (s->used >= s->cap / 16 * 11) {

@@ -474,7 +474,8 @@ static int hand_out(const struct thread *t, const struct cell *c, unsigned n,
 			: ops->events(ops->ctx, &c->v.events[c->begin], n);
 }
 
-/* A thread's next cell is read soon: all of it, as it lies where the processor does not expect it. */
+/* A thread's next cell is read soon: all of it, as it lies where the processor does not expect it.
+ */
 static inline __attribute__((always_inline)) void cell_fetch(const struct bs_order *o, uint32_t i)
 {
 	const char *c = (const char *)cell_at(o, i);
