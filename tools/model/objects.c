@@ -6,18 +6,19 @@
  * are compared at once, so that a look-up that finds touches one line of tags and one object, and
  * guesses nothing.  An object that does not fit into its group goes into the next one that has
  * room; a look-up goes on until a group has a free slot.  A slot that is emptied becomes free if
- * its group has a free one already (nobody has gone on from here), else it is left: used for the
- * next object that comes by, but no end of a look-up.
+ * nobody has gone on from its group, else it is left: used for the next object that comes by, but
+ * no end of a look-up.
  *
- * Memory: a shard is full when seven eighths of its slots are taken, and grows by a quarter if five
- * sevenths are the living's.  Else it keeps its size: objects that were dropped stay where they
- * are, so that what is said of them later is known to be wrong, and now those that were dead the
- * last time (the first time: the older half) are forgotten, or all if that is not enough.  Next to
- * the tags of a group is a bit for each that is dead, and for each that was then, so that mostly no
- * object is looked at for that.  So a growing table is never less than 57 % full of the living, and
- * an object takes at most 34 / 0.57 = 60 bytes and what a shard of few groups is rounded up by; a
- * table that empties shrinks below a fifth.  Small tables keep their dead.  Capacities are no
- * powers of two; a hash is mapped to a group by multiplication.
+ * Memory: a shard is full when thirteen of sixteen slots are taken, which is as full as groups can
+ * be before many look-ups have to go on to a second one.  It grows by an eighth if the living take
+ * two thirds.  Else it keeps its size: objects that were dropped stay where they are, so that what
+ * is said of them later is known to be wrong, and now those that were dead the last time are
+ * forgotten, or the older half of them.  Next to the tags of a group is
+ * a bit for each that is dead, and for each that was then, so that mostly no object is looked at
+ * for that.  So a growing table is never less than 58 % full of the living, and an object takes at
+ * most 34 / 0.58 = 59 bytes and what a shard of few groups is rounded up by; a table that empties
+ * shrinks below a fifth.  Small tables keep their dead.  Capacities are no powers of two; a hash is
+ * mapped to a group by multiplication.
  *
  * No object and no group lies in two cache lines, so that what is fetched ahead is all of it.
  *
@@ -35,7 +36,7 @@
 #include <unistd.h>
 
 #define SHARDS	 256u
-#define SPLIT_AT 4096u
+#define SPLIT_AT 32768u
 #define LINE	 64u /* bytes of a cache's */
 /* In a table of so many slots, and in a shard of a split one, the dead are kept. */
 #define KEEP_SLOTS	 4096u
@@ -64,14 +65,14 @@ void bs_objects_clear(struct bs_objects *t)
 		free(t->shards[i].slots);
 	free(t->shards);
 	t->shards = NULL;
-	t->nshards = 0;
+	t->nshards = t->mask = 0;
 	t->live = 0;
 }
 
 /* Those of a group's slots are emptied, a bit for each. */
 static void slots_leave(struct bs_shard *s, struct bs_group *g, unsigned leave)
 {
-	bool ends = bs_group_match(g, BS_TAG_FREE);
+	bool ends = !g->passed || bs_group_match(g, BS_TAG_FREE);
 	unsigned n = 0;
 
 	for (; leave; leave &= leave - 1, n++)
@@ -120,6 +121,7 @@ static int shard_init(struct bs_shard *s, uint32_t cap)
 	s->slots = slots_alloc(cap);
 	if (!s->slots)
 		return -1;
+	s->groups = (struct bs_group *)(void *)(s->slots + cap);
 	for (uint32_t i = 0; i < cap; i += BS_GROUP) {
 		struct bs_group *g = bs_group_of(s, i);
 
@@ -169,7 +171,10 @@ static uint32_t shard_forget(struct bs_shard *s, bool all)
 	return used;
 }
 
-/* The half of the time in which the dead were dropped makes old. */
+/*
+ * Of those who are old only they remain so who were dropped in the first half of the time in which
+ * all the dead were.
+ */
 static void shard_age(struct bs_shard *s)
 {
 	uint64_t first = UINT64_MAX, last = 0;
@@ -183,8 +188,17 @@ static void shard_age(struct bs_shard *s)
 			last = s->slots[i].birth_ns;
 	}
 	for (uint32_t i = 0; i < s->cap; i++)
-		if (slot_dead(s, i) && s->slots[i].birth_ns > first + (last - first) / 2)
+		if (slot_old(s, i) && s->slots[i].birth_ns > first + (last - first) / 2)
 			bs_group_of(s, i)->old &= (uint16_t) ~(1u << i % BS_GROUP);
+}
+
+static uint32_t shard_old(const struct bs_shard *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->cap; i += BS_GROUP)
+		n += (uint32_t)__builtin_popcount(bs_group_of(s, i)->old);
+	return n;
 }
 
 static uint32_t keep_slots(const struct bs_objects *t)
@@ -200,16 +214,19 @@ static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 {
 	bool small = s->cap < keep_slots(t);
 
-	if (small ? s->used >= s->cap - s->cap / 4 : s->used - s->dead >= s->cap / 7 * 5)
-		return shard_resize(t, s, s->cap + s->cap / 4 + 1);
+	if ((small ? s->used : s->used - s->dead) >= s->cap / 8 * 5)
+		return shard_resize(t, s,
+				    s->cap + (s->cap / 8 > BS_GROUP
+						      ? s->cap / 8 / BS_GROUP * BS_GROUP
+						      : BS_GROUP));
 	if (small)
 		return shard_resize(t, s, s->cap);
-	if (!shard_forget(s, false)) {
-		shard_age(s);
+	while (s->used >= s->cap / 16 * 11) {
+		/* Mostly they are a half or so. */
+		if (shard_old(s) > s->dead / 4 * 3)
+			shard_age(s);
 		shard_forget(s, false);
 	}
-	if (s->used >= s->cap - s->cap / 4)
-		shard_forget(s, true);
 	return bs_shard_full(s) ? shard_resize(t, s, s->cap) : 0;
 }
 
@@ -222,6 +239,7 @@ static int table_split(struct bs_objects *t)
 	struct bs_obj *o;
 
 	next.nshards = SHARDS;
+	next.mask = SHARDS - 1;
 	next.shards = calloc(SHARDS, sizeof(*next.shards));
 	if (!next.shards)
 		return -1;
@@ -299,7 +317,7 @@ void bs_objects_fetch_tags(const struct bs_objects *t, const uint64_t *hash, siz
 	for (size_t i = 0; i < n; i++) {
 		const struct bs_shard *s = bs_shard_of(t, hash[i]);
 
-		__builtin_prefetch(&bs_groups_of(s)[bs_home_of(hash[i], s->cap)], 1);
+		__builtin_prefetch(&s->groups[bs_home_of(hash[i], s->cap)], 1);
 	}
 }
 
@@ -315,8 +333,8 @@ void bs_objects_fetch(const struct bs_objects *t, const uint64_t *hash, size_t n
 		if (!s->cap)
 			continue;
 		/* The object itself, or where it would go; which of them, no branch could guess. */
-		m = bs_group_match(&bs_groups_of(s)[home], bs_tag_of(hash[i]));
-		v = bs_group_vacant(&bs_groups_of(s)[home]);
+		m = bs_group_match(&s->groups[home], bs_tag_of(hash[i]));
+		v = bs_group_vacant(&s->groups[home]);
 		m = m ? m : v | 1u << (BS_GROUP - 1);
 		__builtin_prefetch(&s->slots[home * BS_GROUP + (uint32_t)__builtin_ctz(m)], 1);
 	}

@@ -19,7 +19,7 @@
 /* The top byte chooses the shard, the next seven bits are the tag, the low 32 choose the group. */
 static inline struct bs_shard *bs_shard_of(const struct bs_objects *t, uint64_t hash)
 {
-	return &t->shards[(hash >> 56) & (t->nshards - 1)];
+	return &t->shards[hash >> 56 & t->mask];
 }
 
 static inline uint8_t bs_tag_of(uint64_t hash)
@@ -42,18 +42,14 @@ struct bs_group {
 	uint8_t tag[BS_GROUP];
 	uint16_t dead; /* which of its objects are, a bit for each */
 	uint16_t old;  /* which of these were when some were last forgotten */
-	uint8_t rest[12];
+	bool passed;   /* an object that belongs here or before is behind it, or was */
+	uint8_t rest[11];
 };
 _Static_assert(sizeof(struct bs_group) == 32, "two groups to a cache line");
 
-static inline struct bs_group *bs_groups_of(const struct bs_shard *s)
-{
-	return (struct bs_group *)(void *)(s->slots + s->cap);
-}
-
 static inline struct bs_group *bs_group_of(const struct bs_shard *s, uint32_t slot)
 {
-	return &bs_groups_of(s)[slot / BS_GROUP];
+	return &s->groups[slot / BS_GROUP];
 }
 
 static inline void bs_dead_set(struct bs_shard *s, uint32_t i, bool old)
@@ -111,7 +107,7 @@ bs_slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t i
 	uint32_t group = bs_home_of(hash, s->cap);
 
 	for (;; group = bs_group_next(s, group)) {
-		const struct bs_group *g = &bs_groups_of(s)[group];
+		const struct bs_group *g = &s->groups[group];
 
 		for (unsigned m = bs_group_match(g, bs_tag_of(hash)); m; m &= m - 1) {
 			struct bs_obj *o = &s->slots[group * BS_GROUP + (uint32_t)__builtin_ctz(m)];
@@ -130,18 +126,20 @@ static inline struct bs_obj *bs_slot_add(struct bs_shard *s, uint64_t hash)
 	uint32_t group = bs_home_of(hash, s->cap);
 	unsigned m, i;
 
-	while (!(m = bs_group_vacant(&bs_groups_of(s)[group])))
+	while (!(m = bs_group_vacant(&s->groups[group]))) {
+		s->groups[group].passed = true;
 		group = bs_group_next(s, group);
+	}
 	i = (unsigned)__builtin_ctz(m);
-	s->taken += bs_groups_of(s)[group].tag[i] == BS_TAG_FREE;
+	s->taken += s->groups[group].tag[i] == BS_TAG_FREE;
 	s->used++;
-	bs_groups_of(s)[group].tag[i] = bs_tag_of(hash);
+	s->groups[group].tag[i] = bs_tag_of(hash);
 	return &s->slots[group * BS_GROUP + i];
 }
 
 static inline bool bs_shard_full(const struct bs_shard *s)
 {
-	return (uint64_t)(s->taken + 1) * 8 > (uint64_t)s->cap * 7;
+	return (uint64_t)(s->taken + 1) * 4 > (uint64_t)s->cap * 3;
 }
 
 static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash,
@@ -149,7 +147,7 @@ static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_
 {
 	const struct bs_shard *s;
 
-	if (!t->nshards)
+	if (!t->shards)
 		return NULL;
 	s = bs_shard_of(t, hash);
 	return s->used ? bs_slot_find(s, hash, klass, id) : NULL;

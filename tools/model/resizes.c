@@ -153,7 +153,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 
 	if (origin == UINT32_MAX)
 		return -ENOMEM;
-	obj = bs_take_id(m, p, ev, hash);
+	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj)
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
@@ -269,7 +269,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		return err;
 	}
 
-	obj = bs_take_id(m, p, ev, hash);
+	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj) {
 		bs_tie_free(e.tie);
 		bs_live_change(m, &e.obj, -1, ev->ts_ns);
