@@ -9,21 +9,20 @@
  * nobody has gone on from its group, else it is left: used for the next object that comes by, but
  * no end of a look-up.
  *
- * Memory: a shard is full when thirteen of sixteen slots are taken, which is as full as groups can
- * be before many look-ups have to go on to a second one.  It grows by an eighth if the living take
- * two thirds.  Else it keeps its size: objects that were dropped stay where they are, so that what
- * is said of them later is known to be wrong, and now those that were dead the last time are
- * forgotten, or the older half of them.  Next to the tags of a group is
- * a bit for each that is dead, and for each that was then, so that mostly no object is looked at
- * for that.  So a growing table is never less than 58 % full of the living, and an object takes at
- * most 34 / 0.58 = 59 bytes and what a shard of few groups is rounded up by; a table that empties
- * shrinks below a fifth.  Small tables keep their dead.  Capacities are no powers of two; a hash is
- * mapped to a group by multiplication.
+ * Memory: a shard is full when three quarters of its slots are taken; in fuller ones many look-ups
+ * have to go on to a second group.  It grows if five eighths are the living's, by a quarter at
+ * most, and not so far that they have less than five ninths then.  Else it keeps its size: objects
+ * that were dropped stay where they are, so that what is said of them later is known to be wrong,
+ * and now those that were dead the last time are forgotten, or the older half of them.  Next to the
+ * tags of a group is a bit for each that is dead, and for each that was then, so that mostly no
+ * object is looked at for that.  So an object takes at most 34 * 9 / 5 = 61 bytes and what a shard
+ * of few groups is rounded up by; a table that empties shrinks below a fifth.  Small tables keep
+ * their dead.  Capacities are no powers of two; a hash is mapped to a group by multiplication.
  *
  * No object and no group lies in two cache lines, so that what is fetched ahead is all of it.
  *
- * Stalls: a table past SPLIT_AT objects is cut into 256 shards by the top bits of the hash, which
- * grow one by one.  With 10 million objects one growth copies 40,000, not all of them.
+ * Stalls: a table past SPLIT_AT objects is cut into SHARDS by the top bits of the hash, which grow
+ * one by one.  With 10 million objects one growth copies 80,000, not all of them.
  *
  * The hash (objects.h) mixes the id with two secret words through two 64x64 -> 128 bit
  * multiplications.  The program that chooses the ids cannot know which ones collide.
@@ -35,7 +34,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SHARDS	 256u
+#define SHARDS	 128u
 #define SPLIT_AT 32768u
 #define LINE	 64u /* bytes of a cache's */
 /* In a table of so many slots, and in a shard of a split one, the dead are kept. */
@@ -206,21 +205,28 @@ static uint32_t keep_slots(const struct bs_objects *t)
 	return t->nshards > 1 ? KEEP_SHARD_SLOTS : KEEP_SLOTS;
 }
 
+/* How many slots one that is full of the living is to have: at least a group more. */
+static uint32_t shard_grown(const struct bs_shard *s)
+{
+	uint32_t cap = (s->used - s->dead) / 5 * 9, most = s->cap + s->cap / 4;
+
+	cap = (cap < most ? cap : most) / BS_GROUP * BS_GROUP;
+	return cap > s->cap ? cap : s->cap + BS_GROUP;
+}
+
 /*
  * Room for one more.  If it is not the living who fill it, as large as it is: without some of the
  * dead, and without slots that were left.
  */
 static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 {
-	bool small = s->cap < keep_slots(t);
+	uint32_t living = s->used - s->dead;
 
-	if ((small ? s->used : s->used - s->dead) >= s->cap / 8 * 5)
+	if (s->cap < keep_slots(t))
 		return shard_resize(t, s,
-				    s->cap + (s->cap / 8 > BS_GROUP
-						      ? s->cap / 8 / BS_GROUP * BS_GROUP
-						      : BS_GROUP));
-	if (small)
-		return shard_resize(t, s, s->cap);
+				    s->used < s->cap / 8 * 5 ? s->cap : s->cap + s->cap / 4 + 1);
+	if (living >= s->cap / 8 * 5)
+		return shard_resize(t, s, shard_grown(s));
 	while (s->used >= s->cap / 16 * 11) {
 		/* Mostly they are a half or so. */
 		if (shard_old(s) > s->dead / 4 * 3)
