@@ -2,12 +2,11 @@
 /*
  * objects.c - open addressing by groups of 16 slots, objects in the slots themselves.
  *
- * Each slot has a tag of one byte: free, left, or 7 bits of its object's hash.  The tags of a group
- * are compared at once, so that a look-up that finds touches one line of tags and one object, and
+ * Each slot has a tag of one byte: free, or 7 bits of its object's hash.  The tags of a group are
+ * compared at once, so that a look-up that finds touches one line of tags and one object, and
  * guesses nothing.  An object that does not fit into its group goes into the next one that has
- * room; a look-up goes on until a group has a free slot.  A slot that is emptied becomes free if
- * nobody has gone on from its group, else it is left: used for the next object that comes by, but
- * no end of a look-up.
+ * room, and each group that it has passed counts it until it has gone: a look-up ends at a group
+ * that nobody has passed, which mostly is the first.
  *
  * Memory: a shard is full when three quarters of its slots are taken; in fuller ones many look-ups
  * have to go on to a second group.  It grows if five eighths are the living's, by a quarter at
@@ -68,16 +67,29 @@ void bs_objects_clear(struct bs_objects *t)
 	t->live = 0;
 }
 
-/* Those of a group's slots are emptied, a bit for each. */
-static void slots_leave(struct bs_shard *s, struct bs_group *g, unsigned leave)
+/* An object that belongs to another group has gone: the groups that it has passed. */
+static void groups_unpass(struct bs_shard *s, const struct bs_group *g, uint64_t hash)
 {
-	bool ends = !g->passed || bs_group_match(g, BS_TAG_FREE);
-	unsigned n = 0;
+	uint32_t group = bs_home_of(hash, s->cap);
 
-	for (; leave; leave &= leave - 1, n++)
-		g->tag[__builtin_ctz(leave)] = ends ? BS_TAG_FREE : BS_TAG_LEFT;
-	s->taken -= ends ? n : 0;
-	s->used -= n;
+	for (; &s->groups[group] != g; group = bs_group_next(s, group))
+		s->groups[group].passed--;
+}
+
+/* Those of a group's slots are emptied, a bit for each. */
+static void slots_leave(const struct bs_objects *t, struct bs_shard *s, struct bs_group *g,
+			unsigned leave)
+{
+	const struct bs_obj *first = &s->slots[(size_t)(g - s->groups) * BS_GROUP];
+
+	for (unsigned m = leave & g->away; m; m &= m - 1) {
+		const struct bs_obj *o = &first[__builtin_ctz(m)];
+
+		groups_unpass(s, g, bs_objects_hash(t->seed, o->klass, o->id));
+	}
+	g->away &= (uint16_t)~leave;
+	for (; leave; leave &= leave - 1, s->used--)
+		g->tag[__builtin_ctz(leave)] = BS_TAG_FREE;
 }
 
 static bool slot_dead(const struct bs_shard *s, uint32_t i)
@@ -153,7 +165,7 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 }
 
 /* Forgets those who are old, or all who are dead; who is left is old the next time.  How many. */
-static uint32_t shard_forget(struct bs_shard *s, bool all)
+static uint32_t shard_forget(const struct bs_objects *t, struct bs_shard *s, bool all)
 {
 	uint32_t used = s->used;
 
@@ -161,7 +173,7 @@ static uint32_t shard_forget(struct bs_shard *s, bool all)
 		struct bs_group *g = bs_group_of(s, i);
 		unsigned gone = all ? g->dead : g->old;
 
-		slots_leave(s, g, gone);
+		slots_leave(t, s, g, gone);
 		g->dead &= (uint16_t)~gone;
 		g->old = g->dead;
 	}
@@ -216,24 +228,21 @@ static uint32_t shard_grown(const struct bs_shard *s)
 
 /*
  * Room for one more.  If it is not the living who fill it, as large as it is: without some of the
- * dead, and without slots that were left.
+ * dead.
  */
 static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 {
-	uint32_t living = s->used - s->dead;
-
 	if (s->cap < keep_slots(t))
-		return shard_resize(t, s,
-				    s->used < s->cap / 8 * 5 ? s->cap : s->cap + s->cap / 4 + 1);
-	if (living >= s->cap / 8 * 5)
+		return shard_resize(t, s, s->cap + s->cap / 4 + 1);
+	if (s->used - s->dead >= s->cap / 8 * 5)
 		return shard_resize(t, s, shard_grown(s));
 	while (s->used >= s->cap / 16 * 11) {
 		/* Mostly they are a half or so. */
 		if (shard_old(s) > s->dead / 4 * 3)
 			shard_age(s);
-		shard_forget(s, false);
+		shard_forget(t, s, false);
 	}
-	return bs_shard_full(s) ? shard_resize(t, s, s->cap) : 0;
+	return 0;
 }
 
 /* One shard becomes SHARDS; all or nothing. */
@@ -293,7 +302,7 @@ void bs_objects_shrink(struct bs_objects *t, struct bs_shard *s)
 	if (s->cap <= keep_slots(t))
 		return;
 	if (s->dead > live)
-		shard_forget(s, true);
+		shard_forget(t, s, true);
 	shard_resize(t, s, s->used * 4 / 3 + BS_GROUP);
 }
 
@@ -309,7 +318,7 @@ bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64
 	*out = *o;
 	s = bs_shard_of(t, hash);
 	i = (uint32_t)(o - s->slots);
-	slots_leave(s, bs_group_of(s, i), 1u << i % BS_GROUP);
+	slots_leave(t, s, bs_group_of(s, i), 1u << i % BS_GROUP);
 	t->live--;
 	if (s->used - s->dead < s->cap / 5)
 		bs_objects_shrink(t, s);

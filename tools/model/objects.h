@@ -42,7 +42,6 @@ struct bs_shard {
 	struct bs_group *groups; /* behind the slots, one for each 16: objects_slots.h */
 	uint32_t cap;
 	uint32_t used, dead; /* objects; of these, dead */
-	uint32_t taken;	     /* slots that are not to be counted as free */
 };
 
 struct bs_objects {

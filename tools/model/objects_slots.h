@@ -14,7 +14,6 @@
 
 /* Tags with the top bit clear are of objects. */
 #define BS_TAG_FREE 0x80u
-#define BS_TAG_LEFT 0xfeu
 
 /* The top byte chooses the shard, the next seven bits are the tag, the low 32 choose the group. */
 static inline struct bs_shard *bs_shard_of(const struct bs_objects *t, uint64_t hash)
@@ -42,8 +41,10 @@ struct bs_group {
 	uint8_t tag[BS_GROUP];
 	uint16_t dead; /* which of its objects are, a bit for each */
 	uint16_t old;  /* which of these were when some were last forgotten */
-	bool passed;   /* an object that belongs here or before is behind it, or was */
-	uint8_t rest[11];
+	uint16_t away; /* which of its objects did not fit where they belong */
+	uint16_t rest;
+	uint32_t passed; /* so many objects belong here or before, and are behind it */
+	uint32_t more;
 };
 _Static_assert(sizeof(struct bs_group) == 32, "two groups to a cache line");
 
@@ -100,13 +101,13 @@ static inline unsigned bs_group_vacant(const struct bs_group *g)
 #endif
 }
 
-/* That of (klass, id), NULL if it is not there.  There is always a free slot. */
+/* That of (klass, id), NULL if it is not there. */
 static inline __attribute__((always_inline)) struct bs_obj *
 bs_slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t id)
 {
-	uint32_t group = bs_home_of(hash, s->cap);
+	uint32_t home = bs_home_of(hash, s->cap), group = home;
 
-	for (;; group = bs_group_next(s, group)) {
+	do {
 		const struct bs_group *g = &s->groups[group];
 
 		for (unsigned m = bs_group_match(g, bs_tag_of(hash)); m; m &= m - 1) {
@@ -115,31 +116,37 @@ bs_slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t i
 			if (o->id == id && o->klass == klass)
 				return o;
 		}
-		if (bs_group_match(g, BS_TAG_FREE))
+		if (!g->passed)
 			return NULL;
-	}
+		group = bs_group_next(s, group);
+		/* In a table of few groups each may have been passed. */
+	} while (group != home);
+	return NULL;
 }
 
-/* A slot for an object that is not there. */
+/* A slot for an object that is not there.  There is always a free one. */
 static inline struct bs_obj *bs_slot_add(struct bs_shard *s, uint64_t hash)
 {
 	uint32_t group = bs_home_of(hash, s->cap);
-	unsigned m, i;
+	struct bs_group *g = &s->groups[group];
+	unsigned m, i, away = 0;
 
-	while (!(m = bs_group_vacant(&s->groups[group]))) {
-		s->groups[group].passed = true;
+	while (!(m = bs_group_vacant(g))) {
+		g->passed++;
+		away = 1;
 		group = bs_group_next(s, group);
+		g = &s->groups[group];
 	}
 	i = (unsigned)__builtin_ctz(m);
-	s->taken += s->groups[group].tag[i] == BS_TAG_FREE;
+	g->tag[i] = bs_tag_of(hash);
+	g->away |= (uint16_t)(away << i);
 	s->used++;
-	s->groups[group].tag[i] = bs_tag_of(hash);
 	return &s->slots[group * BS_GROUP + i];
 }
 
 static inline bool bs_shard_full(const struct bs_shard *s)
 {
-	return (uint64_t)(s->taken + 1) * 4 > (uint64_t)s->cap * 3;
+	return (uint64_t)(s->used + 1) * 4 > (uint64_t)s->cap * 3;
 }
 
 static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash,
