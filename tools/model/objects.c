@@ -92,11 +92,6 @@ static void slots_leave(const struct bs_objects *t, struct bs_shard *s, struct b
 		g->tag[__builtin_ctz(leave)] = BS_TAG_FREE;
 }
 
-static bool slot_dead(const struct bs_shard *s, uint32_t i)
-{
-	return bs_group_of(s, i)->dead >> i % BS_GROUP & 1;
-}
-
 static bool slot_old(const struct bs_shard *s, uint32_t i)
 {
 	return bs_group_of(s, i)->old >> i % BS_GROUP & 1;
@@ -173,7 +168,8 @@ static uint32_t shard_forget(const struct bs_objects *t, struct bs_shard *s, boo
 		struct bs_group *g = bs_group_of(s, i);
 		unsigned gone = all ? g->dead : g->old;
 
-		slots_leave(t, s, g, gone);
+		if (gone)
+			slots_leave(t, s, g, gone);
 		g->dead &= (uint16_t)~gone;
 		g->old = g->dead;
 	}
@@ -190,17 +186,24 @@ static void shard_age(struct bs_shard *s)
 {
 	uint64_t first = UINT64_MAX, last = 0;
 
-	for (uint32_t i = 0; i < s->cap; i++) {
-		if (!slot_dead(s, i))
-			continue;
-		if (s->slots[i].birth_ns < first)
-			first = s->slots[i].birth_ns;
-		if (s->slots[i].birth_ns > last)
-			last = s->slots[i].birth_ns;
+	for (uint32_t i = 0; i < s->cap; i += BS_GROUP) {
+		for (unsigned m = bs_group_of(s, i)->dead; m; m &= m - 1) {
+			uint64_t ns = s->slots[i + (uint32_t)__builtin_ctz(m)].birth_ns;
+
+			first = ns < first ? ns : first;
+			last = ns > last ? ns : last;
+		}
 	}
-	for (uint32_t i = 0; i < s->cap; i++)
-		if (slot_old(s, i) && s->slots[i].birth_ns > first + (last - first) / 2)
-			bs_group_of(s, i)->old &= (uint16_t) ~(1u << i % BS_GROUP);
+	for (uint32_t i = 0; i < s->cap; i += BS_GROUP) {
+		struct bs_group *g = bs_group_of(s, i);
+
+		for (unsigned m = g->old; m; m &= m - 1) {
+			unsigned at = (unsigned)__builtin_ctz(m);
+
+			if (s->slots[i + at].birth_ns > first + (last - first) / 2)
+				g->old &= (uint16_t) ~(1u << at);
+		}
+	}
 }
 
 static uint32_t shard_old(const struct bs_shard *s)
