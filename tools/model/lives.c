@@ -54,8 +54,8 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *
 		  const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
-	struct bs_origin *g = &m->origins.v[origin];
 	struct bs_obj *obj, gone;
+	struct bs_origin *g;
 	int err;
 
 	if (origin == UINT32_MAX)
@@ -69,6 +69,7 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *
 	obj = bs_take_id(m, p, c, ev, hash);
 	if (!obj)
 		return -ENOMEM;
+	g = &m->origins.v[origin];
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? bs_clamp_bytes(ev->arg) : 0;
 	obj->origin = origin;
