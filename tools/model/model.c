@@ -219,9 +219,14 @@ struct step {
 
 static void step_begin(const struct bs_model *m, struct step *s, const struct bs_event *v, size_t n)
 {
+	uint32_t pid = n ? v[0].pid : 0;
+	size_t i;
+
+	n = n < STEP ? n : STEP;
+	for (i = 0; i < n && v[i].pid == pid; i++)
+		s->hash[i] = bs_objects_hash(m->seed, v[i].klass_id, v[i].id);
 	s->v = v;
-	for (s->n = 0; s->n < n && s->n < STEP && v[s->n].pid == v[0].pid; s->n++)
-		s->hash[s->n] = bs_objects_hash(m->seed, v[s->n].klass_id, v[s->n].id);
+	s->n = i;
 }
 
 /* The table that they look into; NULL if there is none so far. */
