@@ -46,7 +46,8 @@ static uint64_t stack_hash(const void *caller)
 	return hash;
 }
 
-static void put(enum trace_op op, const void *id, size_t bytes, const void *caller)
+static void put(enum trace_op op, enum trace_site site, const void *id, size_t bytes,
+		const void *caller)
 {
 	struct trace_head *f = __atomic_load_n(&file, __ATOMIC_RELAXED);
 	struct trace_record *r;
@@ -56,14 +57,15 @@ static void put(enum trace_op op, const void *id, size_t bytes, const void *call
 		return;
 	if (!thread)
 		thread = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) & 0xffff;
-	stack = op == TRACE_NEW ? stack_hash(caller) : 0;
+	stack = op == TRACE_NEW || op == TRACE_TO ? stack_hash(caller) : 0;
 	i = __atomic_fetch_add(&f->n, 1, __ATOMIC_RELAXED);
 	if (i >= TRACE_ROOM)
 		return;
 	r = (struct trace_record *)(f + 1) + i;
 	*r = (struct trace_record){
 		.id = (uintptr_t)id,
-		.what = op | thread << 8 | (uint64_t)bytes << 24,
+		.what = op | (uint64_t)site << TRACE_SITE_SHIFT | thread << 8 |
+			(uint64_t)bytes << 24,
 		.caller = (uintptr_t)caller,
 		.stack = stack,
 	};
@@ -120,48 +122,48 @@ static void __attribute__((destructor)) end(void)
 #define EXPORT	 __attribute__((visibility("default")))
 #define CALLER() __builtin_return_address(0)
 
-static void *got(void *p, size_t bytes, const void *caller)
+static void *got(enum trace_site site, void *p, size_t bytes, const void *caller)
 {
 	if (p)
-		put(TRACE_NEW, p, bytes, caller);
+		put(TRACE_NEW, site, p, bytes, caller);
 	return p;
 }
 
-static void *get(size_t bytes, const void *caller)
+static void *get(enum trace_site site, size_t bytes, const void *caller)
 {
 	void *(*real)(size_t) = bs_real(BS_REAL_MALLOC);
 
-	return real ? got(real(bytes), bytes, caller) : bs_boot_alloc(16, bytes);
+	return real ? got(site, real(bytes), bytes, caller) : bs_boot_alloc(16, bytes);
 }
 
-static void *resize(void *p, size_t bytes, const void *caller)
+static void *resize(enum trace_site site, void *p, size_t bytes, const void *caller)
 {
 	void *(*real)(void *, size_t) = bs_real(BS_REAL_REALLOC);
 	void *q;
 
 	if (!p)
-		return get(bytes, caller);
+		return get(site, bytes, caller);
 	if (bs_boot_owns(p)) {
 		size_t old = bs_boot_size(p);
 
-		q = get(bytes, caller);
+		q = get(site, bytes, caller);
 		if (q)
 			memcpy(q, p, old < bytes ? old : bytes);
 		return q;
 	}
 	if (!bytes) {
-		put(TRACE_DROP, p, 0, caller);
-		return got(real(p, 0), 0, caller);
+		put(TRACE_DROP, site, p, 0, caller);
+		return got(site, real(p, 0), 0, caller);
 	}
-	put(TRACE_FROM, p, 0, caller);
+	put(TRACE_FROM, site, p, 0, caller);
 	q = real(p, bytes);
-	put(TRACE_TO, q ? q : p, bytes, caller);
+	put(TRACE_TO, site, q ? q : p, bytes, caller);
 	return q;
 }
 
 EXPORT void *malloc(size_t bytes)
 {
-	return get(bytes, CALLER());
+	return get(TRACE_MALLOC, bytes, CALLER());
 }
 
 EXPORT void *calloc(size_t n, size_t bytes)
@@ -170,12 +172,12 @@ EXPORT void *calloc(size_t n, size_t bytes)
 
 	if (!real) /* that memory is zeroed */
 		return bs_boot_alloc(16, n * bytes);
-	return got(real(n, bytes), n * bytes, CALLER());
+	return got(TRACE_CALLOC, real(n, bytes), n * bytes, CALLER());
 }
 
 EXPORT void *realloc(void *p, size_t bytes)
 {
-	return resize(p, bytes, CALLER());
+	return resize(TRACE_REALLOC, p, bytes, CALLER());
 }
 
 EXPORT void *reallocarray(void *p, size_t n, size_t bytes)
@@ -186,7 +188,7 @@ EXPORT void *reallocarray(void *p, size_t n, size_t bytes)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return resize(p, all, CALLER());
+	return resize(TRACE_REALLOCARRAY, p, all, CALLER());
 }
 
 EXPORT int posix_memalign(void **p, size_t align, size_t bytes)
@@ -195,7 +197,7 @@ EXPORT int posix_memalign(void **p, size_t align, size_t bytes)
 	int err = real(p, align, bytes);
 
 	if (!err)
-		got(*p, bytes, CALLER());
+		got(TRACE_POSIX_MEMALIGN, *p, bytes, CALLER());
 	return err;
 }
 
@@ -203,14 +205,14 @@ EXPORT void *aligned_alloc(size_t align, size_t bytes)
 {
 	void *(*real)(size_t, size_t) = bs_real(BS_REAL_ALIGNED_ALLOC);
 
-	return got(real(align, bytes), bytes, CALLER());
+	return got(TRACE_ALIGNED_ALLOC, real(align, bytes), bytes, CALLER());
 }
 
 EXPORT void *memalign(size_t align, size_t bytes)
 {
 	void *(*real)(size_t, size_t) = bs_real(BS_REAL_MEMALIGN);
 
-	return got(real(align, bytes), bytes, CALLER());
+	return got(TRACE_MEMALIGN, real(align, bytes), bytes, CALLER());
 }
 
 EXPORT void free(void *p)
@@ -219,6 +221,6 @@ EXPORT void free(void *p)
 
 	if (!p || bs_boot_owns(p))
 		return;
-	put(TRACE_DROP, p, 0, CALLER());
+	put(TRACE_DROP, TRACE_FREE, p, 0, CALLER());
 	real(p);
 }

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # sampling.sh - records the allocations of sqlite3, redis-server under redis-benchmark, and python3,
 # about a million each, and samples each recorded run many times: see sampling.c.
-#   BUILD: build folder (default: build); DRAWS: samples of each (default: 1000, some ten minutes; with
-#   a tenth of that, chance is a point or two);
+#   BUILD: build folder (default: build); DRAWS: samples of each (default: 1000, a quarter of an hour
+#   for each; with a tenth of that, chance is a point or two);
 #   KEEP=FOLDER: where the recorded runs go and stay
 set -eu
 # shellcheck source=bench/common.sh
@@ -84,5 +84,7 @@ for i in range(1000):
 EOF
 PYTHONMALLOC=malloc record python3 "$python" "$dir/load.py"
 
-# shellcheck disable=SC2086 # an option and its value, or nothing
-"$build/bench/sampling" ${DRAWS:+-n $DRAWS} "$to/sqlite3" "$to/redis-server" "$to/python3"
+# The first is one that is made up.
+for trace in '' "$to/sqlite3" "$to/redis-server" "$to/python3"; do
+	"$build/bench/sampling" ${DRAWS:+-n "$DRAWS"} ${trace:+"$trace"}
+done

@@ -83,7 +83,7 @@ static void read_records(struct trace *t, const struct trace_record *r, size_t n
 
 	memset(resized, 0xff, 65536 * sizeof(*resized));
 	for (size_t i = 0; i < n; i++, r++) {
-		enum trace_op op = r->what & 0xff;
+		enum trace_op op = r->what & ((1u << TRACE_SITE_SHIFT) - 1);
 		uint32_t *half = &resized[r->what >> 8 & 0xffff];
 		uint32_t *now = map_get(&ids, r->id, NONE);
 		struct trace_piece p = {
@@ -92,22 +92,33 @@ static void read_records(struct trace *t, const struct trace_record *r, size_t n
 			.from = (uint32_t)i,
 			.to = NONE,
 			.next = NONE,
+			.site = r->what >> TRACE_SITE_SHIFT & 0xf,
 		};
 
 		/* Given back where nobody saw it. */
-		if ((op == TRACE_NEW || op == TRACE_TO) && *now != NONE)
+		if ((op == TRACE_NEW || op == TRACE_TO) && *now != NONE) {
 			t->pieces[*now].to = (uint32_t)i;
+			t->pieces[*now].unseen = true;
+		}
+		if (op == TRACE_TO)
+			p.site += TRACE_SITES;
+		if (op == TRACE_NEW || op == TRACE_TO) {
+			p.thread = *map_get(&threads, r->what >> 8 & 0xffff, (uint32_t)threads.n);
+			p.sizer = *map_get(&callers, r->caller | (uint64_t)p.site << 56,
+					   (uint32_t)callers.n);
+			p.sizer_stack = *map_get(&stacks, r->stack ^ (uint64_t)p.site << 56,
+						 (uint32_t)stacks.n);
+		}
+		if (callers.n > t->ncallers) {
+			t->callers =
+				must(realloc(t->callers, (t->ncallers + 1) * sizeof(*t->callers)));
+			t->callers[t->ncallers++] = r->caller;
+		}
 		switch (op) {
 		case TRACE_NEW:
 			p.born = 1;
-			p.caller = *map_get(&callers, r->caller, (uint32_t)callers.n);
-			p.stack = *map_get(&stacks, r->stack, (uint32_t)stacks.n);
-			p.thread = *map_get(&threads, r->what >> 8 & 0xffff, (uint32_t)threads.n);
-			if (p.caller == t->ncallers) {
-				t->callers = must(realloc(t->callers,
-							  (t->ncallers + 1) * sizeof(*t->callers)));
-				t->callers[t->ncallers++] = r->caller;
-			}
+			p.caller = p.sizer;
+			p.stack = p.sizer_stack;
 			*now = (uint32_t)t->npieces;
 			piece_add(t, p);
 			break;

@@ -75,6 +75,9 @@ void trace_make(struct trace *t)
 			.next = UINT32_MAX,
 			.thread = thread,
 		};
+		p->site = p->stack + 1;
+		p->sizer = p->caller;
+		p->sizer_stack = p->stack;
 		p->to = life < 4.0 * OBJECTS ? p->from + 1 + (uint32_t)life : UINT32_MAX;
 		if (p->bytes > t->largest)
 			t->largest = p->bytes;

@@ -231,12 +231,31 @@ static inline void follow_begin(struct bscope_buffer *owner)
 	owner->epoch = epoch;
 }
 
-/* Was the object that has just been counted the last one of the gap?  Then the next gap begins. */
-static inline int follow_chosen(struct bscope_buffer *owner)
+/* The last one of a gap has begun, and the next gap is being drawn. */
+#define GAP_OVER (-1)
+
+/*
+ * An object begins that counts for so much: is it the last one of the gap?  Then the next one
+ * begins.
+ *
+ * Drawing takes long, so that handlers often come just then.  Whoever does begins a gap of its own,
+ * as gaps know nothing of the past; were it found chosen since the gap is over, most objects that
+ * are chosen would be those of handlers.  If nobody comes back to say what the next gap is, that
+ * one will do.
+ */
+static inline int follow_chosen(struct bscope_buffer *owner, int64_t size)
 {
-	if (likely(owner->gap > 0))
+	uint64_t *gap = (uint64_t *)&owner->gap;
+	int64_t was, left;
+
+	do {
+		was = (int64_t)entry_read(gap);
+		left = was > 0 ? was : follow_draw(&owner->random, bs_control.follow_gap);
+		left = left > size ? left - size : GAP_OVER;
+	} while (!entry_swap(gap, (uint64_t)was, (uint64_t)left));
+	if (likely(left > 0))
 		return 0;
-	owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
+	*(volatile int64_t *)&owner->gap = follow_draw(&owner->random, bs_control.follow_gap);
 	return 1;
 }
 

@@ -518,8 +518,7 @@ static inline int begins(struct bscope_buffer *b, const struct bscope_site *site
 {
 	if (follow_by_blocks())
 		return begins_in_block(b, site, a2);
-	b->gap -= follow_size(bytes_of(site, a1));
-	return follow_chosen(b);
+	return follow_chosen(b, follow_size(bytes_of(site, a1)));
 }
 
 /* What a mark may be of: an object that is not followed, one that may be, one that is from now on.

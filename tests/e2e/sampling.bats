@@ -202,7 +202,8 @@ live_now() {
 			interval_counts
 			holds .objects.estimated.created "$(jq .new "$BATS_TEST_TMPDIR/own.json")"
 			counted_wrong
-			json '.objects.vanished == 0'
+			# Threads end in the middle of a life; those of the new work have the same ids.
+			json '.objects.vanished <= 2'
 			json 'if .mode == "trap" and ('"\"$how\""' == "fork") then .processes | length == 2 else true end'
 		done
 	done
@@ -340,6 +341,45 @@ live_now() {
 	json 'all(.notes[]; test("is not followed") | not)'
 	attached trap "$PID" -d 0.5 -s 2
 	json 'all(.notes[]; test("is not followed") | not)'
+}
+
+@test "objects of signal handlers are chosen as others are" {
+	cat >"$BATS_TEST_TMPDIR/handlers.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <sys/time.h>
+		#include <time.h>
+		#include <unistd.h>
+		static volatile unsigned long n;
+		static void on_alarm(int sig)
+		{
+			(void)sig;
+			BSCOPE_NEW(handler, 4096);
+			BSCOPE_DROP(handler, 4096);
+			n++;
+		}
+		int main(void)
+		{
+			struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
+			time_t end = time(NULL) + 4;
+			uintptr_t id = 1 << 20;
+			signal(SIGALRM, on_alarm);
+			setitimer(ITIMER_REAL, &often, NULL);
+			while (time(NULL) < end)
+				for (int i = 0; i < 1000; i++, id += 16) {
+					BSCOPE_NEW_SIZED(busy, id, 100);
+					BSCOPE_DROP(busy, id);
+				}
+			setitimer(ITIMER_REAL, &never, NULL);
+			printf("%lu\n", n);
+			return 0;
+		}
+	END
+	cc -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/handlers" "$BATS_TEST_TMPDIR/handlers.c" "$BUILD/libbscope.a" -lpthread
+	# One of 1,000 bytes: it was one of ten of them.
+	ran --sample-bytes=1000 -- "$BATS_TEST_TMPDIR/handlers"
+	json ".mode == \"jump\" and ([.classes[] | select(.class == \"handler\") | .created] | add // 0) < 20 + $(cat "$OUT") / 100"
 }
 
 @test "more classes than the table of a runtime can tell apart: by traps" {

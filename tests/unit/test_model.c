@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sample.h"
 #include "bscope/abi.h"
 #include "model/model.h"
 
@@ -312,6 +313,50 @@ static void resize(void **state)
 	mark(DROP, 2);
 	totals(1, 1, 0, 0, 1);
 	assert_int_equal(site_of(NEW * 10, 0).lifetime.max_ns, 4 * MS);
+}
+
+/* By bytes each size is chosen for itself, and whoever made it is where it comes from. */
+static void resize_by_bytes(void **state)
+{
+	const struct bs_sample bytes = {BS_SAMPLE_BYTES, 0, 1}, either = {BS_SAMPLE_EITHER, 4, 1},
+			       objects = {BS_SAMPLE_OBJECTS, 1, 0};
+	const struct bs_sample *const samples[] = {&bytes, &either, &objects};
+	struct bs_event e;
+
+	for (unsigned i = 0; i < 3; i++) {
+		bool moves = i < 2;
+
+		assert_int_equal(teardown(state), 0);
+		assert_int_equal(setup(state), 0);
+		assert_int_equal(bs_model_sample(m, START, samples[i]), 0);
+		sized(NEW, 1, 100);
+		mark(BEGIN, 1);
+		assert_int_equal(site_of(NEW * 10, 0).live_bytes, 100);
+		sized(END, 2, 250);
+		totals(1, 0, 1, 250, 0);
+		assert_int_equal(site_of(NEW * 10, 0).created, 1);
+		assert_int_equal(site_of(NEW * 10, 0).live_bytes, moves ? 0 : 250);
+		assert_int_equal(site_of(END * 10, 0).live_bytes, moves ? 250 : 0);
+		assert_int_equal(site_of(END * 10, 0).live, moves);
+		if (moves) {
+			/* One that was not chosen before, and one that is no more. */
+			sized(END, 3, 50);
+			assert_int_equal(site_of(END * 10, 0).live_bytes, 300);
+			assert_int_equal(site_of(END * 10, 0).estimate.live_bytes.value, 300);
+			mark(BEGIN, 3);
+			sized(END, 3, 10);
+			e = ev(END, 3);
+			e.type = BS_EVENT_FORGOTTEN;
+			give(e);
+			assert_int_equal(site_of(END * 10, 0).live_bytes, 250);
+		}
+		mark(DROP, 2);
+		totals(1, 1, 0, 0, 0);
+		/* It has lived since its birth. */
+		assert_int_equal(site_of((moves ? END : NEW) * 10, 0).lifetime.count, 1);
+		assert_int_equal(site_of((moves ? END : NEW) * 10, 0).lifetime.max_ns,
+				 (moves ? 7 : 3) * MS);
+	}
 }
 
 static void resize_that_failed(void **state)
@@ -836,6 +881,7 @@ int main(void)
 		T(regions),
 		T(late_drop),
 		T(resize),
+		T(resize_by_bytes),
 		T(resize_that_failed),
 		T(shrinking),
 		T(old_id_taken_meanwhile),

@@ -151,10 +151,47 @@ static void memory_per_object(void **state)
 	for (uint64_t i = 1000; i < 1000000; i++)
 		assert_true(bs_objects_take(&t, hash(1, id_of(1, i)), 1, id_of(1, i), &gone));
 	assert_int_equal(t.live, 1000);
-	/* 256 shards of at least a few slots each are kept. */
+	/* Shards of at least a few slots each are kept. */
 	assert_true(bs_objects_memory(&t) <= 1024 * 1024);
 	bs_objects_clear(&t);
 	assert_int_equal(bs_objects_memory(&t), 0);
+}
+
+/* Where objects come and go all the time, with the dead that are remembered: no more. */
+static void memory_of_the_busy(void **state)
+{
+	static const size_t live[] = {5000, 20000, 50000, 130000};
+
+	(void)state;
+	for (unsigned k = 0; k < sizeof(live) / sizeof(live[0]); k++) {
+		uint64_t *ids = calloc(live[k], sizeof(*ids)), next = 0;
+		struct bs_objects t;
+		bool found;
+
+		bs_objects_init(&t, secret);
+		for (size_t i = 0; i < 6 * live[k]; i++) {
+			size_t at = i < live[k] ? i : rnd() % live[k];
+			struct bs_obj *o;
+
+			if (i >= live[k]) {
+				o = bs_objects_find(&t, hash(1, ids[at]), 1, ids[at]);
+				assert_non_null(o);
+				bs_objects_bury(&t, hash(1, ids[at]), o, 7, 8, i);
+				if (i % 1000 == 0)
+					assert_true(bs_objects_memory(&t) <= 64 * live[k]);
+			}
+			/* Half of the ids are used again. */
+			if (i < live[k] || rnd() % 2)
+				ids[at] = id_of(1, next++);
+			o = bs_objects_put(&t, hash(1, ids[at]), 1, ids[at], &found);
+			assert_non_null(o);
+			if (found)
+				bs_objects_revive(&t, hash(1, ids[at]), o);
+		}
+		assert_int_equal(t.live, live[k]);
+		bs_objects_clear(&t);
+		free(ids);
+	}
 }
 
 /* So many groups of 16 slots have none that is free: whoever looks for something walks on. */
@@ -274,9 +311,9 @@ static void dead_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(against_an_array), cmocka_unit_test(memory_per_object),
-		cmocka_unit_test(dead_kept),	    cmocka_unit_test(hostile_ids),
-		cmocka_unit_test(turned_over),
+		cmocka_unit_test(against_an_array),   cmocka_unit_test(memory_per_object),
+		cmocka_unit_test(memory_of_the_busy), cmocka_unit_test(dead_kept),
+		cmocka_unit_test(hostile_ids),	      cmocka_unit_test(turned_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,9 +27,10 @@ static uint32_t resolve(const struct bs_decoder *d, uint32_t pid, uint64_t addr)
 /* What an event of a site is; kind 0: not looked at so far. */
 struct bs_mark {
 	uint32_t place, klass_id;
-	uint8_t kind;
-	uint8_t has;
-	bool two; /* slots */
+	uint8_t type, kind, has, stratum; /* in the order of struct bs_event; the stratum is 0 */
+	bool two;			  /* slots */
+	bool calls;			  /* it has a caller */
+	bool argued;			  /* its second operand means something */
 };
 
 void bs_decoder_fini(struct bs_decoder *d)
@@ -75,6 +76,7 @@ static __attribute__((noinline)) const struct bs_mark *mark_learn(struct bs_deco
 								  uint32_t index)
 {
 	const struct bs_expansion *e = bs_sites_get(d->sites, index);
+	uint8_t has;
 
 	if (!e || !e->chosen || !e->klass_id || e->kind < BSCOPE_KIND_NEW ||
 	    e->kind >= BSCOPE_KIND_END)
@@ -89,12 +91,16 @@ static __attribute__((noinline)) const struct bs_mark *mark_learn(struct bs_deco
 		d->marks = marks;
 		d->nmarks = n;
 	}
+	has = operands_of(e);
 	d->marks[index] = (struct bs_mark){
 		.place = e->place,
 		.klass_id = e->klass_id,
+		.type = BS_EVENT_MARK,
 		.kind = e->kind,
-		.has = operands_of(e),
+		.has = has,
 		.two = e->nargs > 1,
+		.calls = has & BS_EVENT_HAS_CALLER,
+		.argued = has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER | BS_EVENT_TRIES),
 	};
 	return &d->marks[index];
 }
@@ -125,19 +131,19 @@ static uint32_t stack_code(struct bs_decoder *d, const struct bs_mark *m, uint32
 	return m->kind == BSCOPE_KIND_NEW || m->kind == BSCOPE_KIND_RESIZE_END ? code : caller;
 }
 
-/* code: of its caller, where it has one, or of its stack. */
-static void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint32_t code,
-			uint8_t stratum, struct bs_event *out)
+/* All but when and who.  code: of its caller, if it has one, or of its stack. */
+static inline void decode_mark(const struct bs_mark *m, uint64_t id, uint64_t arg, uint32_t code,
+			       uint8_t stratum, struct bs_event *out)
 {
-	out->stratum = stratum;
-	out->type = BS_EVENT_MARK;
-	out->kind = m->kind;
+	out->id = id;
+	out->arg = m->argued ? arg : 0;
 	out->place = m->place;
 	out->klass_id = m->klass_id;
+	out->code = code;
+	out->type = m->type;
+	out->kind = m->kind;
 	out->has = m->has;
-	out->id = id;
-	out->arg = m->has & (BS_EVENT_HAS_BYTES | BS_EVENT_HAS_OTHER | BS_EVENT_TRIES) ? arg : 0;
-	out->code = m->has & BS_EVENT_HAS_CALLER || bs_is_stack(code) ? code : 0;
+	out->stratum = stratum;
 }
 
 static void decode_forgotten(const struct bs_mark *m, uint64_t id, struct bs_event *out)
@@ -238,12 +244,6 @@ static uint64_t second_operand(uint64_t head)
 	return head >> TIME_SHIFT | (head & BSCOPE_SLOT_INDEX_MASK) << TIME_BITS;
 }
 
-static uint64_t second_head(uint64_t operand)
-{
-	return operand << TIME_SHIFT | BSCOPE_SLOT_EXTRA |
-	       (operand >> TIME_BITS & BSCOPE_SLOT_INDEX_MASK);
-}
-
 /*
  * Stamps lie at most 2^TIME_BITS ticks before the latest that is possible, and a tick is less than
  * a nanosecond.  What is older all the same is taken to be as old as can be said.
@@ -255,20 +255,30 @@ static uint64_t base_of(const struct bs_tsc *tsc, uint64_t reference)
 	return latest > TIME_MAX - BASE_NS ? (latest - (TIME_MAX - BASE_NS)) & ~(BASE_NS - 1) : 0;
 }
 
-/* Time of a slot, in ns since the base. */
+/* For the time of slots, in ns since the base. */
 struct times {
 	const struct bs_tsc *tsc;
-	struct bs_tsc_piece clock;
+	struct bs_tsc_piece clock; /* its ns since the base, perhaps before it */
 	uint64_t reference, base;
 };
 
+static __attribute__((noinline)) void times_at(struct times *t, uint64_t stamp)
+{
+	t->clock = bs_tsc_piece(t->tsc, stamp);
+	t->clock.ns -= t->base;
+}
+
 static inline uint64_t time_of(struct times *t, uint64_t head)
 {
-	uint64_t ns = bs_tsc_piece_ns(&t->clock, t->tsc,
-				      bs_tsc_widen(head >> TIME_SHIFT, TIME_BITS, t->reference));
+	uint64_t stamp = bs_tsc_widen(head >> TIME_SHIFT, TIME_BITS, t->reference);
+	int64_t ns;
 
-	ns = ns > t->base ? ns - t->base : 0;
-	return ns < TIME_MAX ? ns : TIME_MAX;
+	if (!bs_tsc_piece_has(&t->clock, stamp))
+		times_at(t, stamp);
+	ns = bs_tsc_piece_ns(&t->clock, stamp);
+	if ((uint64_t)ns > TIME_MAX)
+		return ns < 0 ? 0 : TIME_MAX;
+	return (uint64_t)ns;
 }
 
 /* An empty slot that has further operands says that an object is forgotten. */
@@ -282,12 +292,15 @@ static bool is_forgotten(struct bs_decoder *d, const struct bscope_slot *slots, 
 	return false;
 }
 
-/* Of a caller: its number, and what of its stratum it makes. */
+/* Of a caller: its number, and what of its stratum it makes.  As an operand, in so few bits. */
 #define STRATUM_SHIFT 32
+_Static_assert(STRATUM_SHIFT + 8 <= TIME_BITS, "the rest of the head is free");
 
-static uint64_t caller_and_stratum(uint32_t code, uint64_t caller)
+static uint64_t caller_head(uint32_t code, uint64_t caller)
 {
-	return code | BSCOPE_STRATUM(0ull, caller) << STRATUM_SHIFT;
+	uint64_t operand = code | BSCOPE_STRATUM(0ull, caller) << STRATUM_SHIFT;
+
+	return operand << TIME_SHIFT | BSCOPE_SLOT_EXTRA;
 }
 
 /* Callers whose numbers are asked for together. */
@@ -300,7 +313,7 @@ static void callers_resolve(const struct bs_decoder *d, uint32_t pid, struct bsc
 	for (size_t i = 0; i < n; i++) {
 		uint64_t caller = second_operand(v[i]->head);
 
-		v[i]->head = second_head(caller_and_stratum(resolve(d, pid, caller), caller));
+		v[i]->head = caller_head(resolve(d, pid, caller), caller);
 	}
 }
 
@@ -324,7 +337,7 @@ static struct bscope_slot *with_stack(struct bs_decoder *d, const struct bs_mark
 	to->value = at->value;
 	if (!m->two && !code)
 		return to + 1;
-	to[1].head = second_head(caller_and_stratum(code, caller));
+	to[1].head = caller_head(code, caller);
 	to[1].value = m->two ? at[1].value : 0;
 	return to + 2;
 }
@@ -344,16 +357,19 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 	struct times times = {.tsc = tsc, .reference = reference, .base = base_of(tsc, reference)};
 	const struct bscope_slot *slot = slots, *end = slots + n;
 	struct bscope_slot *to = out, *callers[CALLERS];
+	bool with_stacks = stacks || d->stacks;
 	size_t events = 0, ncallers = 0;
 
 	while (slot < end) {
 		const struct bscope_slot *at = slot++, *next = at + (slot < end);
+		uint32_t index = at->head & BSCOPE_SLOT_INDEX_MASK;
+		unsigned extra = is_extra(next);
 		const struct bs_mark *m;
 
 		if (is_extra(at))
 			continue;
-		slot += is_extra(next);
-		if (!(at->head & BSCOPE_SLOT_INDEX_MASK)) {
+		slot += extra;
+		if (!index) {
 			if (!is_forgotten(d, at, (size_t)(end - at)))
 				continue;
 			to->head = time_of(&times, at->head) << TIME_SHIFT;
@@ -362,27 +378,26 @@ size_t bs_decode_prepare(struct bs_decoder *d, uint32_t pid, uint32_t tid,
 			events++;
 			continue;
 		}
-		m = mark_of(d, at->head & BSCOPE_SLOT_INDEX_MASK);
-		if (!m || m->two > is_extra(next)) {
+		m = mark_of(d, index);
+		if (!m || m->two > extra) {
 			d->bad++;
 			continue;
 		}
-		if (stacks || d->stacks) {
+		events++;
+		if (with_stacks) {
 			to = with_stack(d, m, pid, at, stacks ? stacks[at - slots] : 0,
 					time_of(&times, at->head), to);
-			events++;
 			continue;
 		}
 		/* The operand of a site that has none there is what was in a register. */
-		to[m->two].head = m->has & BS_EVENT_HAS_CALLER ? next->head : second_head(0);
+		to[m->two].head = m->calls ? next->head : BSCOPE_SLOT_EXTRA;
 		to[m->two].value = next->value;
 		to->head = time_of(&times, at->head) << TIME_SHIFT |
 			   (at->head & ((1ull << TIME_SHIFT) - 1));
 		to->value = at->value;
 		callers[ncallers] = to + 1;
-		ncallers += m->has / BS_EVENT_HAS_CALLER & 1;
+		ncallers += m->calls;
 		to += 1u + m->two;
-		events++;
 		if (ncallers == CALLERS) {
 			callers_resolve(d, pid, callers, ncallers);
 			ncallers = 0;

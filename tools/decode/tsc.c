@@ -82,9 +82,10 @@ struct bs_tsc_piece bs_tsc_piece(const struct bs_tsc *t, uint64_t tsc)
 
 uint64_t bs_tsc_ns(const struct bs_tsc *t, uint64_t tsc)
 {
-	struct bs_tsc_piece piece = {0};
+	struct bs_tsc_piece piece = bs_tsc_piece(t, tsc);
+	int64_t ns = bs_tsc_piece_ns(&piece, tsc);
 
-	return bs_tsc_piece_ns(&piece, t, tsc);
+	return ns < 0 ? 0 : (uint64_t)ns;
 }
 
 static bool file_has(const char *path, const char *line, const char *word)

@@ -60,16 +60,16 @@ struct bs_tsc_piece {
 };
 struct bs_tsc_piece bs_tsc_piece(const struct bs_tsc *t, uint64_t tsc);
 
-/* As bs_tsc_ns.  *p: {0} at first; whatever it was made for last. */
-static inline uint64_t bs_tsc_piece_ns(struct bs_tsc_piece *p, const struct bs_tsc *t, uint64_t tsc)
+static inline bool bs_tsc_piece_has(const struct bs_tsc_piece *p, uint64_t tsc)
 {
-	int64_t ns;
+	return tsc >= p->from && tsc < p->to;
+}
 
-	if (tsc < p->from || tsc >= p->to)
-		*p = bs_tsc_piece(t, tsc);
+/* Of a stamp that it has; before 0 if the clock began after it. */
+static inline int64_t bs_tsc_piece_ns(const struct bs_tsc_piece *p, uint64_t tsc)
+{
 	/* Exact to a fraction of a ns: the product stays far below 2^53. */
-	ns = (int64_t)p->ns + (int64_t)((double)(int64_t)(tsc - p->tsc) * p->rate);
-	return ns < 0 ? 0 : (uint64_t)ns;
+	return (int64_t)p->ns + (int64_t)((double)(int64_t)(tsc - p->tsc) * p->rate);
 }
 
 /* Counters of CPUs may differ: a stamp is at most a quarter of a second later than `reference`. */

@@ -105,6 +105,7 @@ static int series_advance(struct bs_series *s, unsigned shift, uint64_t t)
 		s->acc_bytes += bytes * part;
 		s->acc_count += count * part;
 		s->last_ns = t;
+		s->end_ns = (to + 1) << shift;
 		return 0;
 	}
 
@@ -128,13 +129,14 @@ static int series_advance(struct bs_series *s, unsigned shift, uint64_t t)
 	s->acc_bytes = bytes * part;
 	s->acc_count = count * part;
 	s->last_ns = t;
+	s->end_ns = (to + 1) << shift;
 	return 0;
 }
 
-int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, int64_t bytes,
+int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns, int64_t bytes,
 		   int64_t count)
 {
-	int err = series_advance(s, c->shift, t);
+	int err = series_advance(s, c->shift, ts_ns > c->start_ns ? ts_ns - c->start_ns : 0);
 
 	if (err)
 		return err;
@@ -186,6 +188,7 @@ int bs_series_merge(struct bs_series *to, const struct bs_series *from, const st
 	to->count += from->count;
 	to->acc_bytes = to->acc_count = 0;
 	to->last_ns = c->elapsed_ns;
+	to->end_ns = 0;
 	to->shift = (uint8_t)c->shift;
 	return 0;
 }

@@ -32,14 +32,15 @@ static inline void bs_clock_advance(struct bs_clock *c, uint64_t now_ns)
 struct bs_series {
 	int64_t bytes, count;	      /* value now; may go below 0 */
 	uint64_t last_ns;	      /* since the start: accounted for up to here */
+	uint64_t end_ns;	      /* likewise: of the open interval; 0: to be found out */
 	double acc_bytes, acc_count;  /* integral over the open interval so far, in value * ns */
 	float (*points)[2];	      /* means of closed intervals: bytes, count */
 	uint16_t first, npoints, cap; /* index of points[0]: all before are 0 */
 	uint8_t shift;
 };
 
-/* For bs_series_add alone; t: since the start. */
-int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, int64_t bytes,
+/* For bs_series_add alone, which see. */
+int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns, int64_t bytes,
 		   int64_t count);
 /*
  * The value changes at ts_ns (CLOCK_MONOTONIC; a step back counts as no step) by so much.  The
@@ -48,12 +49,12 @@ int bs_series_step(struct bs_series *s, const struct bs_clock *c, uint64_t t, in
 static inline int bs_series_add(struct bs_series *s, const struct bs_clock *c, uint64_t ts_ns,
 				int64_t bytes, int64_t count)
 {
-	uint64_t t = ts_ns > c->start_ns ? ts_ns - c->start_ns : 0;
+	uint64_t t = ts_ns - c->start_ns;
 	double part;
 
-	/* Mostly the interval that is open. */
-	if (s->shift != c->shift || t < s->last_ns || (t ^ s->last_ns) >> c->shift)
-		return bs_series_step(s, c, t, bytes, count);
+	/* Mostly the interval that is open; before the start is beyond its end. */
+	if (t < s->last_ns || t >= s->end_ns)
+		return bs_series_step(s, c, ts_ns, bytes, count);
 	part = (double)(int64_t)(t - s->last_ns);
 	s->acc_bytes += (double)s->bytes * part;
 	s->acc_count += (double)s->count * part;

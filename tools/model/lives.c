@@ -50,10 +50,12 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 	return obj;
 }
 
-int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *c,
+		  const struct bs_event *ev, uint64_t hash)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
 	struct bs_obj *obj, gone;
+	struct bs_origin *g;
 	int err;
 
 	if (origin == UINT32_MAX)
@@ -64,9 +66,10 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		if (err)
 			return err < 0 ? err : 0;
 	}
-	obj = bs_take_id(m, p, ev, hash);
+	obj = bs_take_id(m, p, c, ev, hash);
 	if (!obj)
 		return -ENOMEM;
+	g = &m->origins.v[origin];
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? bs_clamp_bytes(ev->arg) : 0;
 	obj->origin = origin;
@@ -77,21 +80,20 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
 	else if (bs_recent_find(&m->marks, ev))
 		obj->flags |= BS_OBJ_UNSURE;
-	err = bs_live_change(m, obj, 1, ev->ts_ns);
+	err = bs_origin_change(m, g, obj, 1, ev->ts_ns);
 	if (err) {
 		bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &gone);
 		return err;
 	}
-	m->origins.v[origin].created++;
+	g->created++;
 	m->totals.created++;
 	if (bs_sampling(m) && bs_sample_created(m, obj, ev->stratum))
 		return -ENOMEM;
 	return p->nregions ? bs_region_birth(m, p, ev) : 0;
 }
 
-static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+static int lifetime_add(struct bs_origin *g, const struct bs_obj *obj, uint64_t ts_ns)
 {
-	struct bs_origin *g = &m->origins.v[obj->origin];
 	uint64_t age;
 
 	/* How long it had lived before its resize made it known, nobody knows. */
@@ -106,17 +108,24 @@ static int lifetime_add(struct bs_model *m, const struct bs_obj *obj, uint64_t t
 	return bs_hist_add(g->lifetime, age);
 }
 
-int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+static inline __attribute__((always_inline)) int
+object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 {
-	int err = bs_live_change(m, obj, -1, ts_ns);
+	struct bs_origin *g = &m->origins.v[obj->origin];
+	int err = bs_origin_change(m, g, obj, -1, ts_ns);
 
 	if (err)
 		return err;
-	m->origins.v[obj->origin].dropped++;
+	g->dropped++;
 	m->totals.dropped++;
 	if (bs_sampling(m) && bs_sample_dropped(m, obj))
 		return -ENOMEM;
-	return lifetime_add(m, obj, ts_ns);
+	return lifetime_add(g, obj, ts_ns);
+}
+
+int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	return object_gone(m, obj, ts_ns);
 }
 
 /* How a dead object died. */
@@ -227,8 +236,8 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 }
 
 /* What is to be known of it when it is dead. */
-static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
-			  const struct bs_obj *obj)
+static uint8_t dead_flags(const struct bs_model *m, const struct bs_class *c,
+			  const struct bs_event *ev, const struct bs_obj *obj)
 {
 	uint8_t flags = obj->flags & BS_OBJ_DOUBT;
 
@@ -236,7 +245,7 @@ static uint8_t dead_flags(const struct bs_model *m, const struct bs_event *ev,
 	if (bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
 		flags |= BS_OBJ_DOUBT;
 	if (!(obj->flags & BS_OBJ_ADOPTED) && obj->birth_ns > m->loss_ns &&
-	    obj->birth_ns > m->classes[ev->klass_id].gap_ns)
+	    obj->birth_ns > c->gap_ns)
 		flags |= BS_OBJ_WHOLE;
 	return flags;
 }
@@ -312,10 +321,11 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 	return 1;
 }
 
-int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class *c,
+		   const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
-	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	const struct bs_tie *tie = c->nties ? bs_tie_search(p, ev->klass_id, ev->id) : NULL;
 	struct bs_obj gone;
 	int err;
 
@@ -341,7 +351,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	if (!obj)
 		return bs_unknown_end(m, p, ev, hash, NULL);
 	gone = *obj;
-	obj->flags = dead_flags(m, ev, &gone);
+	obj->flags = dead_flags(m, c, ev, &gone);
 	bs_objects_bury(&p->objects, hash, obj, bs_pin(m, ev), ev->tid, ev->ts_ns);
-	return bs_object_gone(m, &gone, ev->ts_ns);
+	return object_gone(m, &gone, ev->ts_ns);
 }

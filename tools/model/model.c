@@ -96,6 +96,7 @@ static int dense_reserve(void **v, uint32_t *n, uint32_t i, size_t size)
 static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_event in_order;
+	const struct bs_class *c;
 	struct bs_proc *p;
 	int err;
 
@@ -133,16 +134,17 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	}
 	m->hits[ev->place]++;
 	m->totals.marks[ev->kind]++;
-	if (m->classes[ev->klass_id].locks) {
+	c = &m->classes[ev->klass_id];
+	if (c->locks) {
 		err = bs_lockorder_mark(m, p, ev);
 		if (err)
 			return err;
 	}
 	/* The two that most marks are, before a jump that nobody can guess. */
 	if (ev->kind == BSCOPE_KIND_NEW)
-		return bs_object_new(m, p, ev, hash);
+		return bs_object_new(m, p, c, ev, hash);
 	if (ev->kind == BSCOPE_KIND_DROP)
-		return bs_object_drop(m, p, ev, hash);
+		return bs_object_drop(m, p, c, ev, hash);
 	switch (ev->kind) {
 	case BSCOPE_KIND_RESIZE_BEGIN:
 		return bs_resize_begin(m, p, ev, hash);
@@ -161,14 +163,16 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 /* hash: of the object, if there is one. */
 static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
+	uint64_t now_ns = m->clock.start_ns + m->clock.elapsed_ns;
 	struct bs_event of_memory;
 	struct bs_proc *p;
 	int err;
 
+	if (ev->ts_ns >= now_ns)
+		bs_clock_advance(&m->clock, ev->ts_ns);
 	/* What comes late may explain anything that was seen before it. */
-	if (ev->ts_ns + BS_MODEL_SKEW_NS < m->clock.start_ns + m->clock.elapsed_ns)
-		m->loss_ns = m->clock.start_ns + m->clock.elapsed_ns;
-	bs_clock_advance(&m->clock, ev->ts_ns);
+	else if (now_ns - ev->ts_ns > BS_MODEL_SKEW_NS)
+		m->loss_ns = now_ns;
 	if (m->nvforks && (ev->type == BS_EVENT_MARK || ev->type == BS_EVENT_FORGOTTEN))
 		ev = bs_vfork_mark(m, ev, &of_memory);
 	if (ev->type == BS_EVENT_MARK)
@@ -215,9 +219,14 @@ struct step {
 
 static void step_begin(const struct bs_model *m, struct step *s, const struct bs_event *v, size_t n)
 {
+	uint32_t pid = n ? v[0].pid : 0;
+	size_t i;
+
+	n = n < STEP ? n : STEP;
+	for (i = 0; i < n && v[i].pid == pid; i++)
+		s->hash[i] = bs_objects_hash(m->seed, v[i].klass_id, v[i].id);
 	s->v = v;
-	for (s->n = 0; s->n < n && s->n < STEP && v[s->n].pid == v[0].pid; s->n++)
-		s->hash[s->n] = bs_objects_hash(m->seed, v[s->n].klass_id, v[s->n].id);
+	s->n = i;
 }
 
 /* The table that they look into; NULL if there is none so far. */

@@ -11,7 +11,8 @@
  * The rules:
  *   - new on an id that is alive: the end of the earlier object was not seen; it goes, unknown.
  *   - resize_begin and resize_end are pairs of one thread and class: the end closes the begin of
- *     the same id if there is one, else the last.  The object keeps birth and origin.
+ *     the same id if there is one, else the last.  The object keeps birth and origin; with
+ *     sampling by bytes, which chooses anew, its origin is the resize.
  *   - A resize of an unknown object makes it known (once in `unknown` for the pair): it lives from
  *     then on, under the place and caller of the resize_end.  The bytes it had are alive but no
  *     growth, and its lifetime is nobody's knowledge and not in the histograms.

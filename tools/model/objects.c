@@ -2,27 +2,26 @@
 /*
  * objects.c - open addressing by groups of 16 slots, objects in the slots themselves.
  *
- * Each slot has a tag of one byte: free, left, or 7 bits of its object's hash.  The tags of a group
- * are compared at once, so that a look-up that finds touches one line of tags and one object, and
+ * Each slot has a tag of one byte: free, or 7 bits of its object's hash.  The tags of a group are
+ * compared at once, so that a look-up that finds touches one line of tags and one object, and
  * guesses nothing.  An object that does not fit into its group goes into the next one that has
- * room; a look-up goes on until a group has a free slot.  A slot that is emptied becomes free if
- * its group has a free one already (nobody has gone on from here), else it is left: used for the
- * next object that comes by, but no end of a look-up.
+ * room, and each group that it has passed counts it until it has gone: a look-up ends at a group
+ * that nobody has passed, which mostly is the first.
  *
- * Memory: a shard is full when seven eighths of its slots are taken, and grows by a quarter if five
- * sevenths are the living's.  Else it keeps its size: objects that were dropped stay where they
- * are, so that what is said of them later is known to be wrong, and now those that were dead the
- * last time (the first time: the older half) are forgotten, or all if that is not enough.  Next to
- * the tags of a group is a bit for each that is dead, and for each that was then, so that mostly no
- * object is looked at for that.  So a growing table is never less than 57 % full of the living, and
- * an object takes at most 34 / 0.57 = 60 bytes and what a shard of few groups is rounded up by; a
- * table that empties shrinks below a fifth.  Small tables keep their dead.  Capacities are no
- * powers of two; a hash is mapped to a group by multiplication.
+ * Memory: a shard is full when three quarters of its slots are taken; in fuller ones many look-ups
+ * have to go on to a second group.  It grows if five eighths are the living's, by a quarter at
+ * most, and not so far that they have less than five ninths then.  Else it keeps its size: objects
+ * that were dropped stay where they are, so that what is said of them later is known to be wrong,
+ * and now those that were dead the last time are forgotten, or the older half of them.  Next to the
+ * tags of a group is a bit for each that is dead, and for each that was then, so that mostly no
+ * object is looked at for that.  So an object takes at most 34 * 9 / 5 = 61 bytes and what a shard
+ * of few groups is rounded up by; a table that empties shrinks below a fifth.  Small tables keep
+ * their dead.  Capacities are no powers of two; a hash is mapped to a group by multiplication.
  *
  * No object and no group lies in two cache lines, so that what is fetched ahead is all of it.
  *
- * Stalls: a table past SPLIT_AT objects is cut into 256 shards by the top bits of the hash, which
- * grow one by one.  With 10 million objects one growth copies 40,000, not all of them.
+ * Stalls: a table past SPLIT_AT objects is cut into SHARDS by the top bits of the hash, which grow
+ * one by one.  With 10 million objects one growth copies 80,000, not all of them.
  *
  * The hash (objects.h) mixes the id with two secret words through two 64x64 -> 128 bit
  * multiplications.  The program that chooses the ids cannot know which ones collide.
@@ -34,8 +33,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SHARDS	 256u
-#define SPLIT_AT 4096u
+#define SHARDS	 128u
+#define SPLIT_AT 32768u
 #define LINE	 64u /* bytes of a cache's */
 /* In a table of so many slots, and in a shard of a split one, the dead are kept. */
 #define KEEP_SLOTS	 4096u
@@ -64,25 +63,33 @@ void bs_objects_clear(struct bs_objects *t)
 		free(t->shards[i].slots);
 	free(t->shards);
 	t->shards = NULL;
-	t->nshards = 0;
+	t->nshards = t->mask = 0;
 	t->live = 0;
 }
 
-/* Those of a group's slots are emptied, a bit for each. */
-static void slots_leave(struct bs_shard *s, struct bs_group *g, unsigned leave)
+/* An object that belongs to another group has gone: the groups that it has passed. */
+static void groups_unpass(struct bs_shard *s, const struct bs_group *g, uint64_t hash)
 {
-	bool ends = bs_group_match(g, BS_TAG_FREE);
-	unsigned n = 0;
+	uint32_t group = bs_home_of(hash, s->cap);
 
-	for (; leave; leave &= leave - 1, n++)
-		g->tag[__builtin_ctz(leave)] = ends ? BS_TAG_FREE : BS_TAG_LEFT;
-	s->taken -= ends ? n : 0;
-	s->used -= n;
+	for (; &s->groups[group] != g; group = bs_group_next(s, group))
+		s->groups[group].passed--;
 }
 
-static bool slot_dead(const struct bs_shard *s, uint32_t i)
+/* Those of a group's slots are emptied, a bit for each. */
+static void slots_leave(const struct bs_objects *t, struct bs_shard *s, struct bs_group *g,
+			unsigned leave)
 {
-	return bs_group_of(s, i)->dead >> i % BS_GROUP & 1;
+	const struct bs_obj *first = &s->slots[(size_t)(g - s->groups) * BS_GROUP];
+
+	for (unsigned m = leave & g->away; m; m &= m - 1) {
+		const struct bs_obj *o = &first[__builtin_ctz(m)];
+
+		groups_unpass(s, g, bs_objects_hash(t->seed, o->klass, o->id));
+	}
+	g->away &= (uint16_t)~leave;
+	for (; leave; leave &= leave - 1, s->used--)
+		g->tag[__builtin_ctz(leave)] = BS_TAG_FREE;
 }
 
 static bool slot_old(const struct bs_shard *s, uint32_t i)
@@ -120,6 +127,7 @@ static int shard_init(struct bs_shard *s, uint32_t cap)
 	s->slots = slots_alloc(cap);
 	if (!s->slots)
 		return -1;
+	s->groups = (struct bs_group *)(void *)(s->slots + cap);
 	for (uint32_t i = 0; i < cap; i += BS_GROUP) {
 		struct bs_group *g = bs_group_of(s, i);
 
@@ -152,7 +160,7 @@ static int shard_resize(const struct bs_objects *t, struct bs_shard *s, uint32_t
 }
 
 /* Forgets those who are old, or all who are dead; who is left is old the next time.  How many. */
-static uint32_t shard_forget(struct bs_shard *s, bool all)
+static uint32_t shard_forget(const struct bs_objects *t, struct bs_shard *s, bool all)
 {
 	uint32_t used = s->used;
 
@@ -160,7 +168,8 @@ static uint32_t shard_forget(struct bs_shard *s, bool all)
 		struct bs_group *g = bs_group_of(s, i);
 		unsigned gone = all ? g->dead : g->old;
 
-		slots_leave(s, g, gone);
+		if (gone)
+			slots_leave(t, s, g, gone);
 		g->dead &= (uint16_t)~gone;
 		g->old = g->dead;
 	}
@@ -169,22 +178,41 @@ static uint32_t shard_forget(struct bs_shard *s, bool all)
 	return used;
 }
 
-/* The half of the time in which the dead were dropped makes old. */
+/*
+ * Of those who are old only they remain so who were dropped in the first half of the time in which
+ * all the dead were.
+ */
 static void shard_age(struct bs_shard *s)
 {
 	uint64_t first = UINT64_MAX, last = 0;
 
-	for (uint32_t i = 0; i < s->cap; i++) {
-		if (!slot_dead(s, i))
-			continue;
-		if (s->slots[i].birth_ns < first)
-			first = s->slots[i].birth_ns;
-		if (s->slots[i].birth_ns > last)
-			last = s->slots[i].birth_ns;
+	for (uint32_t i = 0; i < s->cap; i += BS_GROUP) {
+		for (unsigned m = bs_group_of(s, i)->dead; m; m &= m - 1) {
+			uint64_t ns = s->slots[i + (uint32_t)__builtin_ctz(m)].birth_ns;
+
+			first = ns < first ? ns : first;
+			last = ns > last ? ns : last;
+		}
 	}
-	for (uint32_t i = 0; i < s->cap; i++)
-		if (slot_dead(s, i) && s->slots[i].birth_ns > first + (last - first) / 2)
-			bs_group_of(s, i)->old &= (uint16_t) ~(1u << i % BS_GROUP);
+	for (uint32_t i = 0; i < s->cap; i += BS_GROUP) {
+		struct bs_group *g = bs_group_of(s, i);
+
+		for (unsigned m = g->old; m; m &= m - 1) {
+			unsigned at = (unsigned)__builtin_ctz(m);
+
+			if (s->slots[i + at].birth_ns > first + (last - first) / 2)
+				g->old &= (uint16_t) ~(1u << at);
+		}
+	}
+}
+
+static uint32_t shard_old(const struct bs_shard *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->cap; i += BS_GROUP)
+		n += (uint32_t)__builtin_popcount(bs_group_of(s, i)->old);
+	return n;
 }
 
 static uint32_t keep_slots(const struct bs_objects *t)
@@ -192,25 +220,32 @@ static uint32_t keep_slots(const struct bs_objects *t)
 	return t->nshards > 1 ? KEEP_SHARD_SLOTS : KEEP_SLOTS;
 }
 
+/* How many slots one that is full of the living is to have: at least a group more. */
+static uint32_t shard_grown(const struct bs_shard *s)
+{
+	uint32_t cap = (s->used - s->dead) / 5 * 9, most = s->cap + s->cap / 4;
+
+	cap = (cap < most ? cap : most) / BS_GROUP * BS_GROUP;
+	return cap > s->cap ? cap : s->cap + BS_GROUP;
+}
+
 /*
  * Room for one more.  If it is not the living who fill it, as large as it is: without some of the
- * dead, and without slots that were left.
+ * dead.
  */
 static int shard_grow(const struct bs_objects *t, struct bs_shard *s)
 {
-	bool small = s->cap < keep_slots(t);
-
-	if (small ? s->used >= s->cap - s->cap / 4 : s->used - s->dead >= s->cap / 7 * 5)
+	if (s->cap < keep_slots(t))
 		return shard_resize(t, s, s->cap + s->cap / 4 + 1);
-	if (small)
-		return shard_resize(t, s, s->cap);
-	if (!shard_forget(s, false)) {
-		shard_age(s);
-		shard_forget(s, false);
+	if (s->used - s->dead >= s->cap / 8 * 5)
+		return shard_resize(t, s, shard_grown(s));
+	while (s->used >= s->cap / 16 * 11) {
+		/* Mostly they are a half or so. */
+		if (shard_old(s) > s->dead / 4 * 3)
+			shard_age(s);
+		shard_forget(t, s, false);
 	}
-	if (s->used >= s->cap - s->cap / 4)
-		shard_forget(s, true);
-	return bs_shard_full(s) ? shard_resize(t, s, s->cap) : 0;
+	return 0;
 }
 
 /* One shard becomes SHARDS; all or nothing. */
@@ -222,6 +257,7 @@ static int table_split(struct bs_objects *t)
 	struct bs_obj *o;
 
 	next.nshards = SHARDS;
+	next.mask = SHARDS - 1;
 	next.shards = calloc(SHARDS, sizeof(*next.shards));
 	if (!next.shards)
 		return -1;
@@ -269,7 +305,7 @@ void bs_objects_shrink(struct bs_objects *t, struct bs_shard *s)
 	if (s->cap <= keep_slots(t))
 		return;
 	if (s->dead > live)
-		shard_forget(s, true);
+		shard_forget(t, s, true);
 	shard_resize(t, s, s->used * 4 / 3 + BS_GROUP);
 }
 
@@ -285,7 +321,7 @@ bool bs_objects_take(struct bs_objects *t, uint64_t hash, uint32_t klass, uint64
 	*out = *o;
 	s = bs_shard_of(t, hash);
 	i = (uint32_t)(o - s->slots);
-	slots_leave(s, bs_group_of(s, i), 1u << i % BS_GROUP);
+	slots_leave(t, s, bs_group_of(s, i), 1u << i % BS_GROUP);
 	t->live--;
 	if (s->used - s->dead < s->cap / 5)
 		bs_objects_shrink(t, s);
@@ -299,7 +335,7 @@ void bs_objects_fetch_tags(const struct bs_objects *t, const uint64_t *hash, siz
 	for (size_t i = 0; i < n; i++) {
 		const struct bs_shard *s = bs_shard_of(t, hash[i]);
 
-		__builtin_prefetch(&bs_groups_of(s)[bs_home_of(hash[i], s->cap)], 1);
+		__builtin_prefetch(&s->groups[bs_home_of(hash[i], s->cap)], 1);
 	}
 }
 
@@ -315,8 +351,8 @@ void bs_objects_fetch(const struct bs_objects *t, const uint64_t *hash, size_t n
 		if (!s->cap)
 			continue;
 		/* The object itself, or where it would go; which of them, no branch could guess. */
-		m = bs_group_match(&bs_groups_of(s)[home], bs_tag_of(hash[i]));
-		v = bs_group_vacant(&bs_groups_of(s)[home]);
+		m = bs_group_match(&s->groups[home], bs_tag_of(hash[i]));
+		v = bs_group_vacant(&s->groups[home]);
 		m = m ? m : v | 1u << (BS_GROUP - 1);
 		__builtin_prefetch(&s->slots[home * BS_GROUP + (uint32_t)__builtin_ctz(m)], 1);
 	}

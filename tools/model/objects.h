@@ -38,15 +38,15 @@ struct bs_obj {
 _Static_assert(sizeof(struct bs_obj) == 32, "two objects to a cache line");
 
 struct bs_shard {
-	struct bs_obj *slots; /* cap of them; behind them 32 bytes for each 16: objects.c */
-	uint32_t cap;	      /* a multiple of 16 */
-	uint32_t used, dead;  /* objects; of these, dead */
-	uint32_t taken;	      /* slots that are not to be counted as free */
+	struct bs_obj *slots;	 /* cap of them */
+	struct bs_group *groups; /* behind the slots, one for each 16: objects_slots.h */
+	uint32_t cap;
+	uint32_t used, dead; /* objects; of these, dead */
 };
 
 struct bs_objects {
-	struct bs_shard *shards;
-	uint32_t nshards;
+	struct bs_shard *shards; /* NULL at first */
+	uint32_t nshards, mask;	 /* a power of two, and that less one */
 	size_t live;
 	uint64_t seed[2];
 };

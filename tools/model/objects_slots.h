@@ -14,12 +14,11 @@
 
 /* Tags with the top bit clear are of objects. */
 #define BS_TAG_FREE 0x80u
-#define BS_TAG_LEFT 0xfeu
 
 /* The top byte chooses the shard, the next seven bits are the tag, the low 32 choose the group. */
 static inline struct bs_shard *bs_shard_of(const struct bs_objects *t, uint64_t hash)
 {
-	return &t->shards[(hash >> 56) & (t->nshards - 1)];
+	return &t->shards[hash >> 56 & t->mask];
 }
 
 static inline uint8_t bs_tag_of(uint64_t hash)
@@ -42,18 +41,16 @@ struct bs_group {
 	uint8_t tag[BS_GROUP];
 	uint16_t dead; /* which of its objects are, a bit for each */
 	uint16_t old;  /* which of these were when some were last forgotten */
-	uint8_t rest[12];
+	uint16_t away; /* which of its objects did not fit where they belong */
+	uint16_t rest;
+	uint32_t passed; /* so many objects belong here or before, and are behind it */
+	uint32_t more;
 };
 _Static_assert(sizeof(struct bs_group) == 32, "two groups to a cache line");
 
-static inline struct bs_group *bs_groups_of(const struct bs_shard *s)
-{
-	return (struct bs_group *)(void *)(s->slots + s->cap);
-}
-
 static inline struct bs_group *bs_group_of(const struct bs_shard *s, uint32_t slot)
 {
-	return &bs_groups_of(s)[slot / BS_GROUP];
+	return &s->groups[slot / BS_GROUP];
 }
 
 static inline void bs_dead_set(struct bs_shard *s, uint32_t i, bool old)
@@ -104,14 +101,14 @@ static inline unsigned bs_group_vacant(const struct bs_group *g)
 #endif
 }
 
-/* That of (klass, id), NULL if it is not there.  There is always a free slot. */
+/* That of (klass, id), NULL if it is not there. */
 static inline __attribute__((always_inline)) struct bs_obj *
 bs_slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t id)
 {
-	uint32_t group = bs_home_of(hash, s->cap);
+	uint32_t home = bs_home_of(hash, s->cap), group = home;
 
-	for (;; group = bs_group_next(s, group)) {
-		const struct bs_group *g = &bs_groups_of(s)[group];
+	do {
+		const struct bs_group *g = &s->groups[group];
 
 		for (unsigned m = bs_group_match(g, bs_tag_of(hash)); m; m &= m - 1) {
 			struct bs_obj *o = &s->slots[group * BS_GROUP + (uint32_t)__builtin_ctz(m)];
@@ -119,29 +116,37 @@ bs_slot_find(const struct bs_shard *s, uint64_t hash, uint32_t klass, uint64_t i
 			if (o->id == id && o->klass == klass)
 				return o;
 		}
-		if (bs_group_match(g, BS_TAG_FREE))
+		if (!g->passed)
 			return NULL;
-	}
+		group = bs_group_next(s, group);
+		/* In a table of few groups each may have been passed. */
+	} while (group != home);
+	return NULL;
 }
 
-/* A slot for an object that is not there. */
+/* A slot for an object that is not there.  There is always a free one. */
 static inline struct bs_obj *bs_slot_add(struct bs_shard *s, uint64_t hash)
 {
 	uint32_t group = bs_home_of(hash, s->cap);
-	unsigned m, i;
+	struct bs_group *g = &s->groups[group];
+	unsigned m, i, away = 0;
 
-	while (!(m = bs_group_vacant(&bs_groups_of(s)[group])))
+	while (!(m = bs_group_vacant(g))) {
+		g->passed++;
+		away = 1;
 		group = bs_group_next(s, group);
+		g = &s->groups[group];
+	}
 	i = (unsigned)__builtin_ctz(m);
-	s->taken += bs_groups_of(s)[group].tag[i] == BS_TAG_FREE;
+	g->tag[i] = bs_tag_of(hash);
+	g->away |= (uint16_t)(away << i);
 	s->used++;
-	bs_groups_of(s)[group].tag[i] = bs_tag_of(hash);
 	return &s->slots[group * BS_GROUP + i];
 }
 
 static inline bool bs_shard_full(const struct bs_shard *s)
 {
-	return (uint64_t)(s->taken + 1) * 8 > (uint64_t)s->cap * 7;
+	return (uint64_t)(s->used + 1) * 4 > (uint64_t)s->cap * 3;
 }
 
 static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_t hash,
@@ -149,7 +154,7 @@ static inline struct bs_obj *bs_objects_find(const struct bs_objects *t, uint64_
 {
 	const struct bs_shard *s;
 
-	if (!t->nshards)
+	if (!t->shards)
 		return NULL;
 	s = bs_shard_of(t, hash);
 	return s->used ? bs_slot_find(s, hash, klass, id) : NULL;

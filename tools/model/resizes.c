@@ -164,7 +164,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 
 	if (origin == UINT32_MAX)
 		return -ENOMEM;
-	obj = bs_take_id(m, p, ev, hash);
+	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj)
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
@@ -213,6 +213,21 @@ static int resized_and_gone(struct bs_model *m, struct bs_proc *p, const struct 
 	bs_pending_remove(p, i);
 	bs_tie_free(e.tie);
 	return e.known ? bs_object_gone(m, &e.obj, ev->ts_ns) : 0;
+}
+
+/*
+ * By bytes a resize chooses anew.  Of what it chooses some had not been followed, and nobody knows
+ * where they began; so all of it is from where it was resized: where each begins a row again, it
+ * is known of each row what part of it was chosen.
+ */
+static int resize_is_origin(struct bs_model *m, struct bs_obj *obj, const struct bs_event *ev)
+{
+	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
+
+	if (origin == UINT32_MAX || bs_live_change(m, obj, -1, ev->ts_ns))
+		return -ENOMEM;
+	obj->origin = origin;
+	return bs_live_change(m, obj, 1, ev->ts_ns);
 }
 
 int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
@@ -265,7 +280,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		return err;
 	}
 
-	obj = bs_take_id(m, p, ev, hash);
+	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj) {
 		bs_tie_free(e.tie);
 		bs_live_change(m, &e.obj, -1, ev->ts_ns);
@@ -287,6 +302,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		obj->refs = owed;
 		obj->flags &= ~(uint32_t)BS_OBJ_COUNTED & 0xff;
 	}
+	if (bs_sampling(m) && bs_sample_bytes(&m->rarest) && resize_is_origin(m, obj, ev))
+		return -ENOMEM;
 	if (!(ev->has & BS_EVENT_HAS_BYTES))
 		return 0;
 	bytes = bs_clamp_bytes(ev->arg);

@@ -63,10 +63,16 @@ struct bs_origin {
 	int64_t going_series_bytes, going_series_count;
 };
 
+struct bs_origin_key {
+	uint64_t at; /* bs_origin_at */
+	uint32_t klass;
+	uint32_t origin; /* from 1; 0: none */
+};
+
 struct bs_origins {
 	struct bs_origin *v;
 	uint32_t n, cap;
-	uint32_t *index; /* hash -> origin + 1, 0: empty; of 2^(64 - shift) */
+	struct bs_origin_key *index; /* 2^(64 - shift) by hash; NULL: there are no origins */
 	uint8_t shift;
 };
 
@@ -321,10 +327,42 @@ static inline uint32_t bs_model_caller(const struct bs_model *m, uint32_t code)
 	return m->caller ? m->caller(m->caller_ctx, code) : code;
 }
 
+static inline uint64_t bs_origin_at(uint32_t place, uint32_t code)
+{
+	return (uint64_t)place << 32 | code;
+}
+/* For what is here alone: where in the index; looks from there on; adds one that is not there. */
+static inline uint32_t bs_origin_hash(const struct bs_origins *o, uint32_t klass, uint64_t at)
+{
+	/* The high bits of the product, which depend on all that went in. */
+	return (uint32_t)(((at + klass * 0xd6e8feb86659fd93ull) * 0x9e3779b97f4a7c15ull) >>
+			  o->shift);
+}
+uint32_t bs_origin_search(const struct bs_origins *o, uint32_t klass, uint64_t at, uint32_t i);
+uint32_t bs_origin_add(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
 /* The number of an origin, UINT32_MAX if it is not known. */
-uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
+static inline uint32_t bs_origin_find(const struct bs_origins *o, uint32_t klass, uint32_t place,
+				      uint32_t code)
+{
+	uint64_t at = bs_origin_at(place, code);
+	const struct bs_origin_key *key;
+
+	if (!o->index)
+		return UINT32_MAX;
+	key = &o->index[bs_origin_hash(o, klass, at)];
+	/* Mostly it is where it belongs. */
+	if (key->at == at && key->klass == klass)
+		return key->origin - 1;
+	return bs_origin_search(o, klass, at, (uint32_t)(key - o->index));
+}
 /* The number of an origin, made when new; UINT32_MAX when out of memory. */
-uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place, uint32_t code);
+static inline uint32_t bs_origin_intern(struct bs_origins *o, uint32_t klass, uint32_t place,
+					uint32_t code)
+{
+	uint32_t known = bs_origin_find(o, klass, place, code);
+
+	return known != UINT32_MAX ? known : bs_origin_add(o, klass, place, code);
+}
 void bs_origins_fini(struct bs_origins *o);
 
 /* The process, made when new; NULL when out of memory. */
@@ -463,8 +501,11 @@ static inline bool bs_no_order(const struct bs_event *ev, uint32_t tid, uint64_t
 /* --- what a mark does (lives.c, marks.c, resizes.c, recent.c) --- */
 
 /* hash: bs_objects_hash of the event's object.  Ints: 0 or -ENOMEM. */
-int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
-int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
+/* c: the event's class. */
+int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *c,
+		  const struct bs_event *ev, uint64_t hash);
+int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class *c,
+		   const struct bs_event *ev, uint64_t hash);
 /* Marks that neither begin nor end a life. */
 int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
 /*
@@ -540,11 +581,10 @@ struct bs_estimate bs_sums_estimate(const struct bs_model *m, const struct bs_or
 /* An object is not followed any more: nothing is known of it from here on.  0 or -ENOMEM. */
 int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t hash);
 
-/* An object joins (sign 1) or leaves (-1) what is alive.  0 or -ENOMEM. */
-static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign,
-				 uint64_t ts_ns)
+/* An object joins (sign 1) or leaves (-1) what is alive of its origin g.  0 or -ENOMEM. */
+static inline int bs_origin_change(struct bs_model *m, struct bs_origin *g,
+				   const struct bs_obj *obj, int sign, uint64_t ts_ns)
 {
-	struct bs_origin *g = &m->origins.v[obj->origin];
 	int64_t bytes = sign * (int64_t)obj->bytes;
 	int err = bs_series_add(&g->series, &m->clock, ts_ns, sign * bs_series_bytes(m, obj),
 				sign * bs_series_count(m, obj));
@@ -557,6 +597,11 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
 	m->totals.live_bytes += (uint64_t)bytes;
 	return 0;
 }
+static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, int sign,
+				 uint64_t ts_ns)
+{
+	return bs_origin_change(m, &m->origins.v[obj->origin], obj, sign, ts_ns);
+}
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -564,13 +609,14 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
 struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			    uint64_t hash, struct bs_obj *obj, bool found);
 static inline struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p,
-					const struct bs_event *ev, uint64_t hash)
+					const struct bs_class *c, const struct bs_event *ev,
+					uint64_t hash)
 {
 	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
 	/* Mostly nobody had it before. */
-	if (obj && (found || p->npending || m->classes[ev->klass_id].nties))
+	if (obj && (found || p->npending || c->nties))
 		return bs_take_over(m, p, ev, hash, obj, found);
 	return obj;
 }
