@@ -138,6 +138,7 @@ int trap(struct pt_regs *ctx)
 	__u64 args[3], hits, now;
 	int what;
 
+	stack_of_task(ctx);
 	if (!interval_open || !is_traced(pid, &plan))
 		return 0;
 	site = site_index(ctx);
