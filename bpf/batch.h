@@ -108,6 +108,7 @@ int batch(struct pt_regs *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32, plan;
 
+	stack_of_task(ctx);
 	if (!is_traced(pid, &plan))
 		return 0;
 	remember_buffer(REGS_ARG1(ctx));
@@ -121,6 +122,7 @@ int buffer(struct pt_regs *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32, plan;
 
+	stack_of_task(ctx);
 	if (!is_traced(pid, &plan))
 		return 0;
 	remember_buffer(REGS_ARG1(ctx));

@@ -141,6 +141,7 @@ int stack(struct pt_regs *ctx)
 	struct bs_ring_event event = {0};
 	__u32 plan;
 
+	stack_of_task(ctx);
 	if (!is_traced(id >> 32, &plan))
 		return 0;
 	event.ts_ns = bpf_ktime_get_ns();

@@ -104,6 +104,29 @@ const volatile __u64 full_bytes = 3584;
  */
 struct bs_counter_line lines[BS_CPU_LINES] __attribute__((aligned(64)));
 
+/*
+ * From Linux 6.13 on a program of this type that uses some dozens of bytes of stack finds them in
+ * memory of the CPU, not of the task.  That is right for kprobes, which do not nest.  At a uprobe
+ * the kernel lets another task come in between, and its hit writes over the stack of the first:
+ * then hits were of the wrong site (seen on 6.17 and 7.3, with PREEMPT_LAZY).  A program that has a
+ * tail call anywhere gets the stack of the task.  This one is never made, and the verifier removes
+ * it, after it has seen it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} nowhere SEC(".maps");
+const volatile __u32 never;
+
+/* First in each program of a uprobe. */
+static __always_inline void stack_of_task(struct pt_regs *ctx)
+{
+	if (never)
+		bpf_tail_call(ctx, &nowhere, 0);
+}
+
 static __always_inline struct bs_counters *counters(void)
 {
 	return &lines[bpf_get_smp_processor_id() & (BS_CPU_LINES - 1)].c;

@@ -138,6 +138,7 @@ int trap(struct pt_regs *ctx)
 	__u64 args[3], hits, now;
 	int what;
 
+	stack_of_task(ctx);
 	if (!is_traced(pid, &plan) || plan == BS_TRACED_DARK)
 		return 0;
 	/* Where the switches are lit the interval of the process begins with them. */

@@ -413,7 +413,8 @@ static void many_mappings(void **state)
 
 	(void)state;
 	assert_non_null(bs_mapped_invalidate(&m, (uint32_t)pid));
-	assert_in_range(m.nmappings, MANY, MANY + 100);
+	/* and those of a program as it starts; sanitizers add a hundred */
+	assert_in_range(m.nmappings, MANY, MANY + 300);
 	for (int i = 0; i < FEW; i++) {
 		pid_t other;
 

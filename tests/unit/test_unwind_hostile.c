@@ -25,10 +25,17 @@
 static struct bs_cfi *cfi;
 
 /* A sanitizer's malloc fails as others do: the worker's memory is limited. */
+#define SANITIZER_OPTIONS "allocator_may_return_null=1"
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "allocator_may_return_null=1";
+	return SANITIZER_OPTIONS;
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return SANITIZER_OPTIONS;
 }
 
 static int setup(void **state)

@@ -79,6 +79,8 @@ static int receive(struct bs_cfi *c, struct bs_cfi_answer *a, struct bs_cfi_op *
 {
 	uint64_t end = bs_now_ns() + wait_ns;
 	struct pollfd p = {.fd = c->sock, .events = POLLIN};
+	/* What is received into need not have been written before. */
+	/* cppcheck-suppress ctuuninitvar */
 	struct iovec iov[2] = {{a, sizeof(*a)}, {ops, BS_CFI_MAX_OPS * sizeof(*ops)}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 	ssize_t got;
