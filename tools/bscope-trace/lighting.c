@@ -505,11 +505,8 @@ static bool worth_another_try(int ret)
 	return ret == -ETIMEDOUT || ret == -EAGAIN || ret == -EFAULT;
 }
 
-/*
- * Has it executed a program of which the record is still to come?  All that is known of it, and of
- * its buffers, is of another program, and is forgotten when the record comes.
- */
-static bool executes(const struct bs_lighting *l, const struct bs_process *p)
+/* All that is known of it, and of its buffers, is forgotten when the record comes. */
+bool bs_lighting_executes(const struct bs_lighting *l, const struct bs_process *p)
 {
 	return (int32_t)(bs_collect_execs(l->collect, p->pid) - p->execs) > 0;
 }
@@ -623,10 +620,10 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 	if (!wait && bs_now_ns() < p->next_try_ns)
 		return 0;
 	/* A program that is lit before its record comes would be heard, then not, then again. */
-	if (executes(l, p))
+	if (bs_lighting_executes(l, p))
 		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : 0;
 	ret = jumps(l, p, wait, err);
-	if (ret && executes(l, p)) {
+	if (ret && bs_lighting_executes(l, p)) {
 		memset(err, 0, sizeof(*err));
 		return 0;
 	}

@@ -179,8 +179,9 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	size_t n = 0;
 	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
 
-	/* What cannot be read of a process that is just ending is no trouble. */
-	if (err.text[0] && ret != -ESRCH && bs_process_alive(p->pid))
+	/* What cannot be read of a process that is just ending, or executing, is no trouble. */
+	if (err.text[0] && ret != -ESRCH && bs_process_alive(p->pid) &&
+	    !bs_lighting_executes(&s->lighting, p))
 		bs_session_trouble(s, &err);
 	if (ret)
 		return;
