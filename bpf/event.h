@@ -20,7 +20,8 @@ enum bs_ring_type {
 	BS_RING_FORK = 2, /* args[0]: pid of the child, which is traced from its first instruction;
 			     args[1]: 1 if it shares its parent's memory (vfork);
 		      args[2]: its value in the map `traced` */
-	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name */
+	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name;
+			     args[2]: its value in the map `execs`, 0 if there is none */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 	BS_RING_FORGOTTEN = 5, /* the object args[0], of the class of this site, is not followed
 				  from here on (bscope/follow.h) */

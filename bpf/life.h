@@ -19,15 +19,15 @@
 #define CLONE_VFORK  0x00004000ull
 #define CLONE_THREAD 0x00010000ull
 
-/* Rare, and a new process may be gone soon: the reader is woken each time. */
-static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third)
+/* Rare, and a new process may be gone soon: the reader is woken each time.  0 if it did not fit. */
+static __always_inline int life(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third)
 {
 	struct bs_ring_event *event;
 
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 	if (!event) {
 		__sync_fetch_and_add(&counters()->life_lost, 1);
-		return;
+		return 0;
 	}
 	event->ts_ns = bpf_ktime_get_ns();
 	event->pid = pid;
@@ -38,6 +38,7 @@ static __always_inline void life(__u32 type, __u32 pid, __u64 arg, __u64 more, _
 	event->args[1] = more;
 	event->args[2] = third;
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	return 1;
 }
 
 /* Its table of followed objects, if it has one, goes with its memory. */
@@ -123,9 +124,18 @@ static __always_inline void last_batch(void)
 SEC("tp_btf/sched_prepare_exec")
 int on_prepare_exec(__u64 *ctx)
 {
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, number = 1;
+	const __u32 *before;
+
 	(void)ctx;
 	last_batch();
-	last_table(bpf_get_current_pid_tgid() >> 32);
+	last_table(pid);
+	if (!bpf_map_lookup_elem(&traced, &pid))
+		return 0;
+	before = bpf_map_lookup_elem(&execs, &pid);
+	if (before)
+		number |= *before;
+	bpf_map_update_elem(&execs, &pid, &number, BPF_ANY);
 	return 0;
 }
 
@@ -134,7 +144,8 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	__u32 pid = task->tgid, plan = exec_plan;
+	__u32 pid = task->tgid, plan = exec_plan, before = 0, number;
+	const __u32 *program;
 	__u64 name[2] = {0};
 
 	if (bpf_map_update_elem(&traced, &pid, &plan, BPF_EXIST))
@@ -143,7 +154,16 @@ int on_exec(__u64 *ctx)
 	if (favourite == pid)
 		favourite_plan = plan;
 	bpf_get_current_comm(name, sizeof(name));
-	life(BS_RING_EXEC, pid, name[0], name[1], 0);
+	program = bpf_map_lookup_elem(&execs, &pid);
+	if (program)
+		before = *program & ~1u;
+	number = before + 2;
+	/* First, so that whoever looks never takes the new program for the old one. */
+	if (bpf_map_update_elem(&execs, &pid, &number, BPF_ANY))
+		number = 0;
+	/* What nobody will be told of is not waited for. */
+	if (!life(BS_RING_EXEC, pid, name[0], name[1], number) && number)
+		bpf_map_update_elem(&execs, &pid, &before, BPF_ANY);
 	return 0;
 }
 
@@ -167,6 +187,7 @@ int on_exit(__u64 *ctx)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))
 		return 0;
+	bpf_map_delete_elem(&execs, &pid);
 	last_table(pid);
 	if (favourite == pid)
 		favourite = 0;

@@ -45,6 +45,19 @@ struct {
 	__type(value, __u32);
 } traced SEC(".maps");
 
+/*
+ * Twice the number of programs that a traced process has executed and told of, and one more from
+ * when its memory is about to go until the next one runs (where the kernel says so: Linux 6.10).
+ * Who has heard of fewer does not know what is there now.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BS_TRACED_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} execs SEC(".maps");
+
 /* Thread to the address of its buffer. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -169,7 +169,7 @@ static bool cycle(struct bs_guard *g, struct switches *s, bool listen, uint64_t 
 	total.tries++;
 	if (listen)
 		switches_listen(pid, s, true);
-	ret = bs_guard_light(g, shared->plan, pid, s->v, s->n, false, &r);
+	ret = bs_guard_light(g, shared->plan, pid, 0, s->v, s->n, false, &r);
 	switch (ret) {
 	case 0:
 		total.cycles++;

@@ -106,7 +106,7 @@ static int light(struct bs_guard *g, pid_t pid)
 	int ret = 1;
 
 	for (int i = 0; i < 300; i++) {
-		ret = bs_guard_light(g, PLAN, pid, shared->v, SITES, false, &shared->result);
+		ret = bs_guard_light(g, PLAN, pid, 0, shared->v, SITES, false, &shared->result);
 		assert_int_equal(ret, shared->result.code);
 		if (ret != -ETIMEDOUT && ret != -EAGAIN)
 			break;
@@ -211,6 +211,40 @@ static void test_light_and_dark(void **state)
 	bs_guard_free(NULL);
 }
 
+static uint32_t execs(void *ctx, pid_t pid)
+{
+	(void)ctx;
+	return pid == target ? 2 : 0;
+}
+
+/* What the tool knows of is a program that does not run there any more. */
+static void test_another_program(void **state)
+{
+	const struct bs_guard_ops with = {.traced = traced, .lit = lit, .execs = execs};
+	struct bs_guard *g = guard_new(&with);
+	struct bs_patch_result r;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		int ret = bs_guard_light(g, PLAN, target, 0, shared->v, SITES, false, &r);
+
+		assert_true(ret == -EAGAIN || ret == -ETIMEDOUT);
+		assert_int_equal(r.written, 0);
+		assert_true(text_intact(target));
+		assert_int_equal(shared->sent, 0);
+	}
+	for (int i = 0; i < 300; i++) {
+		if (!bs_guard_light(g, PLAN, target, 2, shared->v, SITES, false, &r))
+			break;
+		nap(5);
+	}
+	assert_int_equal(r.code, 0);
+	assert_true(all_lit(target));
+	assert_int_equal(shared->sent, 1);
+	assert_int_equal(dark(g).processes, 1);
+	bs_guard_free(g);
+}
+
 /* In two parts, and the second one twice. */
 static void test_plan_grows(void **state)
 {
@@ -219,7 +253,7 @@ static void test_plan_grows(void **state)
 
 	(void)state;
 	for (int i = 0; i < 300; i++) {
-		if (!bs_guard_light(g, PLAN, target, shared->v, 10, false, &r))
+		if (!bs_guard_light(g, PLAN, target, 0, shared->v, 10, false, &r))
 			break;
 		nap(5);
 	}
@@ -338,7 +372,7 @@ static void test_errors(void **state)
 
 	(void)state;
 	end(gone);
-	assert_int_equal(bs_guard_light(g, PLAN, gone, shared->v, SITES, false, &shared->result),
+	assert_int_equal(bs_guard_light(g, PLAN, gone, 0, shared->v, SITES, false, &shared->result),
 			 -ESRCH);
 	assert_true(shared->result.why[0]);
 	assert_int_equal(dark(g).stuck, 0);
@@ -361,8 +395,9 @@ static void test_debugger(void **state)
 
 	(void)state;
 	assert_true(WAIT_FOR(shared->ready));
-	assert_int_equal(bs_guard_light(g, PLAN, target, shared->v, SITES, false, &shared->result),
-			 -EPERM);
+	assert_int_equal(
+		bs_guard_light(g, PLAN, target, 0, shared->v, SITES, false, &shared->result),
+		-EPERM);
 	snprintf(number, sizeof(number), "pid %d", debugger);
 	assert_non_null(strstr(shared->result.why, number));
 	end(debugger);
@@ -419,7 +454,7 @@ static void tool(void)
 
 	if (bs_guard_new(&ops, &g, NULL))
 		_exit(1);
-	while (bs_guard_light(g, PLAN, tool_target, shared->v, SITES, false, &shared->result))
+	while (bs_guard_light(g, PLAN, tool_target, 0, shared->v, SITES, false, &shared->result))
 		nap(5);
 	shared->ready = 1;
 	for (;;)
@@ -467,7 +502,7 @@ static void busy_tool(void)
 	if (bs_guard_new(&ops, &g, NULL))
 		_exit(1);
 	for (;;) {
-		bs_guard_light(g, PLAN, target, shared->v, SITES, false, &shared->result);
+		bs_guard_light(g, PLAN, target, 0, shared->v, SITES, false, &shared->result);
 		shared->ready++;
 		bs_guard_dark(g);
 		bs_guard_dark_wait(g, &d);
@@ -503,7 +538,7 @@ static void steering_tool(void)
 	for (size_t i = 0;; i++) {
 		size_t first = i * 37 % SITES;
 
-		while (bs_guard_light(g, PLAN, target, shared->v, SITES, false, &shared->result))
+		while (bs_guard_light(g, PLAN, target, 0, shared->v, SITES, false, &shared->result))
 			nap(1);
 		bs_guard_darken(g, PLAN, target, &shared->v[first], SITES - first, &r);
 		shared->ready++;
@@ -617,7 +652,7 @@ static void test_surgeon_stuck(void **state)
 	bs_stop_test_hook = stop_surgeon_once;
 	g = guard_new(&ops);
 	while (!shared->told)
-		bs_guard_light(g, PLAN, target, shared->v, SITES, false, &shared->result);
+		bs_guard_light(g, PLAN, target, 0, shared->v, SITES, false, &shared->result);
 	assert_int_equal(shared->result.code, -ETIMEDOUT);
 	assert_non_null(strstr(shared->result.why, "too long"));
 	assert_int_equal(shared->told, 1);
@@ -640,8 +675,9 @@ static void test_surgeon_killed(void **state)
 	(void)state;
 	bs_stop_test_hook = kill_surgeon_once;
 	g = guard_new(&ops);
-	assert_int_equal(bs_guard_light(g, PLAN, target, shared->v, SITES, false, &shared->result),
-			 -ETIMEDOUT);
+	assert_int_equal(
+		bs_guard_light(g, PLAN, target, 0, shared->v, SITES, false, &shared->result),
+		-ETIMEDOUT);
 	assert_true(runs_on());
 	assert_int_equal(light(g, target), 0);
 	bs_guard_free(g);
@@ -765,6 +801,7 @@ static void test_exec(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_another_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plan_grows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_darken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
@@ -789,6 +826,7 @@ int main(int argc, char **argv)
 	 * vfork: with it only these.
 	 */
 	const struct CMUnitTest few[] = {
+		cmocka_unit_test_setup_teardown(test_another_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_plan_grows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_darken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),

@@ -28,6 +28,8 @@ struct bs_process {
 	uint64_t cpu_last_ns;  /* at the last look */
 	char comm[32];
 	char exe[256];
+	/* As bs_collect_execs, of its last exec whose record has come. */
+	uint32_t execs;
 	/* of lighting.c */
 	enum bs_lit how;
 	bool no_jumps;			 /* for good; why says the reason */

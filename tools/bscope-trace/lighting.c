@@ -70,6 +70,11 @@ static void guard_lit(void *ctx, pid_t pid, uint32_t plan)
 	bs_collect_sample_move(ctx, pid);
 }
 
+static uint32_t guard_execs(void *ctx, pid_t pid)
+{
+	return bs_collect_execs(ctx, pid);
+}
+
 /* Its sites that only a trap can light would go on, and say half of what happens. */
 static void guard_dark(void *ctx, pid_t pid)
 {
@@ -79,8 +84,8 @@ static void guard_dark(void *ctx, pid_t pid)
 int bs_lighting_init(struct bs_lighting *l, const struct bs_options *o, struct bs_sites *sites,
 		     struct bs_collect *collect, struct bs_buffers *buffers, struct bs_error *err)
 {
-	const struct bs_guard_ops ops = {guard_traced, guard_shares, guard_lit, guard_dark,
-					 collect};
+	const struct bs_guard_ops ops = {guard_traced, guard_shares, guard_lit,
+					 guard_execs,  guard_dark,   collect};
 	int ret;
 
 	memset(l, 0, sizeof(*l));
@@ -494,9 +499,16 @@ static int prepare(struct bs_lighting *l, struct bs_process *p, const struct bs_
 	return ret;
 }
 
+/* -EFAULT: what was mapped a moment ago is not, so it is just executing a program, or unloading. */
 static bool worth_another_try(int ret)
 {
-	return ret == -ETIMEDOUT || ret == -EAGAIN;
+	return ret == -ETIMEDOUT || ret == -EAGAIN || ret == -EFAULT;
+}
+
+/* All that is known of it, and of its buffers, is forgotten when the record comes. */
+bool bs_lighting_executes(const struct bs_lighting *l, const struct bs_process *p)
+{
+	return (int32_t)(bs_collect_execs(l->collect, p->pid) - p->execs) > 0;
 }
 
 static void result_note(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
@@ -526,7 +538,8 @@ static int try_jumps(struct bs_lighting *l, struct bs_process *p, struct bs_jump
 
 	if (!p->plan)
 		p->plan = ++l->plans;
-	ret = bs_guard_light(l->guard, p->plan, p->pid, j->v, j->n, p->how == BS_LIT_TRAP, &result);
+	ret = bs_guard_light(l->guard, p->plan, p->pid, p->execs, j->v, j->n, p->how == BS_LIT_TRAP,
+			     &result);
 	l->stops += result.pause_ns > 0;
 	if (result.pause_ns > l->pause_ns)
 		l->pause_ns = result.pause_ns;
@@ -606,7 +619,14 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		return bs_lighting_traps(l, err);
 	if (!wait && bs_now_ns() < p->next_try_ns)
 		return 0;
+	/* A program that is lit before its record comes would be heard, then not, then again. */
+	if (bs_lighting_executes(l, p))
+		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : 0;
 	ret = jumps(l, p, wait, err);
+	if (ret && bs_lighting_executes(l, p)) {
+		memset(err, 0, sizeof(*err));
+		return 0;
+	}
 	if (!ret) {
 		p->tries = 0;
 		traps_release(l);

@@ -100,6 +100,12 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 			struct bs_error *err);
 
 /*
+ * Has the process executed a program, or is it about to, of which the record is still to come?
+ * Whatever is read of it says nothing then.
+ */
+bool bs_lighting_executes(const struct bs_lighting *l, const struct bs_process *p);
+
+/*
  * Records from before before_ns have come (bs_collect_poll): traps that nobody needs go dark.  To
  * be called often.
  */

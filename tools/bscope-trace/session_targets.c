@@ -179,8 +179,9 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	size_t n = 0;
 	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
 
-	/* What cannot be read of a process that is just ending is no trouble. */
-	if (err.text[0] && ret != -ESRCH && bs_process_alive(p->pid))
+	/* What cannot be read of a process that is just ending, or executing, is no trouble. */
+	if (err.text[0] && ret != -ESRCH && bs_process_alive(p->pid) &&
+	    !bs_lighting_executes(&s->lighting, p))
 		bs_session_trouble(s, &err);
 	if (ret)
 		return;
@@ -406,6 +407,17 @@ static void exec_names(struct bs_process *p, const struct bs_event *ev)
 	bs_followed_exec(p, comm);
 }
 
+/* number: of the program in its process; 0: not known. */
+static void exec_lighting(struct bs_session *s, struct bs_process *p, uint32_t number)
+{
+	/* It was met since, and has been lit as the program that it is. */
+	if (number && (int32_t)(number - p->execs) <= 0)
+		return;
+	if (number)
+		p->execs = number;
+	bs_lighting_exec(&s->lighting, p);
+}
+
 void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 {
 	struct bs_process *p = bs_followed_find(&s->followed, (pid_t)ev->pid), *child;
@@ -423,7 +435,7 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		/* What it had said before still has its callers there. */
 		if (p) {
 			exec_names(p, ev);
-			bs_lighting_exec(&s->lighting, p);
+			exec_lighting(s, p, ev->code);
 		}
 		bs_code_invalidate(s->code, ev->pid);
 		if (s->unwind)
@@ -470,8 +482,13 @@ int bs_session_lost_children(struct bs_session *s)
 		child = bs_followed_add(&s->followed, pids[i].pid, NULL);
 		if (!child)
 			ret = -ENOMEM;
+		/* Asked for after its plan: that is of the program it began with, if this is 0. */
+		if (child)
+			child->execs = bs_collect_execs(s->collect, child->pid) & ~1u;
 		/* Whoever has the same plan has the same memory. */
-		parent = child && pids[i].plan ? followed_by_plan(s, child, pids[i].plan) : NULL;
+		parent = child && !child->execs && pids[i].plan
+				 ? followed_by_plan(s, child, pids[i].plan)
+				 : NULL;
 		if (parent)
 			bs_lighting_fork(&s->lighting, parent, child, false, pids[i].plan);
 	}

@@ -78,6 +78,12 @@ size_t bs_collect_traced(const struct bs_collect *c, struct bs_traced *out, size
 int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan);
 
 /*
+ * The value of the process in the map `execs` (bpf/state.h): grows when it executes a program, and
+ * that is told by a record.  0: none so far, or not known.  Works in a forked child.
+ */
+uint32_t bs_collect_execs(const struct bs_collect *c, pid_t pid);
+
+/*
  * Processes that execute a program from now on, and those that are traced from now on, begin in the
  * dark: no hits count (or do again).
  */

@@ -148,6 +148,13 @@ int bs_collect_set_plan(const struct bs_collect *c, pid_t pid, uint32_t plan)
 	return 0;
 }
 
+uint32_t bs_collect_execs(const struct bs_collect *c, pid_t pid)
+{
+	__u32 key = (__u32)pid, n;
+
+	return bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.execs), &key, &n) ? 0 : n;
+}
+
 void bs_collect_exec_dark(struct bs_collect *c, bool dark)
 {
 	__atomic_store_n(&c->skel->bss->exec_plan, dark ? BS_TRACED_DARK : BS_TRACED_TRAP,

@@ -18,7 +18,8 @@ enum bs_event_type {
 	BS_EVENT_MARK = 1,
 	BS_EVENT_FORK = 2, /* arg: pid of the child; id: 1 if it shares its parent's memory; code:
 			      by what plan its text is lit, as inherited, or 0 */
-	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name */
+	BS_EVENT_EXEC = 3, /* id, arg: the 16 bytes of the new short name; code: its value in the
+			      map `execs` (bpf/state.h), 0 if not known */
 	BS_EVENT_EXIT = 4, /* arg: wait status */
 	/* From here on the object is not followed (bscope/follow.h); id, place and klass_id as of a
 	 * mark.  Nothing that is counted.  klass_id 0: all that are being resized in the process.

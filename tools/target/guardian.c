@@ -359,11 +359,15 @@ static int switches_do(struct bs_guard *g, struct command *c, struct bs_patch *v
 	return result->code;
 }
 
-int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
-		   bool trapped, struct bs_patch_result *result)
+int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, uint32_t execs, struct bs_patch *v,
+		   size_t n, bool trapped, struct bs_patch_result *result)
 {
-	struct command c = {
-		.op = LIGHT, .plan = plan, .pid = pid, .n = (uint32_t)n, .trapped = trapped};
+	struct command c = {.op = LIGHT,
+			    .plan = plan,
+			    .pid = pid,
+			    .execs = execs,
+			    .n = (uint32_t)n,
+			    .trapped = trapped};
 	int ret = n > MAX_SWITCHES ? -ENOSPC : add_process(g->l, pair_of(pid, plan));
 
 	if (!ret)

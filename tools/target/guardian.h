@@ -45,6 +45,11 @@ struct bs_guard_ops {
 	 * that others change at that very instant, too.  Must be quick.  May be NULL.
 	 */
 	void (*lit)(void *ctx, pid_t pid, uint32_t plan);
+	/*
+	 * A number that grows with every program that the process executes; may be NULL.  Asked
+	 * while it stands still, before anything is written.
+	 */
+	uint32_t (*execs)(void *ctx, pid_t pid);
 	/* The same when everything in it has been darkened, by bs_guard_dark. */
 	void (*dark)(void *ctx, pid_t pid);
 	void *ctx;
@@ -60,12 +65,14 @@ int bs_guard_new(const struct bs_guard_ops *ops, struct bs_guard **out, struct b
  * Adds the n switches of v to the plan and lights them in the process: one try, of about
  * BS_PATCH_STOP_NS.  v[i].state and *result as bs_patch says.  What could not be lit stays in the
  * plan: another try with the same switches does not add them twice.
+ * execs: what ops.execs says of the program that the caller knows to run there; if that has grown,
+ * the switches may be another program's, and none is lit: -EAGAIN.
  * trapped: a trap in front of each switch counts its hits until now.  A thread that stands right at
  * a switch has been counted; it is moved behind it. Returns result->code, or -errno of the guardian
  * itself with result->why saying so.
  */
-int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, struct bs_patch *v, size_t n,
-		   bool trapped, struct bs_patch_result *result);
+int bs_guard_light(struct bs_guard *g, uint32_t plan, pid_t pid, uint32_t execs, struct bs_patch *v,
+		   size_t n, bool trapped, struct bs_patch_result *result);
 
 /*
  * Darkens n switches of the plan in the process, in one try as bs_guard_light; the plan keeps them,

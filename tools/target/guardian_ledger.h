@@ -91,6 +91,7 @@ enum { LIGHT = 1, DARK = 2, DARKEN = 3 };
 struct command {
 	uint32_t op, seq;
 	uint32_t plan, n;
+	uint32_t execs;
 	pid_t pid;
 	bool trapped;
 };

@@ -50,13 +50,24 @@
 
 struct stop_order {
 	pid_t pid;
-	uint32_t plan;
+	uint32_t plan, execs;
 	bool light, trapped;
 	bool leaving; /* darkens everything: nothing of the process counts any more */
 	struct bs_patch *v;
 	size_t n;
 	const struct bs_guard_ops *ops;
 };
+
+/*
+ * Is that the program that the tool knows to run?  Were it lit before its record has come, that
+ * record would make the tool forget what the program has said since.
+ */
+static bool is_known_program(void *ctx)
+{
+	const struct stop_order *o = ctx;
+
+	return (int32_t)(o->ops->execs(o->ops->ctx, o->pid) - o->execs) <= 0;
+}
 
 static void tell_lit(void *ctx)
 {
@@ -88,6 +99,8 @@ static void surgeon(struct ledger *l, struct stop_order *o)
 		how.done = tell_lit;
 	else if (o->leaving && o->ops->dark)
 		how.done = tell_dark;
+	if (o->light && o->ops->execs)
+		how.fit = is_known_program;
 
 	/* The guardian says it, too; but it may be killed before. */
 	l->surgeon = getpid();
@@ -330,6 +343,7 @@ static bool obey(struct guardian *g, const struct command *c, unsigned *backoff_
 	if (c->op == LIGHT || c->op == DARKEN) {
 		struct stop_order o = {.pid = c->pid,
 				       .plan = c->plan,
+				       .execs = c->execs,
 				       .light = c->op == LIGHT,
 				       .trapped = c->trapped,
 				       .v = g->l->ask,

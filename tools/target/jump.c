@@ -171,6 +171,7 @@ static int each_mapped(const struct bs_maps *maps, const struct bs_jump_module *
 
 struct search {
 	pid_t pid;
+	const struct bs_maps *maps;
 	struct bs_jumps *out;
 	uint64_t (*entries)[3]; /* of the runtimes that can be used */
 	size_t nentries;
@@ -182,14 +183,23 @@ static int runtime_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias
 {
 	struct search *s = ctx;
 	struct bscope_control control;
+	uint64_t at = bias + jm->m->runtime.control_vaddr;
+	const struct bs_mapping *map = bs_maps_find(s->maps, at);
 	struct bs_jump_pool *pools;
 	uint64_t(*entries)[3];
 	int ret;
 
 	if (!jm->m->runtime.batch_offset)
 		return 0;
-	ret = bs_memory_read(s->pid, bias + jm->m->runtime.control_vaddr, &control,
-			     sizeof(control));
+	ret = bs_memory_read(s->pid, at, &control, sizeof(control));
+	/*
+	 * First the dynamic linker maps a library as if it were all text; until its data has been
+	 * mapped over that, other bytes of the file are there.
+	 */
+	if (!ret && map && !map->write) {
+		s->starting = true;
+		return 0;
+	}
 	/*
 	 * Not mapped: its dynamic linker is at work, or it is just ending, of which nothing is to
 	 * be concluded.
@@ -357,8 +367,8 @@ static int sort(struct bs_jumps *j)
 int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, struct bs_jumps *out,
 		  struct bs_error *err)
 {
-	struct search s = {.pid = pid, .out = out};
 	struct bs_maps maps;
+	struct search s = {.pid = pid, .maps = &maps, .out = out};
 	int ret;
 
 	memset(out, 0, sizeof(*out));

@@ -60,6 +60,7 @@ static bool parse_line(char *line, struct bs_mapping *m)
 	    m->start >= m->end || strlen(s) < 5 || s[4] != ' ')
 		return false;
 	m->exec = s[2] == 'x';
+	m->write = s[1] == 'w';
 	s += 5;
 	if (!number(&s, 16, ' ', &m->offset) || !number(&s, 16, ':', &dev_major) ||
 	    !number(&s, 16, ' ', &dev_minor))

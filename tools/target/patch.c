@@ -60,6 +60,7 @@ struct patch {
 	uint8_t (*batch)[PAGE]; /* BATCH of them */
 	bool no_mem;		/* /proc/PID/mem refuses to write: by ptrace */
 	bool gone;		/* the memory is no process's any more */
+	bool unfit;		/* nothing was to be written */
 	uint32_t written;
 };
 
@@ -421,6 +422,10 @@ static void write_all(void *arg, const pid_t *tids, size_t n)
 		p->gone = true;
 		return;
 	}
+	if (p->how->fit && !p->how->fit(p->how->done_ctx)) {
+		p->unfit = true;
+		return;
+	}
 	for (size_t i = 0; i < p->npages && !p->gone; i += BATCH) {
 		size_t pages = p->npages - i < BATCH ? p->npages - i : BATCH;
 		bool read = look_at_batch(p, &p->page[i], pages, tids[0]);
@@ -512,6 +517,10 @@ static void patch(struct patch *p, pid_t pid, struct bs_patch_result *result)
 	result->written = p->written;
 	if (!result->code && p->gone)
 		fail(result, -ESRCH);
+	if (!result->code && p->unfit) {
+		fail(result, -EAGAIN);
+		snprintf(result->why, sizeof(result->why), "it executes another program");
+	}
 }
 
 void bs_patch_as(pid_t pid, const struct bs_patch_how *how, struct bs_patch *v, size_t n,

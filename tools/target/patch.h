@@ -77,11 +77,16 @@ struct bs_patch_how {
 	uint64_t (*shares)(void *ctx); /* see bs_patch() */
 	void *shares_ctx;
 	/*
+	 * NULL, or called while everybody stands still, before anything is written: false, and
+	 * nothing is; the code is -EAGAIN then.
+	 */
+	bool (*fit)(void *ctx);
+	/*
 	 * NULL, or called while everybody stands still, after the writing.  With it there is a stop
 	 * even if no switch is to change: whenever code is 0 it has been called.
 	 */
 	void (*done)(void *ctx);
-	void *done_ctx;
+	void *done_ctx; /* of fit, too */
 };
 
 /* As bs_patch(), which is this with neither trapped nor done. */

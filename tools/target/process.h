@@ -19,7 +19,7 @@ struct bs_mapping {
 	uint64_t offset;     /* in the file */
 	dev_t dev;
 	ino_t ino; /* 0: anonymous */
-	bool exec;
+	bool exec, write;
 	const char *
 		path; /* as the kernel prints it, " (deleted)" removed; lives as long as the list */
 };
