@@ -92,14 +92,20 @@ unread:
 	count_lost(flags);
 }
 
-/* Tells apart whose buffers are whose.  That the map is full costs the last events of a thread. */
-static __always_inline void remember_buffer(__u64 buffer)
+/*
+ * Tells apart whose buffers are whose, and what of them has not been sent.  That the map is full
+ * costs the last events of a thread.
+ */
+static __always_inline void remember_buffer(__u64 buffer, __u64 sent)
 {
+	struct bs_thread_buffer now = {.buffer = buffer, .sent = sent};
 	__u32 tid = bpf_get_current_pid_tgid();
-	const __u64 *known = bpf_map_lookup_elem(&buffers, &tid);
+	struct bs_thread_buffer *known = bpf_map_lookup_elem(&buffers, &tid);
 
-	if (!known || *known != buffer)
-		bpf_map_update_elem(&buffers, &tid, &buffer, BPF_ANY);
+	if (known && known->buffer == buffer)
+		known->sent = sent;
+	else
+		bpf_map_update_elem(&buffers, &tid, &now, BPF_ANY);
 }
 
 /* bscope:batch (buffer, end) */
@@ -111,7 +117,7 @@ int batch(struct pt_regs *ctx)
 	stack_of_task(ctx);
 	if (!is_traced(pid, &plan))
 		return 0;
-	remember_buffer(REGS_ARG1(ctx));
+	remember_buffer(REGS_ARG1(ctx), REGS_ARG2(ctx));
 	send_batch(REGS_ARG1(ctx), REGS_ARG2(ctx), 0);
 	return 0;
 }
@@ -125,7 +131,7 @@ int buffer(struct pt_regs *ctx)
 	stack_of_task(ctx);
 	if (!is_traced(pid, &plan))
 		return 0;
-	remember_buffer(REGS_ARG1(ctx));
+	remember_buffer(REGS_ARG1(ctx), REGS_ARG2(ctx));
 	if (!send_short(BS_RING_BUFFER, 0, REGS_ARG1(ctx)))
 		__sync_fetch_and_add(&counters()->batch_lost, 1);
 	return 0;

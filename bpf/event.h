@@ -203,6 +203,13 @@ struct bs_end {
 	__u64 ts_ns; /* when it ended */
 };
 
+/* Value of the map `buffers`, by thread: its buffer, all of which before that slot has been sent.
+ */
+struct bs_thread_buffer {
+	__u64 buffer;
+	__u64 sent;
+};
+
 /* Processes traced at once; forked children count. */
 #define BS_TRACED_MAX 65536
 

@@ -94,17 +94,23 @@ int on_newtask(__u64 *ctx)
 	return 0;
 }
 
-/* The thread's buffer is about to go, or to lose its owner: what was not sent is sent now. */
+/*
+ * The thread's buffer is about to go, or to lose its owner: what was not sent is sent now.  Mostly
+ * that is some of one half.  But a thread that was killed after it had reserved the first slot of a
+ * half, and before it handed over the one before (an event whose slots would have been in both
+ * takes that way), has left that as well.
+ */
 static __always_inline void last_batch(void)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	const __u64 *found = bpf_map_lookup_elem(&buffers, &tid);
+	const struct bs_thread_buffer *found = bpf_map_lookup_elem(&buffers, &tid);
+	__u64 buffer, sent, half, head[3] = {0};
 	struct bs_end_key key = {0};
-	__u64 buffer, head[3] = {0};
 
 	if (!found)
 		return;
-	buffer = *found;
+	buffer = found->buffer;
+	sent = found->sent;
 	bpf_map_delete_elem(&buffers, &tid);
 	key.buffer = buffer;
 	key.pid = bpf_get_current_pid_tgid() >> 32;
@@ -113,6 +119,9 @@ static __always_inline void last_batch(void)
 			.next = head[1], .extra = head[2], .ts_ns = bpf_ktime_get_ns()};
 
 		bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
+		half = (head[1] - 1) & ~(__u64)(BSCOPE_BATCH_SLOTS - 1);
+		if (head[1] && half > sent)
+			send_batch(buffer, half, 0);
 	}
 	send_batch(buffer, 0, BS_BATCH_LAST);
 }

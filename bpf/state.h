@@ -58,13 +58,13 @@ struct {
 	__type(value, __u32);
 } execs SEC(".maps");
 
-/* Thread to the address of its buffer. */
+/* Thread to its buffer. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, BS_THREADS_MAX);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct bs_thread_buffer);
 } buffers SEC(".maps");
 
 struct {

@@ -181,11 +181,11 @@ uint32_t bs_collect_owner(const struct bs_collect *c, uint32_t pid, uint64_t buf
 
 	for (int ret = bpf_map_get_next_key(map, NULL, &next); !ret;
 	     ret = bpf_map_get_next_key(map, &key, &next)) {
+		struct bs_thread_buffer value;
 		char path[64];
-		__u64 value;
 
 		key = next;
-		if (bpf_map_lookup_elem(map, &key, &value) || value != buffer)
+		if (bpf_map_lookup_elem(map, &key, &value) || value.buffer != buffer)
 			continue;
 		/* Other processes have buffers at the same address. */
 		snprintf(path, sizeof(path), "/proc/%u/task/%u", pid, key);
