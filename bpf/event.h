@@ -203,8 +203,7 @@ struct bs_end {
 	__u64 ts_ns; /* when it ended */
 };
 
-/* Value of the map `buffers`, by thread: its buffer, all of which before that slot has been sent.
- */
+/* Value of the map `buffers`: a thread's buffer, and up to which slot it has been sent. */
 struct bs_thread_buffer {
 	__u64 buffer;
 	__u64 sent;
