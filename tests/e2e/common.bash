@@ -55,7 +55,7 @@ json() {
 	local file=${2:-$BATS_TEST_TMPDIR/report.json}
 	jq -e "$1" "$file" >/dev/null && return 0
 	echo "not true: $1"
-	jq -c '{mode, events, objects, processes, growth: .growth[:5], notes}' "$file" || cat "$file"
+	jq -c '{verdicts: .verdicts[:3], mode, events, objects, processes, growth: .growth[:5], notes}' "$file" || cat "$file"
 	return 1
 }
 
