@@ -73,3 +73,21 @@ stopped() {
 		json '.mode == "jump" and .verdicts == []'
 	done
 }
+
+@test "nor are the last events of a program that ends while the ring is full" {
+	local tool
+	for run in 1 2 3 4 5 6; do
+		start "$TRACE" -q --buffer=2M --format=json -o "$BATS_TEST_TMPDIR/report.json" \
+			-- "$PROGRAMS/tangled" 1
+		tool=$PID
+		sleep 0.5
+		for pause in 0.03 0.03 1.5; do
+			kill -STOP "$tool"
+			sleep "$pause"
+			kill -CONT "$tool"
+			sleep 0.01
+		done
+		wait "$tool"
+		json '.verdicts == [] and .events.lost > 0'
+	done
+}

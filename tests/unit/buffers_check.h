@@ -208,8 +208,16 @@ static bool sink_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *en
 	return true;
 }
 
+static uint64_t lost_are;
+
+static uint64_t sink_lost(void *ctx)
+{
+	must(ctx == &sink);
+	return lost_are;
+}
+
 static const struct bs_buffers_ops sink_ops = {
-	.take = sink_take, .owner = sink_owner, .end = sink_end, .ctx = &sink};
+	.take = sink_take, .owner = sink_owner, .end = sink_end, .lost = sink_lost, .ctx = &sink};
 
 static int setup(void **state)
 {
@@ -219,6 +227,7 @@ static int setup(void **state)
 	owner_is = 0;
 	owner_asked = 0;
 	end_of = NULL;
+	lost_are = 0;
 	/* Nothing of this program lies behind it: what believes a lie must not write there. */
 	made = mmap(NULL, POOL_BYTES + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(made != MAP_FAILED);
@@ -288,6 +297,19 @@ static size_t look(void)
 	waiting = take(false, &hold);
 	must(waiting ? hold != UINT64_MAX : hold == UINT64_MAX);
 	return waiting;
+}
+
+/*
+ * A look that cannot read everything: whatever else is on its way, what is not known may be as old
+ * as the last look that could, which was between `from` and `to`.
+ */
+static void look_in_vain(uint64_t from, uint64_t to)
+{
+	uint64_t hold = UINT64_MAX;
+
+	read_now();
+	take(false, &hold);
+	must(hold >= from && hold <= to);
 }
 
 static struct bs_buffers_counts counts(void)

@@ -64,7 +64,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 				     .log = o->verbose ? bs_session_log : NULL};
 	struct bs_session *s = calloc(1, sizeof(*s));
 	const struct bs_buffers_ops bo = {bs_session_slots, bs_session_owner, bs_session_buffer_end,
-					  bs_session_lossy, s};
+					  bs_session_batch_lost, s};
 	struct bs_model_opts mo = {0};
 	int ret = -ENOMEM;
 
@@ -169,7 +169,8 @@ fail:
 	return ret;
 }
 
-static int loss_check(struct bs_session *s, uint64_t now)
+/* When a loss is found it may be of any time up to then, not only up to the last look at the clock. */
+static int loss_check(struct bs_session *s)
 {
 	struct bs_collect_counts c;
 	uint64_t lost;
@@ -187,7 +188,7 @@ static int loss_check(struct bs_session *s, uint64_t now)
 	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed + s->jumps.skipped +
 	       s->jumps.abandoned + s->jumps.no_buffer;
 	if (lost > s->lost) {
-		bs_model_loss(s->model, now, lost - s->lost);
+		bs_model_loss(s->model, bs_now_ns(), lost - s->lost);
 		s->lost = lost;
 	}
 	return 0;
@@ -197,7 +198,8 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		   void (*tick)(void *ctx, const struct bs_session *s), void *ctx,
 		   struct bs_error *err)
 {
-	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, drained = 0, now, before;
+	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, drained = 0, now;
+	uint64_t before = s->start_ns, until;
 	struct bs_error trouble;
 	size_t waiting;
 	int ret = 0;
@@ -246,12 +248,12 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			drained = s->marks;
 		}
 		ret = 0;
-		before = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS
-								 : s->drained_ns;
+		until = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS
+								: s->drained_ns;
 		/* What was lost up to there must be known before anything is concluded. */
-		ret = loss_check(s, now);
-		if (!ret && before > s->start_ns)
-			ret = bs_session_release(s, before);
+		ret = loss_check(s);
+		if (!ret && until > s->start_ns)
+			ret = bs_session_release(s, until);
 		bs_priority_normal(s->priority);
 		if (ret)
 			break;
@@ -338,11 +340,13 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 		ret = bs_collect_poll(s->collect, 0, bs_session_record, s, &before);
 	while (ret > 0 || ret == -EINTR);
 	if (!ret)
+		ret = bs_session_ended(s);
+	if (!ret)
 		ret = drain_last(s);
 	if (!ret)
 		ret = bs_collect_counts(s->collect, &s->counts);
 	if (!ret)
-		ret = loss_check(s, s->end_ns);
+		ret = loss_check(s);
 	if (!ret)
 		ret = bs_session_release(s, UINT64_MAX);
 	if (!ret)

@@ -12,7 +12,10 @@
 #include "order/order.h"
 #include "symbol/symbol.h"
 
-/* An event that is on its way for longer than this holds nothing up any more. */
+/*
+ * An event that is on its way for longer than this holds nothing up any more, nor does a process
+ * that cannot be read: then what they have may be missing.
+ */
 #define HOLD_MAX_NS (500 * NS_PER_MS)
 /* Slots that are decoded in one go. */
 #define SLOTS_AT_ONCE 512u
@@ -170,12 +173,11 @@ uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer)
 	return bs_collect_owner(s->collect, pid, buffer);
 }
 
-bool bs_session_lossy(void *ctx)
+uint64_t bs_session_batch_lost(void *ctx)
 {
 	struct bs_session *s = ctx;
-	struct bs_collect_counts c;
 
-	return bs_collect_counts(s->collect, &c) || c.sum.batch_lost;
+	return bs_collect_batch_lost(s->collect);
 }
 
 bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end)
@@ -231,8 +233,10 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 		return ret;
 	bs_buffers_settle(s->buffers);
 	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
-	if (s->drained_ns + HOLD_MAX_NS < start_ns)
+	if (s->drained_ns + HOLD_MAX_NS < start_ns) {
 		s->drained_ns = start_ns - HOLD_MAX_NS;
+		bs_model_loss(s->model, s->drained_ns, 0);
+	}
 	return s->options->coarse ? stamp(s) : 0;
 }
 

@@ -58,6 +58,11 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev);
  * same, so they are asked for.
  */
 int bs_session_lost_children(struct bs_session *s);
+/*
+ * At the end, when the ring was read: processes whose exit record did not fit into it have ended.
+ * 0 or what reading gave.
+ */
+int bs_session_ended(struct bs_session *s);
 /* Looks for libraries that were loaded since and for processes whose exit was not seen. */
 void bs_session_scan(struct bs_session *s, uint64_t now);
 
@@ -118,7 +123,7 @@ int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		     const struct bscope_slot *slots, size_t n);
 /* For buffers.h, each. */
 uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer);
-bool bs_session_lossy(void *ctx);
+uint64_t bs_session_batch_lost(void *ctx);
 bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
 /*
  * Looks at all buffers: copies what is in memory, takes what the ring has, which is older, and

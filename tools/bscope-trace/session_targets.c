@@ -506,6 +506,34 @@ static void gone_forget(struct bs_session *s, uint64_t now)
 	bs_collect_sample_gone(s->collect);
 }
 
+static void ended(struct bs_session *s, struct bs_process *p)
+{
+	bs_lighting_exit(&s->lighting, p);
+	bs_followed_exit(&s->followed, p);
+}
+
+int bs_session_ended(struct bs_session *s)
+{
+	uint64_t before;
+
+	for (size_t i = 0; i < s->followed.n; i++) {
+		struct bs_process *p = s->followed.v[i];
+		int ret;
+
+		if (!p->alive || bs_collect_traces(s->collect, p->pid))
+			continue;
+		/* What it sent may have come since. */
+		do
+			ret = bs_collect_poll(s->collect, 0, bs_session_record, s, &before);
+		while (ret > 0 || ret == -EINTR);
+		if (ret)
+			return ret;
+		if (p->alive)
+			ended(s, p);
+	}
+	return 0;
+}
+
 void bs_session_scan(struct bs_session *s, uint64_t now)
 {
 	size_t looked = 0;
@@ -526,10 +554,8 @@ void bs_session_scan(struct bs_session *s, uint64_t now)
 		 * done without.
 		 */
 		if (!bs_collect_traces(s->collect, p->pid)) {
-			if (p->missed++ < EXIT_SCANS)
-				continue;
-			bs_lighting_exit(&s->lighting, p);
-			bs_followed_exit(&s->followed, p);
+			if (p->missed++ >= EXIT_SCANS)
+				ended(s, p);
 			continue;
 		}
 		p->missed = 0;

@@ -15,6 +15,7 @@
 
 #include "collect/buffers.h"
 #include "collect/buffers_state.h"
+#include "decode/tsc.h"
 #include "target/memory.h"
 #include "target/process.h"
 
@@ -92,6 +93,8 @@ static struct process *process_get(struct bs_buffers *b, int pid)
 	if (!p)
 		return NULL;
 	p->pid = pid;
+	/* What it recorded since the look before this one may have been of before it was known. */
+	p->looked_tsc = b->read_before_tsc ? b->read_before_tsc : bs_tsc_now();
 	HASH_ADD_INT(b->processes, pid, p);
 	return p;
 }
@@ -319,7 +322,7 @@ int bs_buffers_gone(struct bs_buffers *b, pid_t pid)
 		struct pool *pool = &p->pools[i];
 
 		/* Buffers that nobody told us of may have been used. */
-		if (b->ops.lossy && b->ops.lossy(b->ops.ctx) &&
+		if (b->ops.lost && b->ops.lost(b->ops.ctx) &&
 		    bs_pool_reach(pool, (uint32_t)pool->nbuffers))
 			return -ENOMEM;
 		for (uint32_t k = 0; k < pool->used; k++) {

@@ -42,8 +42,8 @@ struct bs_buffers_ops {
 	/* With what counts did the last thread that ended leave it?  False: not known.  NULL:
 	 * never. */
 	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
-	/* Has the ring lost anything so far?  May be NULL: no. */
-	bool (*lossy)(void *ctx);
+	/* How many records has the ring lost so far?  May be NULL: none. */
+	uint64_t (*lost)(void *ctx);
 	void *ctx;
 };
 
@@ -90,8 +90,9 @@ int bs_buffers_stack(struct bs_buffers *b, uint32_t pid, uint64_t buffer, uint64
 const uint32_t *bs_buffers_stacks(const struct bs_buffers *b);
 
 /*
- * Copies what is in memory; all: of buffers, too, that no record has told of (which is done now and
- * then in any case).  *tsc: the counter before that.  0 or -ENOMEM.
+ * Copies what is in memory; all: of buffers, too, that no record has told of (which is done in any
+ * case when the ring has lost records since the last look, and now and then).  *tsc: the counter
+ * before that.  0 or -ENOMEM.
  */
 int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc);
 
@@ -104,8 +105,8 @@ void bs_buffers_stamp(const struct bs_buffers *b, uint64_t tsc);
 /*
  * Passes on what read has copied.  last: nobody writes any more, so a slot that is reserved and not
  * committed never will be.  *hold, lowered to the stamp (40 bits are enough for bs_tsc_widen) of
- * the event before the oldest that is on its way still; untouched if there is none.
- * *waiting: how many such there are.
+ * the event before the oldest that is on its way still, or of the last time that a process could be
+ * read; untouched if there is none.  *waiting: how many events are on their way.
  */
 int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_t *hold,
 		    size_t *waiting);

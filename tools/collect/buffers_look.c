@@ -7,6 +7,9 @@
  * Reading while it is written to.  A slot that was copied from memory is what it says if, after
  * copying, its place had not been reserved anew: if its number + BSCOPE_BUFFER_SLOTS had not been
  * reached.  And if its head is of the right lap, for its owner writes that last.
+ *
+ * A process that cannot be read has ended, or executes another program, and the record that says so
+ * is on its way, or did not fit into the ring.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -107,12 +110,14 @@ static void copies_none(struct pool *pool)
  * Room for copies is taken for all buffers first, since it may move.  A copy is of no use when
  * anything of it could not be read: then the process is just ending.
  */
-static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool, bool all)
+static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool, bool all,
+		     bool *whole)
 {
 	struct head *heads;
 	struct bscope_pool top;
 	int ret;
 
+	*whole = false;
 	copies_none(pool);
 	for (uint32_t i = 0; i < pool->used; i++)
 		pool->v[i].late = false;
@@ -128,13 +133,17 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 		return -ENOMEM;
 	if (read_heads(b, p->pid, pool, heads, all))
 		goto out;
+	*whole = true;
 	for (uint32_t i = 0; i < pool->used; i++) {
 		struct buffer *buf = &pool->v[i];
 
 		buf->known |= heads[i].owner;
-		if (!buf->known || heads[i].next < buf->seen ||
-		    heads[i].next - buf->seen > JUMP_MAX)
+		if (!buf->known)
 			continue;
+		if (heads[i].next < buf->seen || heads[i].next - buf->seen > JUMP_MAX) {
+			*whole = false;
+			continue;
+		}
 		buf->to = heads[i].next;
 		buf->from = buf->next;
 		if (buf->to - buf->from > SLOTS)
@@ -173,6 +182,7 @@ static int read_pool(struct bs_buffers *b, struct process *p, struct pool *pool,
 		if (ret || heads[i].next < buf->to || heads[i].next - buf->to > JUMP_MAX) {
 			buf->from = buf->to = 0;
 			buf->nread = 0;
+			*whole = false;
 			continue;
 		}
 		/* What may have been written over meanwhile. */
@@ -217,14 +227,25 @@ out:
 
 int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc)
 {
+	uint64_t lost;
 	int ret = 0;
 
 	b->read_before_tsc = b->read_tsc;
 	*tsc = b->read_tsc = bs_tsc_now();
 	b->ncopies = 0;
+	/* After that, so that a record of before it is among them if it was lost. */
+	lost = b->ops.lost ? b->ops.lost(b->ops.ctx) : 0;
+	all |= lost != b->lost;
+	b->lost = lost;
 	for (struct process *p = b->processes; p; p = p->hh.next) {
-		for (size_t i = 0; i < p->npools && !ret; i++)
-			ret = read_pool(b, p, &p->pools[i], all || !p->reads);
+		bool whole = true, one;
+
+		for (size_t i = 0; i < p->npools && !ret; i++) {
+			ret = read_pool(b, p, &p->pools[i], all || !p->reads, &one);
+			whole &= one;
+		}
+		if (whole)
+			p->looked_tsc = b->read_tsc;
 		p->reads++;
 	}
 	return ret;
@@ -344,12 +365,16 @@ int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_
 	int ret = 0;
 
 	*waiting = 0;
-	for (struct process *p = b->processes; p; p = p->hh.next)
+	for (struct process *p = b->processes; p; p = p->hh.next) {
+		/* Until it is known what it had, or what of that was lost. */
+		if (p->npools && p->looked_tsc != b->read_tsc && p->looked_tsc < *hold)
+			*hold = p->looked_tsc;
 		for (size_t i = 0; i < p->npools; i++)
 			for (uint32_t k = 0; k < p->pools[i].used && !ret; k++)
 				ret = take_buffer(b, p, &p->pools[i].v[k],
 						  buffer_addr(&p->pools[i], k), last, reference,
 						  hold, waiting);
+	}
 	return ret;
 }
 

@@ -70,6 +70,7 @@ struct process {
 	struct pool *pools;
 	size_t npools;
 	unsigned reads;
+	uint64_t looked_tsc; /* before the last look that could read all of it */
 	UT_hash_handle hh;
 };
 
@@ -80,6 +81,7 @@ struct bs_buffers {
 	struct process *recent;
 	struct bs_buffers_counts gone; /* of processes that are no more */
 	uint64_t received, abandoned, skipped;
+	uint64_t lost; /* records of the ring, when the last look began */
 
 	uint32_t *stacks; /* of the slots that are passed on; room for a whole buffer */
 	bool has_stacks;

@@ -206,6 +206,8 @@ struct bs_collect_counts {
 			    what was written and lost, not in sum */
 };
 int bs_collect_counts(const struct bs_collect *c, struct bs_collect_counts *out);
+/* Of those, batch_lost alone, and cheaper. */
+uint64_t bs_collect_batch_lost(const struct bs_collect *c);
 
 /* --- samples of the CPU clock; with opts.profile_hz ---------------------------------------------
  */

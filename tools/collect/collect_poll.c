@@ -125,6 +125,14 @@ void bs_collect_read_counters(const struct bs_collect *c, struct bs_counters *su
 	}
 }
 
+uint64_t bs_collect_batch_lost(const struct bs_collect *c)
+{
+	struct bs_counters sum;
+
+	bs_collect_read_counters(c, &sum);
+	return sum.batch_lost - c->base.batch_lost;
+}
+
 int bs_collect_read_missed(const struct bs_collect *c, uint64_t *missed)
 {
 	struct bpf_prog_info info = {0};
