@@ -169,7 +169,7 @@ fail:
 	return ret;
 }
 
-/* When a loss is found it may be of any time up to then, not only up to the last look at the clock. */
+/* A loss may be of any time up to when it is found, not only up to the last look at the clock. */
 static int loss_check(struct bs_session *s)
 {
 	struct bs_collect_counts c;
