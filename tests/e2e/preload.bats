@@ -178,14 +178,14 @@ as_valgrind() {
 	cp "$LIB" lib.so
 	local lib=$PWD/lib.so bt
 	BPFTRACE_MAP_KEYS_MAX=100000 bpftrace -q -f json -o marks.json -e "
+		usdt:$lib:bscope:resize_end /comm == \"strings\"/ { printf(\"attached\"); }
 		usdt:$lib:bscope:new /comm == \"family\"/ { @new = count(); @size[arg0] = arg1 + 1; }
 		usdt:$lib:bscope:drop /comm == \"family\"/ { @drop = count(); delete(@size[arg0]); }
 		usdt:$lib:bscope:resize_begin /comm == \"family\"/ { @resize_begin = count(); delete(@size[arg0]); }
-		usdt:$lib:bscope:resize_end /comm == \"family\"/ { @resize_end = count(); @size[arg0] = arg1 + 1; }
-		usdt:$lib:bscope:resize_end /comm == \"strings\"/ { printf(\"attached\"); }" 2>bpftrace.err 3>&- &
+		usdt:$lib:bscope:resize_end /comm == \"family\"/ { @resize_end = count(); @size[arg0] = arg1 + 1; }" 2>bpftrace.err 3>&- &
 	bt=$!
 	STARTED="${STARTED:-} $bt"
-	# The last probe to be attached says so, when there is something for it to see.
+	# It attaches them from the last to the first, which says so when it has something to see.
 	for _ in $(seq 100); do
 		LD_PRELOAD=$lib "$P/strings" 10 >strings.out
 		grep -qs attached marks.json && break
