@@ -269,6 +269,52 @@ deaths() {
 @test "abort while attached: every event up to the end" { deaths abort; }
 @test "exec of another program while attached: every event up to the end" { deaths exec; }
 
+# It has reserved a slot of the other half, and has not handed over the one before.
+@test "SIGKILL between two halves of a buffer: what is full is not lost" {
+	cd "$BATS_TEST_TMPDIR"
+	cat >cut.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <bscope/buffer.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		/* In libbscope.a: the thread's buffer; of no thread that is not traced. */
+		extern __thread struct bscope_buffer *bs_current;
+		#define NEXT (*(volatile uint64_t *)&bs_current->next)
+		static volatile sig_atomic_t now;
+		static void on_term(int s) { (void)s; now = 1; }
+		static __attribute__((noinline)) void mark(long i) { BSCOPE_RETAIN(cut, i); }
+		static void mark_up_to(uint64_t place)
+		{
+			for (long i = 0; i < BSCOPE_BUFFER_SLOTS && NEXT % BSCOPE_BATCH_SLOTS != place; i++)
+				mark(i);
+		}
+		int main(void)
+		{
+			signal(SIGTERM, on_term);
+			for (long i = 0; !now; i++) {
+				mark(i);
+				usleep(1000);
+			}
+			mark_up_to(0);
+			mark_up_to(BSCOPE_BATCH_SLOTS - 1);
+			printf("%llu\n", (unsigned long long)NEXT % BSCOPE_BATCH_SLOTS);
+			fflush(stdout);
+			NEXT += 2;
+			kill(getpid(), SIGKILL);
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o cut cut.c "$BUILD/libbscope.a"
+	for run in 1 2 3; do
+		start ./cut
+		{ sleep 1.5; kill "$PID"; } 3>&- &
+		trace -p "$PID"
+		[ "$(cat "$OUT")" -eq 2047 ]
+		# The two that it did not come to write.
+		json '.events | .received > 2047 and .lost == 2 and .lost_by_reason.abandoned == 2'
+	done
+}
+
 @test "vfork children: what they record is their parent's, nothing lost" {
 	cat >"$BATS_TEST_TMPDIR/vf.c" <<-'END'
 		#include <bscope/bscope.h>
