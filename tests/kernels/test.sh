@@ -246,9 +246,12 @@ killed() { # MODE
 		sleep 0.5
 		kill -KILL $tool
 		wait $tool 2>/dev/null
+		sleep 3
+		kill -0 $pid 2>/dev/null
+		lives=$?
 		wait $pid
-		[ "$(own_hits)" = 0 ] || break
-		echo "# the program ended before the tool was there: again"
+		[ "$(own_hits)" = 0 ] || [ $lives != 0 ] || break
+		echo "# the program ended before the tool was there, or the guardian: again"
 	done
 	unhurt && [ "$(own_hits)" -gt 0 ]
 }
