@@ -183,6 +183,9 @@ static int loss_check(struct bs_session *s)
 		ret = bs_session_lost_children(s);
 		if (ret)
 			return ret;
+		/* What is known of a process may have been of the program before, or of its child.
+		 */
+		bs_model_loss(s->model, bs_now_ns(), 0);
 	}
 	bs_buffers_counts(s->buffers, &s->jumps);
 	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed + s->jumps.skipped +
@@ -265,8 +268,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			next_model = now + MODEL_TICK_NS;
 		}
 		if (now >= s->next_scan_ns)
-			bs_session_scan(s, now);
-		ret = bs_session_steer(s, now);
+			ret = bs_session_scan(s, now);
+		if (!ret)
+			ret = bs_session_steer(s, now);
 		if (ret)
 			break;
 		memset(&trouble, 0, sizeof(trouble));

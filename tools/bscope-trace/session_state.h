@@ -63,8 +63,11 @@ int bs_session_lost_children(struct bs_session *s);
  * 0 or what reading gave.
  */
 int bs_session_ended(struct bs_session *s);
-/* Looks for libraries that were loaded since and for processes whose exit was not seen. */
-void bs_session_scan(struct bs_session *s, uint64_t now);
+/*
+ * Looks for libraries that were loaded since and for processes whose exit was not seen.  0 or
+ * -ENOMEM.
+ */
+int bs_session_scan(struct bs_session *s, uint64_t now);
 
 /* --- session_budget.c --- */
 

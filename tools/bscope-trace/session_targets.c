@@ -506,10 +506,16 @@ static void gone_forget(struct bs_session *s, uint64_t now)
 	bs_collect_sample_gone(s->collect);
 }
 
-static void ended(struct bs_session *s, struct bs_process *p)
+/* It had, at that time, and no record says so. */
+static int ended(struct bs_session *s, struct bs_process *p, uint64_t now)
 {
-	bs_lighting_exit(&s->lighting, p);
-	bs_followed_exit(&s->followed, p);
+	const struct bs_event ev = {.type = BS_EVENT_EXIT,
+				    .ts_ns = now,
+				    .pid = (uint32_t)p->pid,
+				    .tid = (uint32_t)p->pid};
+
+	bs_session_life(s, &ev);
+	return bs_order_push(s->order, &ev);
 }
 
 int bs_session_ended(struct bs_session *s)
@@ -528,19 +534,21 @@ int bs_session_ended(struct bs_session *s)
 		while (ret > 0 || ret == -EINTR);
 		if (ret)
 			return ret;
-		if (p->alive)
-			ended(s, p);
+		ret = p->alive ? ended(s, p, bs_now_ns()) : 0;
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
 
-void bs_session_scan(struct bs_session *s, uint64_t now)
+int bs_session_scan(struct bs_session *s, uint64_t now)
 {
 	size_t looked = 0;
+	int ret = 0;
 
 	s->lighting.events = s->marks;
 	gone_forget(s, now);
-	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX; i++) {
+	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX && !ret; i++) {
 		struct bs_process *p;
 
 		s->scan_at = s->scan_at + 1 < s->followed.n ? s->scan_at + 1 : 0;
@@ -555,7 +563,7 @@ void bs_session_scan(struct bs_session *s, uint64_t now)
 		 */
 		if (!bs_collect_traces(s->collect, p->pid)) {
 			if (p->missed++ >= EXIT_SCANS)
-				ended(s, p);
+				ret = ended(s, p, now);
 			continue;
 		}
 		p->missed = 0;
@@ -565,4 +573,5 @@ void bs_session_scan(struct bs_session *s, uint64_t now)
 	s->next_scan_ns = now + (now < s->scan_often_ns			    ? SCAN_EXEC_NS
 				 : s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS
 									    : SCAN_NS);
+	return ret;
 }
