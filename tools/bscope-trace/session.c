@@ -172,8 +172,9 @@ fail:
 /* A loss may be of any time up to when it is found, not only up to the last look at the clock. */
 static int loss_check(struct bs_session *s)
 {
+	uint64_t lost, unread = s->jumps.at_most;
+	bool bound = !s->jumps.no_bound;
 	struct bs_collect_counts c;
-	uint64_t lost;
 	int ret = bs_collect_counts(s->collect, &c);
 
 	if (ret)
@@ -188,6 +189,9 @@ static int loss_check(struct bs_session *s)
 		bs_model_loss(s->model, bs_now_ns(), 0);
 	}
 	bs_buffers_counts(s->buffers, &s->jumps);
+	/* A process has gone before its last events could be read: they may be missing. */
+	if (s->jumps.at_most > unread || (bound && s->jumps.no_bound))
+		bs_model_loss(s->model, bs_now_ns(), 0);
 	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed + s->jumps.skipped +
 	       s->jumps.abandoned + s->jumps.no_buffer;
 	if (lost > s->lost) {
