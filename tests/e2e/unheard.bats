@@ -23,7 +23,12 @@ unheard() {
 
 @test "nor a vfork child that nobody heard of for a process of its own" {
 	unheard vfork
-	json '.events.received == 4'
+	json '.events.received == 4 and .objects.created == 2 and .objects.dropped == 2'
+}
+
+@test "nor what it has executed unheard for its parent" {
+	unheard spawn
+	json '.events.received == 4 and .objects.created == 2 and .objects.dropped == 2'
 }
 
 @test "objects of a process that ended unheard are alive no more" {

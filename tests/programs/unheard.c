@@ -3,16 +3,19 @@
  * unheard.c - a correct program that does something that no record tells of: it stops its parent,
  * the tool, and forks until the ring is full.
  *
- * usage: unheard exec|vfork|exit
+ * usage: unheard exec|vfork|spawn|exit
  *
  * exec   it executes itself while it borrows an object, and borrows it as somebody else then
  * vfork  its vfork child, of which nobody hears, makes an object, and it drops it
+ * spawn  a vfork child executes it unheard, and makes and drops an object while it has one itself
  * exit   a child ends that has made OBJECTS objects
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,6 +93,52 @@ static int with_vfork(void)
 	return status;
 }
 
+static void *fill_beside(void *arg)
+{
+	fill();
+	return arg;
+}
+
+static int spawned(void)
+{
+	go_on();
+	seen();
+	BSCOPE_NEW(unheard, ID);
+	usleep(1000);
+	BSCOPE_DROP(unheard, ID);
+	seen();
+	seen();
+	return 0;
+}
+
+static int with_spawn(void)
+{
+	char number[16];
+	pthread_t other;
+	int status;
+	pid_t pid;
+
+	snprintf(number, sizeof(number), "%d", (int)tool);
+	if (pthread_create(&other, NULL, fill_beside, NULL))
+		return 1;
+	pid = vfork();
+	if (!pid) {
+		/* It is not known when the other one is done. */
+		for (int i = 0; i < 6; i++)
+			seen();
+		execl("/proc/self/exe", "unheard", "spawned", number, (char *)NULL);
+		_exit(1);
+	}
+	seen();
+	usleep(250000);
+	BSCOPE_NEW(unheard, ID);
+	seen();
+	BSCOPE_DROP(unheard, ID);
+	waitpid(pid, &status, 0);
+	pthread_join(other, NULL);
+	return status;
+}
+
 static int with_exit(void)
 {
 	pid_t pid = fork();
@@ -110,15 +159,19 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
-	tool = getppid();
+	tool = argc > 2 ? atoi(argv[2]) : getppid();
 	if (!strcmp(what, "exec"))
 		return with_exec();
 	if (!strcmp(what, "executed"))
 		return executed();
 	if (!strcmp(what, "vfork"))
 		return with_vfork();
+	if (!strcmp(what, "spawn"))
+		return with_spawn();
+	if (!strcmp(what, "spawned"))
+		return spawned();
 	if (!strcmp(what, "exit"))
 		return with_exit();
-	fprintf(stderr, "usage: unheard exec|vfork|exit\n");
+	fprintf(stderr, "usage: unheard exec|vfork|spawn|exit\n");
 	return 64;
 }

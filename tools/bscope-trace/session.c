@@ -181,7 +181,7 @@ static int loss_check(struct bs_session *s)
 		return ret;
 	if (c.sum.life_lost > s->life_lost) {
 		s->life_lost = c.sum.life_lost;
-		ret = bs_session_lost_children(s);
+		ret = bs_session_lost_lives(s);
 		if (ret)
 			return ret;
 		/* What is known of a process may have been of the program before, or of its child.

@@ -20,7 +20,9 @@
 #include "order/order.h"
 #include "symbol/symbol.h"
 #include "target/module.h"
+#include "target/proc.h"
 #include "target/process.h"
+#include "target/sharers.h"
 #include "target/sites.h"
 #include "unwind/unwind.h"
 
@@ -464,14 +466,62 @@ static const struct bs_process *followed_by_plan(const struct bs_session *s,
 	return NULL;
 }
 
-int bs_session_lost_children(struct bs_session *s)
+/* Does the child run in the memory of that process? */
+static bool in_memory_of(const struct bs_process *owner, pid_t child)
+{
+	pid_t tid = bs_proc_live_thread(owner->pid);
+
+	return tid > 0 && bs_sharers_same(tid, child);
+}
+
+/* Of vfork children that have executed a program unheard: it is their own, as are its marks. */
+static int lost_execs(struct bs_session *s)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < s->followed.n && !ret; i++) {
+		struct bs_process *p = s->followed.v[i];
+		struct bs_event ev = {.type = BS_EVENT_EXEC, .ts_ns = bs_now_ns()};
+
+		if (!p->alive || p->how != BS_LIT_SHARES || in_memory_of(p->shares, p->pid))
+			continue;
+		ev.pid = ev.tid = (uint32_t)p->pid;
+		bs_followed_refresh(p);
+		exec_lighting(s, p, 0);
+		bs_code_invalidate(s->code, ev.pid);
+		ret = bs_order_push(s->order, &ev);
+	}
+	return ret;
+}
+
+/* A child that nobody was told of, and that has not executed a program, as vfork makes them? */
+static int lost_vfork(struct bs_session *s, struct bs_process *child)
+{
+	struct bs_event ev = {.type = BS_EVENT_FORK, .ts_ns = bs_now_ns(), .id = 1};
+	const struct bs_process *parent;
+	pid_t pid;
+	char state;
+
+	if (bs_sharers_stat(child->pid, &state, &pid))
+		return 0;
+	parent = bs_followed_find(&s->followed, pid);
+	if (!parent || !in_memory_of(parent, child->pid))
+		return 0;
+	bs_lighting_fork(&s->lighting, parent, child, true, 0);
+	ev.pid = ev.tid = (uint32_t)pid;
+	ev.arg = (uint32_t)child->pid;
+	return bs_order_push(s->order, &ev);
+}
+
+int bs_session_lost_lives(struct bs_session *s)
 {
 	struct bs_traced *pids = calloc(BS_TRACED_MAX, sizeof(*pids));
 	size_t n;
-	int ret = 0;
+	int ret;
 
 	if (!pids)
 		return -ENOMEM;
+	ret = lost_execs(s);
 	n = bs_collect_traced(s->collect, pids, BS_TRACED_MAX);
 	for (size_t i = 0; i < n && !ret; i++) {
 		const struct bs_process *p = bs_followed_find(&s->followed, pids[i].pid), *parent;
@@ -489,7 +539,9 @@ int bs_session_lost_children(struct bs_session *s)
 		parent = child && !child->execs && pids[i].plan
 				 ? followed_by_plan(s, child, pids[i].plan)
 				 : NULL;
-		if (parent)
+		if (child && !child->execs)
+			ret = lost_vfork(s, child);
+		if (parent && child->how != BS_LIT_SHARES)
 			bs_lighting_fork(&s->lighting, parent, child, false, pids[i].plan);
 	}
 	free(pids);
