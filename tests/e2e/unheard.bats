@@ -21,6 +21,14 @@ unheard() {
 	json '.events.received == 4'
 }
 
+# Its buffers are where they were in the one before.
+@test "a program that was lit by jumps and executed another one unheard is lit again" {
+	setarch -R "$TRACE" -q --buffer=64K --format=json -o "$BATS_TEST_TMPDIR/report.json" \
+		-- "$PROGRAMS/unheard" again
+	json '.mode == "jump" and .verdicts == [] and (.notes | any(contains("execs or exits were lost")))'
+	json 'any(.classes[]; .class == "again" and .created > 100)'
+}
+
 @test "nor a vfork child that nobody heard of for a process of its own" {
 	unheard vfork
 	json '.events.received == 4 and .objects.created == 2 and .objects.dropped == 2'

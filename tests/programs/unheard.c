@@ -3,9 +3,10 @@
  * unheard.c - a correct program that does something that no record tells of: it stops its parent,
  * the tool, and forks until the ring is full.
  *
- * usage: unheard exec|vfork|spawn|exit
+ * usage: unheard exec|again|vfork|spawn|exit
  *
  * exec   it executes itself while it borrows an object, and borrows it as somebody else then
+ * again  it makes so many objects that it is lit by jumps, and executes itself to make AFTER more
  * vfork  its vfork child, of which nobody hears, makes an object, and it drops it
  * spawn  a vfork child executes it unheard, and makes and drops an object while it has one itself
  * exit   a child ends that has made OBJECTS objects
@@ -23,7 +24,7 @@
 #include <bscope/bscope.h>
 
 /* The smallest ring has room for 1170 records, each child makes two. */
-enum { CHILDREN = 1000, OBJECTS = 100 };
+enum { CHILDREN = 1000, OBJECTS = 100, MANY = 100000, AFTER = 1000 };
 #define ID ((uintptr_t)0x100000)
 
 static pid_t tool;
@@ -70,6 +71,35 @@ static int with_exec(void)
 	BSCOPE_BORROW_MUT(unheard, ID, 1);
 	fill();
 	execl("/proc/self/exe", "unheard", "executed", (char *)NULL);
+	return 1;
+}
+
+static void many(void)
+{
+	for (int i = 0; i < MANY; i++) {
+		BSCOPE_NEW(unheard, ID);
+		BSCOPE_DROP(unheard, ID);
+	}
+	seen();
+}
+
+static int executed_again(void)
+{
+	go_on();
+	for (int i = 0; i < AFTER; i++) {
+		BSCOPE_NEW(again, ID);
+		BSCOPE_DROP(again, ID);
+		usleep(3000);
+	}
+	return 0;
+}
+
+static int with_again(void)
+{
+	many();
+	many();
+	fill();
+	execl("/proc/self/exe", "unheard", "executed-again", (char *)NULL);
 	return 1;
 }
 
@@ -164,6 +194,10 @@ int main(int argc, char **argv)
 		return with_exec();
 	if (!strcmp(what, "executed"))
 		return executed();
+	if (!strcmp(what, "again"))
+		return with_again();
+	if (!strcmp(what, "executed-again"))
+		return executed_again();
 	if (!strcmp(what, "vfork"))
 		return with_vfork();
 	if (!strcmp(what, "spawn"))
@@ -172,6 +206,6 @@ int main(int argc, char **argv)
 		return spawned();
 	if (!strcmp(what, "exit"))
 		return with_exit();
-	fprintf(stderr, "usage: unheard exec|vfork|spawn|exit\n");
+	fprintf(stderr, "usage: unheard exec|again|vfork|spawn|exit\n");
 	return 64;
 }

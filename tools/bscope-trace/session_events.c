@@ -212,7 +212,9 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 	bs_tsc_sync(&s->tsc);
 	bs_code_tick(s->code, bs_now_ns());
 	bs_session_unwind_tick(s, bs_now_ns());
-	ret = bs_buffers_read(s->buffers, last, &hold);
+	ret = bs_session_lost_execs(s);
+	if (!ret)
+		ret = bs_buffers_read(s->buffers, last, &hold);
 	if (ret)
 		return ret;
 	start_ns = bs_tsc_ns(&s->tsc, hold);

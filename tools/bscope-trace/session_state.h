@@ -60,6 +60,11 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev);
  */
 int bs_session_lost_lives(struct bs_session *s);
 /*
+ * Between two readings of the ring from end to end: processes that had executed a program before
+ * the first one, whose record did not come.  0 or -ENOMEM.
+ */
+int bs_session_lost_execs(struct bs_session *s);
+/*
  * At the end, when the ring was read: processes whose exit record did not fit into it have ended.
  * 0 or what reading gave.
  */

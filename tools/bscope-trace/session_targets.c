@@ -33,7 +33,10 @@
 #define SCAN_OFTEN_NS (NS_PER_S / 2)
 /* The record of an exit is waited for as many looks as this. */
 #define EXIT_SCANS 3
-/* At most so many processes per look, so that a thousand followed children cost little. */
+/*
+ * At most so many processes that run per look, so that a thousand followed children cost little.
+ * Those that do not cost nearly nothing, and must not keep the others waiting.
+ */
 #define SCAN_MAX 64
 
 void bs_session_log(const char *line)
@@ -474,22 +477,55 @@ static bool in_memory_of(const struct bs_process *owner, pid_t child)
 	return tid > 0 && bs_sharers_same(tid, child);
 }
 
+/*
+ * It has executed another program, and no record says so.  When that was is not known: what is lit
+ * by traps was heard since, and is the new one's.
+ */
+static int executed(struct bs_session *s, struct bs_process *p, uint32_t number)
+{
+	const struct bs_event ev = {.type = BS_EVENT_EXEC,
+				    .ts_ns = bs_now_ns(),
+				    .pid = (uint32_t)p->pid,
+				    .tid = (uint32_t)p->pid};
+	bool heard = p->how == BS_LIT_TRAP;
+
+	bs_followed_refresh(p);
+	exec_lighting(s, p, number);
+	bs_code_invalidate(s->code, ev.pid);
+	if (s->unwind)
+		bs_unwind_invalidate(s->unwind, ev.pid);
+	bs_session_overhead_forget(s, ev.pid);
+	s->next_scan_ns = 0;
+	return heard ? 0 : bs_order_push(s->order, &ev);
+}
+
+int bs_session_lost_execs(struct bs_session *s)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < s->followed.n && s->life_lost && !ret; i++) {
+		struct bs_process *p = s->followed.v[i];
+		uint32_t number = p->alive ? bs_collect_execs(s->collect, p->pid) & ~1u : 0;
+
+		if ((int32_t)(number - p->execs) <= 0)
+			continue;
+		if (number == p->execs_sent)
+			ret = executed(s, p, number);
+		p->execs_sent = number;
+	}
+	return ret;
+}
+
 /* Of vfork children that have executed a program unheard: it is their own, as are its marks. */
-static int lost_execs(struct bs_session *s)
+static int lost_vfork_execs(struct bs_session *s)
 {
 	int ret = 0;
 
 	for (size_t i = 0; i < s->followed.n && !ret; i++) {
 		struct bs_process *p = s->followed.v[i];
-		struct bs_event ev = {.type = BS_EVENT_EXEC, .ts_ns = bs_now_ns()};
 
-		if (!p->alive || p->how != BS_LIT_SHARES || in_memory_of(p->shares, p->pid))
-			continue;
-		ev.pid = ev.tid = (uint32_t)p->pid;
-		bs_followed_refresh(p);
-		exec_lighting(s, p, 0);
-		bs_code_invalidate(s->code, ev.pid);
-		ret = bs_order_push(s->order, &ev);
+		if (p->alive && p->how == BS_LIT_SHARES && !in_memory_of(p->shares, p->pid))
+			ret = executed(s, p, 0);
 	}
 	return ret;
 }
@@ -521,7 +557,7 @@ int bs_session_lost_lives(struct bs_session *s)
 
 	if (!pids)
 		return -ENOMEM;
-	ret = lost_execs(s);
+	ret = lost_vfork_execs(s);
 	n = bs_collect_traced(s->collect, pids, BS_TRACED_MAX);
 	for (size_t i = 0; i < n && !ret; i++) {
 		const struct bs_process *p = bs_followed_find(&s->followed, pids[i].pid), *parent;
@@ -607,7 +643,6 @@ int bs_session_scan(struct bs_session *s, uint64_t now)
 		p = s->followed.v[s->scan_at];
 		if (!p->alive)
 			continue;
-		looked++;
 		/*
 		 * The kernel's programs know whom they trace.  The record of an exit may be on its
 		 * way still, behind the last events of the process: only one that does not come is
@@ -618,6 +653,7 @@ int bs_session_scan(struct bs_session *s, uint64_t now)
 				ret = ended(s, p, now);
 			continue;
 		}
+		looked++;
 		p->missed = 0;
 		bs_followed_refresh(p);
 		process_scan(s, p);
