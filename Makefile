@@ -213,7 +213,7 @@ check-bpf: all unit programs ## the tests that need BPF
 		$(filter-out tests/e2e/proof.bats tests/e2e/schema.bats,$(E2E))
 
 check-kernels: setup-kernels ## the same binary on other kernels, under emulation
-	$(Q)$(MAKE) --no-print-directory static $B/tests/kernels/counted
+	$(Q)$(MAKE) --no-print-directory static $(KERNEL_PROGRAMS)
 	$(Q)BUILD=$B sh tests/kernels/run.sh
 
 check-bare-root: ## the README's commands on a Debian machine with make and git alone

@@ -170,9 +170,8 @@ int on_exec(__u64 *ctx)
 	/* First, so that whoever looks never takes the new program for the old one. */
 	if (bpf_map_update_elem(&execs, &pid, &number, BPF_ANY))
 		number = 0;
-	/* What nobody will be told of is not waited for. */
-	if (!life(BS_RING_EXEC, pid, name[0], name[1], number) && number)
-		bpf_map_update_elem(&execs, &pid, &before, BPF_ANY);
+	/* If that does not fit, the number tells whoever has read all that was sent before. */
+	life(BS_RING_EXEC, pid, name[0], name[1], number);
 	return 0;
 }
 

@@ -5,9 +5,10 @@
 # usage: run.sh [SUITE:SERIES...]     e.g. bookworm-security:6.1
 #
 # Boots each kernel with a memory file system that holds busybox, the static bscope-trace, the
-# static program counted and test.sh, and reads from the serial line how the tests went.  Nothing
-# is installed: kernel packages are fetched from this machine's mirrors, but with package lists of
-# their own, and only the kernel's image is taken out.  The cloud flavour needs no modules.
+# static programs counted and tangled, and test.sh, and reads from the serial line how the tests
+# went.  Nothing is installed: kernel packages are fetched from this machine's mirrors, but with
+# package lists of their own, and only the kernel's image is taken out.  The cloud flavour needs no
+# modules.
 #
 # Always qemu's own emulation with one CPU, even where /dev/kvm exists: Debian's kernels hang under
 # nested virtualisation, and with two CPUs the emulation of code that changes itself is not exact.
@@ -26,7 +27,7 @@ boot_seconds=${BOOT_SECONDS:-900}
 arch=amd64
 
 [ "$(uname -m)" = x86_64 ] || { echo "kernels: this test knows x86-64 alone" >&2; exit 1; }
-for file in "$build/bscope-trace.static" "$build/tests/kernels/counted"; do
+for file in "$build/bscope-trace.static" "$build/tests/kernels/counted" "$build/tests/kernels/tangled"; do
 	[ -x "$file" ] || { echo "kernels: no $file: run make check-kernels" >&2; exit 1; }
 done
 # One for each way of kernels with uprobes.  5.10: no attach cookies.  6.1: perf events.  From 6.6:
@@ -119,7 +120,7 @@ memory_disk() {
 	for dir in bin dev proc sys tmp payload; do mkdir -p "$root/$dir"; done
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	cp "$here/init.sh" "$root/init"
-	cp "$here/test.sh" "$build/tests/kernels/counted" "$root/payload/"
+	cp "$here/test.sh" "$build/tests/kernels/counted" "$build/tests/kernels/tangled" "$root/payload/"
 	cp "$build/bscope-trace.static" "$root/payload/bscope-trace"
 	chmod 755 "$root/init"
 	(cd "$root" && find . | busybox cpio -o -H newc -R 0:0 2>/dev/null) | gzip -1 >"$work/disk"

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # test.sh - inside a machine that run.sh boots: the static bscope-trace on counted, which knows its
-# own counts (tests/programs/counted.c).
+# own counts (tests/programs/counted.c), and on tangled.
 #
 # busybox alone.  Nothing is timed: under emulation a hit costs many times what it costs elsewhere,
 # so the programs make a few hundred marks per second.  Prints TAP.
 set -u
 trace=$PWD/bscope-trace
 counted=$PWD/counted
+tangled=$PWD/tangled
 report=/tmp/report.json
 out=/tmp/out
 err=/tmp/err
@@ -256,6 +257,16 @@ killed() { # MODE
 	unhurt && [ "$(own_hits)" -gt 0 ]
 }
 
+# A correct program whose threads all end at once, with marks that nobody has seen: where nobody can
+# read them then, nothing is concluded from what the others said.
+last_marks() { # MODE
+	for _ in 1 2 3; do
+		"$trace" -q -m "$1" --format=json -o $report -- "$tangled" 1 >$out 2>$err || return 1
+		[ "$(value received $report)" -gt 100 ] &&
+			tr -d ' \n' <$report | grep -q '"verdicts":\[\]' || return 1
+	done
+}
+
 # One object in four, from birth to death: all marks of some, none of the others; regions are kept.
 sampled() { # MODE
 	for_a_second -m "$1" -s 4 || return 1
@@ -291,6 +302,7 @@ else
 		check "$mode: filtered sites stay no-ops" filtered $mode
 		check "$mode: sampling keeps whole lives" sampled $mode
 		check "$mode: killed by SIGKILL" killed $mode
+		check "$mode: no verdict on a correct program that ends" last_marks $mode
 	done
 fi
 echo "1..$number"

@@ -280,6 +280,42 @@ static void gates(void **state)
 	end(0, 0);
 }
 
+/* Taken before anybody looked, or when something was lost: seen only when it is given back. */
+static void gates_unseen(void **state)
+{
+	(void)state;
+	for (int lost = 0; lost < 2; lost++) {
+		begin();
+		if (lost) {
+			nest(1, C, D);
+			bs_model_loss(m, now += US, 1);
+		}
+		nest(1, A, B);
+		unlock(1, G);
+		lock(2, G, 5);
+		nest(2, B, A);
+		unlock(2, G);
+		end(0, 0);
+	}
+	/* From then on all is seen. */
+	begin();
+	nest(1, A, B);
+	unlock(1, G);
+	nest(2, B, A);
+	assert_int_equal(cycles(), 0);
+	nest(1, A, B);
+	end(1, 0);
+	/* One that another thread gives back was held by that one, and was none. */
+	begin();
+	lock(1, G, 5);
+	unlock(2, G);
+	nest(2, B, A);
+	lock(1, G, 5);
+	unlock(2, G);
+	nest(1, A, B);
+	end(1, 0);
+}
+
 static void readers(void **state)
 {
 	(void)state;
@@ -806,14 +842,15 @@ static void as_the_reference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_orders),	 cmocka_unit_test(one_order),
-		cmocka_unit_test(three_threads), cmocka_unit_test(gates),
-		cmocka_unit_test(readers),	 cmocka_unit_test(trying),
-		cmocka_unit_test(nesting),	 cmocka_unit_test(other_lives),
-		cmocka_unit_test(unseen),	 cmocka_unit_test(handed_over),
-		cmocka_unit_test(static_locks),	 cmocka_unit_test(dropped_held),
-		cmocka_unit_test(processes),	 cmocka_unit_test(held_times),
-		cmocka_unit_test(many),		 cmocka_unit_test(as_the_reference),
+		cmocka_unit_test(two_orders),	    cmocka_unit_test(one_order),
+		cmocka_unit_test(three_threads),    cmocka_unit_test(gates),
+		cmocka_unit_test(gates_unseen),	    cmocka_unit_test(readers),
+		cmocka_unit_test(trying),	    cmocka_unit_test(nesting),
+		cmocka_unit_test(other_lives),	    cmocka_unit_test(unseen),
+		cmocka_unit_test(handed_over),	    cmocka_unit_test(static_locks),
+		cmocka_unit_test(dropped_held),	    cmocka_unit_test(processes),
+		cmocka_unit_test(held_times),	    cmocka_unit_test(many),
+		cmocka_unit_test(as_the_reference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

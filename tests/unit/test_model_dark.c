@@ -301,6 +301,19 @@ static void random_dark(void **state)
 	}
 }
 
+/* Some of its sites cannot be lit, which is found while others are dark: that does not end so. */
+static void never_lit(void **state)
+{
+	(void)state;
+	assert_int_equal(bs_model_class_dark(m, BUF), 0);
+	assert_int_equal(bs_model_class(m, BUF, true, UINT64_MAX), 0);
+	bs_model_class_lit(m, BUF, now += US);
+	NEW(BUF, 1);
+	DROP(BUF, 1);
+	DROP(BUF, 1);
+	NOTHING();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(estimates_know_what_is_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(undecided_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(never_lit, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_dark, setup, teardown),
 	};
 

@@ -130,6 +130,16 @@ static void use_after_move(void **state)
 	EXPECT({BS_VERDICT_USE_AFTER_MOVE, use, move});
 }
 
+/* Who had borrowed it before anybody looked, or when something was lost, may go on using it. */
+static void borrowed_unseen(void **state)
+{
+	(void)state;
+	MOVE(1, 0x10000, 0xb);
+	USE(1, 0x10000, 0xa);
+	UNBORROW(1, 0x10000, 0xa);
+	NOTHING();
+}
+
 static void borrows(void **state)
 {
 	uint32_t first, second, third;
@@ -547,6 +557,7 @@ int main(void)
 		T(double_drop),
 		T(use_after_drop),
 		T(use_after_move),
+		T(borrowed_unseen),
 		T(borrows),
 		T(borrows_of_what_is_unknown),
 		T(drop_while_borrowed),

@@ -581,7 +581,8 @@ static void ref_event(const struct bs_event *ev, size_t n)
 		ref_unborrow(o, ev->arg, ev->tid);
 		break;
 	case BSCOPE_KIND_USE:
-		if (o->move && o->owner != ev->arg && !ref_hold(o, ev->arg))
+		/* Of one that nobody knew, it is not known either who borrows it. */
+		if (o->state == ALIVE && o->move && o->owner != ev->arg && !ref_hold(o, ev->arg))
 			ref_row(BS_VERDICT_USE_AFTER_MOVE, n, o->move);
 		break;
 	}

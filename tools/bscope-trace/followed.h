@@ -30,6 +30,8 @@ struct bs_process {
 	char exe[256];
 	/* As bs_collect_execs, of its last exec whose record has come. */
 	uint32_t execs;
+	uint32_t execs_sent; /* when the ring was read last, if it was more; its record may be lost
+			      */
 	/* of lighting.c */
 	enum bs_lit how;
 	bool no_jumps;			 /* for good; why says the reason */

@@ -823,8 +823,7 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "processes went before their last events could be read: at most %llu more were "
 		     "written",
 		     (unsigned long long)(r->written_at_most - r->written));
-	/* Stamps have 40 bits: some six minutes. */
-	if (s->stalled_ns > 200000000000ull)
+	if (s->stalled_ns > BS_STALLED_NS)
 		note(f,
 		     "bscope-trace stood still for %.0f s: the times of events from then may be wrong",
 		     (double)s->stalled_ns / 1e9);

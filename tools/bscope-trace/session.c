@@ -172,19 +172,26 @@ fail:
 /* A loss may be of any time up to when it is found, not only up to the last look at the clock. */
 static int loss_check(struct bs_session *s)
 {
+	uint64_t lost, unread = s->jumps.at_most;
+	bool bound = !s->jumps.no_bound;
 	struct bs_collect_counts c;
-	uint64_t lost;
 	int ret = bs_collect_counts(s->collect, &c);
 
 	if (ret)
 		return ret;
 	if (c.sum.life_lost > s->life_lost) {
 		s->life_lost = c.sum.life_lost;
-		ret = bs_session_lost_children(s);
+		ret = bs_session_lost_lives(s);
 		if (ret)
 			return ret;
+		/* What is known of a process may have been of the program before, or of its child.
+		 */
+		bs_model_loss(s->model, bs_now_ns(), 0);
 	}
 	bs_buffers_counts(s->buffers, &s->jumps);
+	/* A process has gone before its last events could be read: they may be missing. */
+	if (s->jumps.at_most > unread || (bound && s->jumps.no_bound))
+		bs_model_loss(s->model, bs_now_ns(), 0);
 	lost = c.sum.lost_ring + c.sum.lost_spec + c.missed + s->jumps.skipped +
 	       s->jumps.abandoned + s->jumps.no_buffer;
 	if (lost > s->lost) {
@@ -265,8 +272,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			next_model = now + MODEL_TICK_NS;
 		}
 		if (now >= s->next_scan_ns)
-			bs_session_scan(s, now);
-		ret = bs_session_steer(s, now);
+			ret = bs_session_scan(s, now);
+		if (!ret)
+			ret = bs_session_steer(s, now);
 		if (ret)
 			break;
 		memset(&trouble, 0, sizeof(trouble));

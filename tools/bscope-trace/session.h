@@ -38,6 +38,9 @@ struct bs_unwind;
 
 #define BS_ORDERED (4 * BS_ORDER_PIECE)
 
+/* When nobody looked for so long, stamps of 40 bits are not certain: they come round in minutes. */
+#define BS_STALLED_NS 200000000000ull
+
 struct bs_session {
 	const struct bs_options *options;
 	struct bs_command *command; /* NULL without one; borrowed */

@@ -206,18 +206,21 @@ static int stamp(struct bs_session *s)
 
 int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 {
-	uint64_t before, hold, start_ns, consumed;
+	uint64_t before, hold, start_ns, consumed, gap_ns;
 	int ret;
 
 	bs_tsc_sync(&s->tsc);
 	bs_code_tick(s->code, bs_now_ns());
 	bs_session_unwind_tick(s, bs_now_ns());
-	ret = bs_buffers_read(s->buffers, last, &hold);
+	ret = bs_session_lost_execs(s);
+	if (!ret)
+		ret = bs_buffers_read(s->buffers, last, &hold);
 	if (ret)
 		return ret;
 	start_ns = bs_tsc_ns(&s->tsc, hold);
-	if (s->last_look_ns && start_ns - s->last_look_ns > s->stalled_ns)
-		s->stalled_ns = start_ns - s->last_look_ns;
+	gap_ns = s->last_look_ns ? start_ns - s->last_look_ns : 0;
+	if (gap_ns > s->stalled_ns)
+		s->stalled_ns = gap_ns;
 	s->last_look_ns = start_ns;
 	consumed = bs_collect_consumed(s->collect);
 	do
@@ -232,6 +235,9 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 	if (ret < 0)
 		return ret;
 	bs_buffers_settle(s->buffers);
+	/* Any stamp may be a round too late, and is no later than that. */
+	if (gap_ns > BS_STALLED_NS)
+		bs_model_loss(s->model, bs_tsc_ns(&s->tsc, s->reference_tsc + BS_TSC_TOLERANCE), 0);
 	s->drained_ns = bs_tsc_ns(&s->tsc, hold);
 	if (s->drained_ns + HOLD_MAX_NS < start_ns) {
 		s->drained_ns = start_ns - HOLD_MAX_NS;

@@ -55,16 +55,25 @@ int bs_session_trace(struct bs_session *s, struct bs_error *err);
 void bs_session_life(struct bs_session *s, const struct bs_event *ev);
 /*
  * Children whose fork record did not fit into the ring: the kernel's programs trace them all the
- * same, so they are asked for.
+ * same, so they are asked for.  And those of vfork that have executed a program since.  0 or
+ * -ENOMEM.
  */
-int bs_session_lost_children(struct bs_session *s);
+int bs_session_lost_lives(struct bs_session *s);
+/*
+ * Between two readings of the ring from end to end: processes that had executed a program before
+ * the first one, whose record did not come.  0 or -ENOMEM.
+ */
+int bs_session_lost_execs(struct bs_session *s);
 /*
  * At the end, when the ring was read: processes whose exit record did not fit into it have ended.
  * 0 or what reading gave.
  */
 int bs_session_ended(struct bs_session *s);
-/* Looks for libraries that were loaded since and for processes whose exit was not seen. */
-void bs_session_scan(struct bs_session *s, uint64_t now);
+/*
+ * Looks for libraries that were loaded since and for processes whose exit was not seen.  0 or
+ * -ENOMEM.
+ */
+int bs_session_scan(struct bs_session *s, uint64_t now);
 
 /* --- session_budget.c --- */
 

@@ -20,7 +20,9 @@
 #include "order/order.h"
 #include "symbol/symbol.h"
 #include "target/module.h"
+#include "target/proc.h"
 #include "target/process.h"
+#include "target/sharers.h"
 #include "target/sites.h"
 #include "unwind/unwind.h"
 
@@ -31,7 +33,10 @@
 #define SCAN_OFTEN_NS (NS_PER_S / 2)
 /* The record of an exit is waited for as many looks as this. */
 #define EXIT_SCANS 3
-/* At most so many processes per look, so that a thousand followed children cost little. */
+/*
+ * At most so many processes that run per look, so that a thousand followed children cost little.
+ * Those that do not cost nearly nothing, and must not keep the others waiting.
+ */
 #define SCAN_MAX 64
 
 void bs_session_log(const char *line)
@@ -464,14 +469,95 @@ static const struct bs_process *followed_by_plan(const struct bs_session *s,
 	return NULL;
 }
 
-int bs_session_lost_children(struct bs_session *s)
+/* Does the child run in the memory of that process? */
+static bool in_memory_of(const struct bs_process *owner, pid_t child)
+{
+	pid_t tid = bs_proc_live_thread(owner->pid);
+
+	return tid > 0 && bs_sharers_same(tid, child);
+}
+
+/*
+ * It has executed another program, and no record says so.  When that was is not known: what is lit
+ * by traps was heard since, and is the new one's.
+ */
+static int executed(struct bs_session *s, struct bs_process *p, uint32_t number)
+{
+	const struct bs_event ev = {.type = BS_EVENT_EXEC,
+				    .ts_ns = bs_now_ns(),
+				    .pid = (uint32_t)p->pid,
+				    .tid = (uint32_t)p->pid};
+	bool heard = p->how == BS_LIT_TRAP;
+
+	bs_followed_refresh(p);
+	exec_lighting(s, p, number);
+	bs_code_invalidate(s->code, ev.pid);
+	if (s->unwind)
+		bs_unwind_invalidate(s->unwind, ev.pid);
+	bs_session_overhead_forget(s, ev.pid);
+	s->next_scan_ns = 0;
+	return heard ? 0 : bs_order_push(s->order, &ev);
+}
+
+int bs_session_lost_execs(struct bs_session *s)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < s->followed.n && s->life_lost && !ret; i++) {
+		struct bs_process *p = s->followed.v[i];
+		uint32_t number = p->alive ? bs_collect_execs(s->collect, p->pid) & ~1u : 0;
+
+		if ((int32_t)(number - p->execs) <= 0)
+			continue;
+		if (number == p->execs_sent)
+			ret = executed(s, p, number);
+		p->execs_sent = number;
+	}
+	return ret;
+}
+
+/* Of vfork children that have executed a program unheard: it is their own, as are its marks. */
+static int lost_vfork_execs(struct bs_session *s)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < s->followed.n && !ret; i++) {
+		struct bs_process *p = s->followed.v[i];
+
+		if (p->alive && p->how == BS_LIT_SHARES && !in_memory_of(p->shares, p->pid))
+			ret = executed(s, p, 0);
+	}
+	return ret;
+}
+
+/* A child that nobody was told of, and that has not executed a program, as vfork makes them? */
+static int lost_vfork(struct bs_session *s, struct bs_process *child)
+{
+	struct bs_event ev = {.type = BS_EVENT_FORK, .ts_ns = bs_now_ns(), .id = 1};
+	const struct bs_process *parent;
+	pid_t pid;
+	char state;
+
+	if (bs_sharers_stat(child->pid, &state, &pid))
+		return 0;
+	parent = bs_followed_find(&s->followed, pid);
+	if (!parent || !in_memory_of(parent, child->pid))
+		return 0;
+	bs_lighting_fork(&s->lighting, parent, child, true, 0);
+	ev.pid = ev.tid = (uint32_t)pid;
+	ev.arg = (uint32_t)child->pid;
+	return bs_order_push(s->order, &ev);
+}
+
+int bs_session_lost_lives(struct bs_session *s)
 {
 	struct bs_traced *pids = calloc(BS_TRACED_MAX, sizeof(*pids));
 	size_t n;
-	int ret = 0;
+	int ret;
 
 	if (!pids)
 		return -ENOMEM;
+	ret = lost_vfork_execs(s);
 	n = bs_collect_traced(s->collect, pids, BS_TRACED_MAX);
 	for (size_t i = 0; i < n && !ret; i++) {
 		const struct bs_process *p = bs_followed_find(&s->followed, pids[i].pid), *parent;
@@ -489,7 +575,9 @@ int bs_session_lost_children(struct bs_session *s)
 		parent = child && !child->execs && pids[i].plan
 				 ? followed_by_plan(s, child, pids[i].plan)
 				 : NULL;
-		if (parent)
+		if (child && !child->execs)
+			ret = lost_vfork(s, child);
+		if (parent && child->how != BS_LIT_SHARES)
 			bs_lighting_fork(&s->lighting, parent, child, false, pids[i].plan);
 	}
 	free(pids);
@@ -506,10 +594,16 @@ static void gone_forget(struct bs_session *s, uint64_t now)
 	bs_collect_sample_gone(s->collect);
 }
 
-static void ended(struct bs_session *s, struct bs_process *p)
+/* It had, at that time, and no record says so. */
+static int ended(struct bs_session *s, struct bs_process *p, uint64_t now)
 {
-	bs_lighting_exit(&s->lighting, p);
-	bs_followed_exit(&s->followed, p);
+	const struct bs_event ev = {.type = BS_EVENT_EXIT,
+				    .ts_ns = now,
+				    .pid = (uint32_t)p->pid,
+				    .tid = (uint32_t)p->pid};
+
+	bs_session_life(s, &ev);
+	return bs_order_push(s->order, &ev);
 }
 
 int bs_session_ended(struct bs_session *s)
@@ -528,26 +622,27 @@ int bs_session_ended(struct bs_session *s)
 		while (ret > 0 || ret == -EINTR);
 		if (ret)
 			return ret;
-		if (p->alive)
-			ended(s, p);
+		ret = p->alive ? ended(s, p, bs_now_ns()) : 0;
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
 
-void bs_session_scan(struct bs_session *s, uint64_t now)
+int bs_session_scan(struct bs_session *s, uint64_t now)
 {
 	size_t looked = 0;
+	int ret = 0;
 
 	s->lighting.events = s->marks;
 	gone_forget(s, now);
-	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX; i++) {
+	for (size_t i = 0; i < s->followed.n && looked < SCAN_MAX && !ret; i++) {
 		struct bs_process *p;
 
 		s->scan_at = s->scan_at + 1 < s->followed.n ? s->scan_at + 1 : 0;
 		p = s->followed.v[s->scan_at];
 		if (!p->alive)
 			continue;
-		looked++;
 		/*
 		 * The kernel's programs know whom they trace.  The record of an exit may be on its
 		 * way still, behind the last events of the process: only one that does not come is
@@ -555,9 +650,10 @@ void bs_session_scan(struct bs_session *s, uint64_t now)
 		 */
 		if (!bs_collect_traces(s->collect, p->pid)) {
 			if (p->missed++ >= EXIT_SCANS)
-				ended(s, p);
+				ret = ended(s, p, now);
 			continue;
 		}
+		looked++;
 		p->missed = 0;
 		bs_followed_refresh(p);
 		process_scan(s, p);
@@ -565,4 +661,5 @@ void bs_session_scan(struct bs_session *s, uint64_t now)
 	s->next_scan_ns = now + (now < s->scan_often_ns			    ? SCAN_EXEC_NS
 				 : s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS
 									    : SCAN_NS);
+	return ret;
 }

@@ -8,6 +8,8 @@
  *   - no two of these threads held one and the same lock, unless both for reading: it would keep
  *     them apart (a gate);
  *   - what one waits for the next one does hold against it: readers do not wait for readers.
+ * A gate that a thread had taken before anybody looked, or when something was lost, shows when it
+ * is given back, which is before anybody else can have it: then that thread's edges go.
  *
  * Such a cycle is a finding if nothing unseen could explain it.  An unlock that was missed makes a
  * false edge: since what was held was got, nothing may be missing.  And each lock must have been
@@ -447,6 +449,21 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 		err = s.err;
 	}
 	return err;
+}
+
+void bs_lockcycle_thread(struct bs_proc *p, uint32_t tid)
+{
+	for (struct bs_lock_edge *e = p->lock_edges; e; e = e->hh.next) {
+		uint32_t kept = 0;
+
+		for (uint32_t i = 0; i < e->n; i++) {
+			if (e->v[i].wanted.tid == tid)
+				free(e->v[i].gates);
+			else
+				e->v[kept++] = e->v[i];
+		}
+		e->n = kept;
+	}
 }
 
 void bs_lockcycle_forget(struct bs_model *m, struct bs_proc *p, const struct bs_key *key)

@@ -45,6 +45,7 @@ static struct bs_lock_thread *thread_get(struct bs_proc *p, uint32_t tid)
 	if (!t)
 		return NULL;
 	t->tid = tid;
+	t->waited = true; /* perhaps, and was forgotten */
 	HASH_ADD(hh, p->lock_threads, tid, sizeof(t->tid), t);
 	return t;
 }
@@ -67,13 +68,14 @@ static void held_remove(struct bs_lock_thread *t, struct bs_lock_held *h)
 
 /*
  * Somebody has got it, or given back what another one held: so that one does not hold it any more,
- * whatever was missed.
+ * whatever was missed.  Was there one?
  */
-static void others_end(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+static bool others_end(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		       bool exclusive)
 {
 	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	struct bs_key key = bs_key_of(ev);
+	bool ended = false;
 
 	for (uint32_t i = 0; tie && i < tie->nholds; i++) {
 		const struct bs_hold *hold = &tie->holds[i];
@@ -87,7 +89,9 @@ static void others_end(const struct bs_model *m, struct bs_proc *p, const struct
 		h = held_find(t, &key);
 		if (h)
 			held_remove(t, h);
+		ended |= h != NULL;
 	}
+	return ended;
 }
 
 /* --- for how long ----------------------------------------------------------------------------- */
@@ -131,8 +135,10 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		h->exclusive |= exclusive;
 		return 0;
 	}
-	if (ev->has & BS_EVENT_WAITS && !t->more)
+	if (ev->has & BS_EVENT_WAITS && !t->more) {
+		t->waited |= t->n > 0;
 		err = bs_lockcycle_waits(m, p, t, ev);
+	}
 	if (t->n == BS_LOCK_HELD_MAX) {
 		t->more = true;
 		return err;
@@ -152,7 +158,12 @@ static int unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	HASH_FIND(hh, p->lock_threads, &ev->tid, sizeof(ev->tid), t);
 	h = held_find(t, &key);
 	if (!h) {
-		others_end(m, p, ev, false);
+		/* It was taken unseen, and held during all that was seen: a gate nobody knew of. */
+		if (!others_end(m, p, ev, false) && (!t || t->waited)) {
+			bs_lockcycle_thread(p, ev->tid);
+			if (t)
+				t->waited = false;
+		}
 		return 0;
 	}
 	if (--h->levels)

@@ -18,7 +18,8 @@ struct bs_lock_held {
 struct bs_lock_thread {
 	uint32_t tid, n;
 	struct bs_lock_held held[BS_LOCK_HELD_MAX]; /* oldest first */
-	bool more; /* than there is room for; until it holds nothing */
+	bool more;   /* than there is room for; until it holds nothing */
+	bool waited; /* for a lock, while it held another; perhaps */
 	UT_hash_handle hh;
 };
 
@@ -36,6 +37,8 @@ static inline bool bs_lock_all_seen(const struct bs_model *m, uint32_t klass, ui
 /* The thread has waited for a lock, while it held others.  0 or -ENOMEM. */
 int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lock_thread *t,
 		       const struct bs_event *ev);
+/* The thread has held a lock that nobody saw it take: what it waited for proves nothing. */
+void bs_lockcycle_thread(struct bs_proc *p, uint32_t tid);
 /* What is known of the order of a lock was of another one; of all locks of a process; of all. */
 void bs_lockcycle_forget(struct bs_model *m, struct bs_proc *p, const struct bs_key *key);
 void bs_lockcycle_fini(struct bs_model *m, struct bs_proc *p);

@@ -58,7 +58,7 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	case BSCOPE_KIND_BORROW_MUT:
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
 	case BSCOPE_KIND_USE:
-		return bs_tie_use(m, p, ev);
+		return bs_tie_use(m, p, ev, obj);
 	default:
 		return 0;
 	}

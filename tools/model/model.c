@@ -283,6 +283,7 @@ void bs_model_loss(struct bs_model *m, uint64_t ts_ns, uint64_t count)
 
 int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t gap_ns)
 {
+	struct bs_class *c;
 	int err;
 
 	if (!klass_id || klass_id > BS_MODEL_MAX_DENSE)
@@ -290,9 +291,13 @@ int bs_model_class(struct bs_model *m, uint32_t klass_id, bool has_new, uint64_t
 	err = dense_reserve((void **)&m->classes, &m->nclasses, klass_id, sizeof(*m->classes));
 	if (err)
 		return err;
-	m->classes[klass_id].has_new |= has_new;
-	if (gap_ns > m->classes[klass_id].gap_ns)
-		m->classes[klass_id].gap_ns = gap_ns;
+	c = &m->classes[klass_id];
+	c->has_new |= has_new;
+	if (gap_ns > c->gap_ns)
+		c->gap_ns = gap_ns;
+	/* That remains when what is dark is lit again. */
+	if (c->dark && gap_ns > c->lit_gap_ns)
+		c->lit_gap_ns = gap_ns;
 	return 0;
 }
 

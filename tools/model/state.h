@@ -404,7 +404,9 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		const struct bs_event *ev);
-int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* obj: what is known of it, alive or dead; NULL: nothing. */
+int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+	       const struct bs_obj *obj);
 /* An object that was known was dropped: what it held, and what was its own. */
 void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */

@@ -383,9 +383,11 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 	return tie->owner_klass ? holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;
 }
 
-int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+	       const struct bs_obj *obj)
 {
 	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	uint64_t since = 0;
 
 	if (!tie || !tie->owned || tie->owner == ev->arg || hold_find(tie, ev->arg))
 		return 0;
@@ -396,8 +398,11 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 		bs_undecided(m);
 		return 0;
 	}
-	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved,
-			  bs_proof_ns(m, p, tie->key, tie->moved.ts_ns), ev->arg, 0);
+	/* Whoever uses it may have borrowed it at any time since its birth. */
+	if (obj && !(obj->flags & (BS_OBJ_DEAD | BS_OBJ_ADOPTED)))
+		since = obj->birth_ns;
+	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved, since, ev->arg,
+			  0);
 }
 
 int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id)
