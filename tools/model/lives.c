@@ -141,7 +141,8 @@ int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const stru
 
 	/* A borrow that nobody saw begin may have been in force then. */
 	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
-	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns)) {
+	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns) ||
+	    bs_recent_find(&m->firsts, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -244,8 +245,10 @@ static uint8_t dead_flags(const struct bs_model *m, const struct bs_class *c,
 	/* Perhaps it was its twin that was dropped. */
 	if (bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
 		flags |= BS_OBJ_DOUBT;
-	if (!(obj->flags & BS_OBJ_ADOPTED) && obj->birth_ns > m->loss_ns &&
-	    obj->birth_ns > c->gap_ns)
+	/* Or one that nobody has seen. */
+	if (ev->ts_ns <= obj->birth_ns + BS_MODEL_SKEW_NS && bs_recent_find(&m->firsts, ev))
+		flags |= BS_OBJ_DOUBT;
+	if (!(obj->flags & BS_OBJ_ADOPTED) && bs_seen_since(m, c, obj->birth_ns))
 		flags |= BS_OBJ_WHOLE;
 	return flags;
 }
@@ -297,8 +300,10 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		e->known = false;
 		return bs_object_gone(m, &e->obj, ev->ts_ns);
 	}
-	/* Of the object before, whose end was late. */
+	/* Of the object before, whose end was late; or of this one, and that is still to come. */
 	if (obj && bs_recent_take(&m->twins, ev)) {
+		obj->flags |=
+			obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 		bs_undecided(m);
 		return 0;
 	}
@@ -309,7 +314,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		/* It may have begun again unseen: a lock by its initialiser, or see tried.c. */
 		if (m->classes[ev->klass_id].locks || ev->has & BS_EVENT_TRIES)
 			return bs_unknown_end(m, p, ev, hash, obj);
-		if (obj->flags & BS_OBJ_DOUBT)
+		if (obj->flags & BS_OBJ_DOUBT || bs_recent_find(&m->firsts, ev))
 			bs_undecided(m);
 		else
 			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, bs_key_of(ev), drop,

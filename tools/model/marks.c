@@ -153,9 +153,12 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	r = resized_find(m, p, ev);
 	if (r.found)
 		return either_mark(m, p, ev, alive ? obj : NULL, &r);
+	e = alive ? NULL : bs_pending_of(p, ev);
+	/* Nor is it one that was, a moment ago. */
+	if (!obj && !e && m->nrates)
+		return 0;
 	if (!alive && !adopted)
 		bs_mark_unknown(m, ev->klass_id);
-	e = alive ? NULL : bs_pending_of(p, ev);
 	if (e && !e->replaced && e->tid != ev->tid) {
 		/* Of one that gets its id, and whose new is still to come. */
 		bs_undecided(m);

@@ -298,6 +298,7 @@ struct bs_model {
 	struct bs_recent twins;	  /* news on objects that were alive: a drop may come late */
 	struct bs_recent marks;	  /* counts, moves: of the life before, or the next, perhaps */
 	struct bs_recent fresh;	  /* news on ids that were others' a moment ago */
+	struct bs_recent firsts;  /* news on ids that may have been others', unseen */
 	struct bs_recent resized; /* begins of resizes that have ended */
 
 	struct bs_pin *pins, **pin; /* by their keys, by number */
@@ -604,6 +605,15 @@ static inline int bs_live_change(struct bs_model *m, const struct bs_obj *obj, i
 {
 	return bs_origin_change(m, &m->origins.v[obj->origin], obj, sign, ts_ns);
 }
+/* Forgets those too old to matter.  to: of a resize, the id that it led to. */
+int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to);
+
+/* Are all marks of the class since then known? */
+static inline bool bs_seen_since(const struct bs_model *m, const struct bs_class *c, uint64_t ts_ns)
+{
+	return ts_ns > m->loss_ns && ts_ns > c->gap_ns;
+}
+
 /*
  * The slot for an object that now holds ev->id.  One that is still there under this id has gone
  * without our seeing it.
@@ -617,6 +627,10 @@ static inline struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p,
 	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
+	/* Another one may have had it that nobody has seen. */
+	if (obj && (!found || !bs_seen_since(m, c, obj->birth_ns)) &&
+	    bs_recent_add(&m->firsts, ev, 0))
+		return NULL;
 	/* Mostly nobody had it before. */
 	if (obj && (found || p->npending || c->nties))
 		return bs_take_over(m, p, ev, hash, obj, found);
@@ -657,8 +671,6 @@ void bs_pending_remove(struct bs_proc *p, uint32_t i);
 uint32_t bs_pending_find(const struct bs_model *m, const struct bs_proc *p,
 			 const struct bs_event *ev, bool id_only);
 
-/* Forgets those too old to matter.  to: of a resize, the id that it led to. */
-int bs_recent_add(struct bs_recent *r, const struct bs_event *ev, uint64_t to);
 /* For bs_recent_find and bs_recent_any. */
 struct bs_moment *bs_recent_search(const struct bs_recent *r, const struct bs_event *ev);
 bool bs_recent_search_any(const struct bs_recent *r, const struct bs_event *ev, uint64_t ns);

@@ -399,7 +399,7 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		return 0;
 	}
 	/* Whoever uses it may have borrowed it at any time since its birth. */
-	if (obj && !(obj->flags & (BS_OBJ_DEAD | BS_OBJ_ADOPTED)))
+	if (obj && !(obj->flags & (BS_OBJ_DEAD | BS_OBJ_ADOPTED | BS_OBJ_DOUBT)))
 		since = obj->birth_ns;
 	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved, since, ev->arg,
 			  0);

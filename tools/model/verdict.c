@@ -80,6 +80,9 @@ uint64_t bs_proof_ns(const struct bs_model *m, const struct bs_proc *p, struct b
 	const struct bs_obj *obj = bs_objects_find(
 		&p->objects, bs_objects_hash(m->seed, klass, object.id), klass, object.id);
 
+	/* Who has that id is not known for certain. */
+	if (obj && obj->flags & BS_OBJ_DOUBT)
+		return 0;
 	if (obj && !(obj->flags & BS_OBJ_DEAD))
 		return obj->birth_ns < since_ns ? obj->birth_ns : since_ns;
 	/* From the beginning; unless it has no life that anybody speaks of. */
@@ -230,6 +233,7 @@ void bs_findings_fini(struct bs_model *m)
 	free(m->marks.v);
 	free(m->resized.v);
 	free(m->fresh.v);
+	free(m->firsts.v);
 }
 
 static int row_cmp(const void *x, const void *y)
