@@ -76,7 +76,7 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *
 	if (bs_resized_from(m, p, ev))
 		obj->flags |= BS_OBJ_FRESH;
 	/* What was said of it a moment ago may have been said of this one. */
-	if (m->explained)
+	if (m->explained || bs_resized_already(p, ev))
 		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
 	else if (bs_recent_find(&m->marks, ev))
 		obj->flags |= BS_OBJ_UNSURE;

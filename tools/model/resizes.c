@@ -169,7 +169,7 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? bs_clamp_bytes(ev->arg) : 0;
-	obj->flags |= BS_OBJ_ADOPTED;
+	obj->flags |= BS_OBJ_ADOPTED | (bs_resized_already(p, ev) ? BS_OBJ_DOUBT : 0u);
 	obj->origin = origin;
 	g = &m->origins.v[origin];
 	m->totals.adopted++;
@@ -280,6 +280,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		return err;
 	}
 
+	if (bs_resized_already(p, ev))
+		e.obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj) {
 		bs_tie_free(e.tie);

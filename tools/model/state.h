@@ -698,6 +698,14 @@ static inline bool bs_resized_from(const struct bs_model *m, const struct bs_pro
 		bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS));
 }
 
+/* Has a resize begun a moment ago of what was not known under that id?  Perhaps it was this. */
+static inline bool bs_resized_already(const struct bs_proc *p, const struct bs_event *ev)
+{
+	const struct bs_pending *e = bs_pending_of(p, ev);
+
+	return e && !e->known && bs_no_order(ev, e->tid, e->begin_ns);
+}
+
 static inline struct bs_key bs_key_of(const struct bs_event *ev)
 {
 	return (struct bs_key){.id = ev->id, .klass = ev->klass_id};
