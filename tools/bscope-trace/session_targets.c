@@ -423,6 +423,18 @@ static void exec_lighting(struct bs_session *s, struct bs_process *p, uint32_t n
 	bs_lighting_exec(&s->lighting, p);
 }
 
+/* What was known of its memory was of the program before. */
+static void exec_forget(struct bs_session *s, const struct bs_event *ev)
+{
+	bs_code_invalidate(s->code, ev->pid);
+	if (s->unwind)
+		bs_unwind_invalidate(s->unwind, ev->pid);
+	bs_session_overhead_forget(s, ev->pid);
+	/* Its dynamic linker is at work. */
+	s->next_scan_ns = 0;
+	s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
+}
+
 void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 {
 	struct bs_process *p = bs_followed_find(&s->followed, (pid_t)ev->pid), *child;
@@ -442,13 +454,7 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 			exec_names(p, ev);
 			exec_lighting(s, p, ev->code);
 		}
-		bs_code_invalidate(s->code, ev->pid);
-		if (s->unwind)
-			bs_unwind_invalidate(s->unwind, ev->pid);
-		bs_session_overhead_forget(s, ev->pid);
-		/* Its dynamic linker is at work. */
-		s->next_scan_ns = 0;
-		s->scan_often_ns = ev->ts_ns + SCAN_OFTEN_NS;
+		exec_forget(s, ev);
 		break;
 	case BS_EVENT_EXIT:
 		if (p) {
@@ -491,11 +497,7 @@ static int executed(struct bs_session *s, struct bs_process *p, uint32_t number)
 
 	bs_followed_refresh(p);
 	exec_lighting(s, p, number);
-	bs_code_invalidate(s->code, ev.pid);
-	if (s->unwind)
-		bs_unwind_invalidate(s->unwind, ev.pid);
-	bs_session_overhead_forget(s, ev.pid);
-	s->next_scan_ns = 0;
+	exec_forget(s, &ev);
 	return heard ? 0 : bs_order_push(s->order, &ev);
 }
 

@@ -220,7 +220,7 @@ static struct witness *witness_new(struct bs_model *m, struct bs_lock_edge *e,
 		/* What was before a loss is worth nothing any more, whoever did it. */
 		if ((w->wanted.tid == ev->tid && w->ngates == t->n &&
 		     ev->ts_ns > w->wanted.ts_ns + REFRESH_NS) ||
-		    !bs_lock_all_seen(m, (uint32_t)h->key.klass, w->held.ts_ns))
+		    !bs_seen_since(m, &m->classes[h->key.klass], w->held.ts_ns))
 			return witness_set(m, w, t, h, ev, err);
 		while (k < ntids && tids[k] != w->wanted.tid)
 			k++;
@@ -285,7 +285,7 @@ static bool in_a_block(struct bs_model *m, const struct bs_proc *p, uint64_t id,
 	while ((obj = bs_objects_next(&p->objects, &pos)))
 		if (id >= obj->id && id - obj->id < obj->bytes && obj->birth_ns < since_ns &&
 		    !(obj->flags & BS_OBJ_DOUBT))
-			return bs_lock_all_seen(m, obj->klass, obj->birth_ns);
+			return bs_seen_since(m, &m->classes[obj->klass], obj->birth_ns);
 	return false;
 }
 
@@ -311,7 +311,7 @@ static bool proven(const struct search *s)
 		if (s->by[i]->held.ts_ns < since)
 			since = s->by[i]->held.ts_ns;
 	for (uint32_t i = 0; i < s->n; i++)
-		if (!bs_lock_all_seen(s->m, (uint32_t)s->edges[i]->key.from.klass, since) ||
+		if (!bs_seen_since(s->m, &s->m->classes[s->edges[i]->key.from.klass], since) ||
 		    !lasted(s->m, s->p, &s->edges[i]->key.from, since))
 			return false;
 	return true;
@@ -436,7 +436,7 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 		struct search s = {.m = m, .p = p, .n = 1};
 		struct bs_lock_edge *e;
 
-		if (!bs_lock_all_seen(m, (uint32_t)t->held[i].key.klass, t->held[i].since.ts_ns))
+		if (!bs_seen_since(m, &m->classes[t->held[i].key.klass], t->held[i].since.ts_ns))
 			continue;
 		e = edge_get(m, p, &t->held[i].key, &to);
 		if (!e)

@@ -168,7 +168,7 @@ static int unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	}
 	if (--h->levels)
 		return 0;
-	if (h->exclusive && bs_lock_all_seen(m, ev->klass_id, h->since.ts_ns))
+	if (h->exclusive && bs_seen_since(m, &m->classes[ev->klass_id], h->since.ts_ns))
 		err = use_add(m, h, ev->ts_ns);
 	held_remove(t, h);
 	return err;

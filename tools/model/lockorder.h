@@ -28,12 +28,6 @@ static inline bool bs_key_same(const struct bs_key *a, const struct bs_key *b)
 	return a->id == b->id && a->klass == b->klass;
 }
 
-/* Nothing was missed since then. */
-static inline bool bs_lock_all_seen(const struct bs_model *m, uint32_t klass, uint64_t since_ns)
-{
-	return since_ns > m->loss_ns && since_ns > m->classes[klass].gap_ns;
-}
-
 /* The thread has waited for a lock, while it held others.  0 or -ENOMEM. */
 int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lock_thread *t,
 		       const struct bs_event *ev);

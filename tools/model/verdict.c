@@ -166,7 +166,7 @@ static bool complete(const struct bs_model *m, const struct bs_suspect *s)
 	if (m->shared && (s->row.verdict == BS_VERDICT_BORROW_OUTLIVES_OWNER ||
 			  s->row.verdict == BS_VERDICT_LEAK))
 		return false;
-	return s->after_ns > m->loss_ns && s->after_ns > c->gap_ns &&
+	return bs_seen_since(m, c, s->after_ns) &&
 	       (c->has_new || (s->row.verdict != BS_VERDICT_DOUBLE_DROP &&
 			       s->row.verdict != BS_VERDICT_USE_AFTER_DROP));
 }
