@@ -21,7 +21,8 @@ enum bs_ring_type {
 			     args[1]: 1 if it shares its parent's memory (vfork);
 		      args[2]: its value in the map `traced` */
 	BS_RING_EXEC = 3, /* the address space was replaced; args[0], args[1]: the new short name;
-			     args[2]: its value in the map `execs`, 0 if there is none */
+			     args[2]: its value in the map `execs`, 0 if there is none, and
+			     BS_EXEC_HEARD */
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 	BS_RING_FORGOTTEN = 5, /* the object args[0], of the class of this site, is not followed
 				  from here on (bscope/follow.h) */
@@ -33,6 +34,9 @@ enum bs_ring_type {
 				   the number of its slot, the stack pointer at the site */
 	BS_RING_MARK_STACK = 9, /* BS_RING_MARK with its stack */
 };
+
+/* In args[2] of BS_RING_EXEC: hits of traps count from the first instruction of the program on. */
+#define BS_EXEC_HEARD 1u
 
 /*
  * One record in the ring buffer; all types have this size but BS_RING_BATCH and those with a stack.

@@ -153,7 +153,7 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	__u32 pid = task->tgid, plan = exec_plan, before = 0, number;
+	__u32 pid = task->tgid, plan = exec_plan, before = 0, number, heard;
 	const __u32 *program;
 	__u64 name[2] = {0};
 
@@ -171,7 +171,8 @@ int on_exec(__u64 *ctx)
 	if (bpf_map_update_elem(&execs, &pid, &number, BPF_ANY))
 		number = 0;
 	/* If that does not fit, the number tells whoever has read all that was sent before. */
-	life(BS_RING_EXEC, pid, name[0], name[1], number);
+	heard = plan == BS_TRACED_TRAP && interval_open ? BS_EXEC_HEARD : 0;
+	life(BS_RING_EXEC, pid, name[0], name[1], number | heard);
 	return 0;
 }
 

@@ -8,6 +8,7 @@ static int setup(void **state)
 {
 	(void)state;
 	model_new();
+	started();
 	place = 0;
 	return 0;
 }
@@ -324,6 +325,50 @@ static void leak_of_an_owner(void **state)
 	EXPECT({BS_VERDICT_LEAK, drop, move});
 }
 
+/* A struct from before anybody looked may have its first member at its own address. */
+static void owners_unless_all_was_heard(void **state)
+{
+	struct bs_event ev = {.pid = PID, .tid = PID, .type = BS_EVENT_EXEC};
+
+	(void)state;
+	ev.ts_ns = now += 10 * US;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+	NEW(1, 0x10000);
+	CONN_NEW(1, 0x50000);
+	BORROW(1, 0x10000, 0x50000);
+	MOVE(1, 0x10000, 0x50000);
+	CONN_DROP(1, 0x50000);
+	exits();
+	NOTHING();
+	/* Nor if a class was lit later. */
+	started();
+	now += 10 * US;
+	assert_int_equal(bs_model_class(m, REQ, true, now), 0);
+	NEW(1, 0x10000);
+	CONN_NEW(1, 0x50000);
+	BORROW(1, 0x10000, 0x50000);
+	MOVE(1, 0x10000, 0x50000);
+	CONN_DROP(1, 0x50000);
+	exits();
+	NOTHING();
+}
+
+/* Where it is after that is not known by those that it has. */
+static void owners_that_are_resized(void **state)
+{
+	(void)state;
+	NEW(1, 0x10000);
+	CONN_NEW(1, 0x50000);
+	MOVE(1, 0x10000, 0x50000);
+	BORROW(1, 0x10000, 0x50000);
+	mark(BSCOPE_KIND_RESIZE_BEGIN, 1, CONN, 0x50000, 0);
+	mark(BSCOPE_KIND_RESIZE_END, 1, CONN, 0x60000, 128);
+	CONN_NEW(1, 0x50000);
+	CONN_DROP(1, 0x50000);
+	exits();
+	NOTHING();
+}
+
 static void another_process_knows_nothing(void **state)
 {
 	struct bs_event ev = {.ts_ns = now, .pid = PID, .tid = PID, .type = BS_EVENT_EXEC};
@@ -452,6 +497,35 @@ static void late(void **state)
 
 #define AT(ts, kind, t, id, arg) mark_at(ts, BSCOPE_KIND_##kind, t, BUF, id, arg)
 
+/* One thread borrows and tells another, which gives it back: the end may come first. */
+static void borrows_handed_on(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	AT(t, NEW, 1, 0x10000, 0);
+	AT(t += 10 * US, UNBORROW, 2, 0x10000, 1);
+	AT(t += 400, BORROW_MUT, 1, 0x10000, 1);
+	AT(t += 10 * US, BORROW, 3, 0x10000, 3);
+	AT(t += 10 * US, UNBORROW, 3, 0x10000, 3);
+	AT(t += 10 * US, DROP, 3, 0x10000, 0);
+	NOTHING();
+	/* Which of its levels was exclusive? */
+	AT(t += 10 * US, NEW, 1, 0x20000, 0);
+	AT(t += 10 * US, BORROW_MUT, 1, 0x20000, 1);
+	AT(t += 10 * US, BORROW, 1, 0x20000, 1);
+	AT(t += 400, UNBORROW, 2, 0x20000, 1);
+	AT(t += 10 * US, BORROW, 3, 0x20000, 3);
+	NOTHING();
+	/* One after the other. */
+	AT(t += 10 * US, NEW, 1, 0x30000, 0);
+	AT(t += 10 * US, BORROW_MUT, 1, 0x30000, 1);
+	AT(t += 10 * US, UNBORROW, 2, 0x30000, 1);
+	AT(t += 10 * US, BORROW_MUT, 1, 0x30000, 1);
+	AT(t += 10 * US, BORROW, 1, 0x30000, 2);
+	EXPECT({BS_VERDICT_CONFLICTING_BORROW, place, place - 1});
+}
+
 static void too_close(void **state)
 {
 	uint64_t t = now + 100 * US;
@@ -567,6 +641,8 @@ int main(void)
 		T(borrowers_that_are_not_objects),
 		T(leak_of_a_region),
 		T(leak_of_an_owner),
+		T(owners_unless_all_was_heard),
+		T(owners_that_are_resized),
 		T(another_process_knows_nothing),
 		T(losses),
 		T(resize_end_that_was_lost),
@@ -574,6 +650,7 @@ int main(void)
 		T(dark_sites),
 		T(no_new),
 		T(late),
+		T(borrows_handed_on),
 		T(too_close),
 		T(a_birth_long_ago),
 		T(close_but_of_one_thread),

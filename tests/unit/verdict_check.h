@@ -35,6 +35,18 @@ static inline void model_new(void)
 		assert_int_equal(bs_model_class(m, k, true, 0), 0);
 }
 
+/* The process begins a program, and is heard from then on. */
+static inline void started(void)
+{
+	struct bs_event ev = {.ts_ns = now,
+			      .pid = PID,
+			      .tid = PID,
+			      .type = BS_EVENT_EXEC,
+			      .has = BS_EVENT_HEARD};
+
+	assert_int_equal(bs_model_event(m, &ev), 0);
+}
+
 struct want {
 	enum bs_verdict verdict;
 	uint32_t at, since;

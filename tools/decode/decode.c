@@ -200,7 +200,8 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec, 
 		out->type = BS_EVENT_EXEC;
 		out->id = rec->args[0];
 		out->arg = rec->args[1];
-		out->code = (uint32_t)rec->args[2];
+		out->code = (uint32_t)rec->args[2] & ~BS_EXEC_HEARD;
+		out->has = rec->args[2] & BS_EXEC_HEARD ? BS_EVENT_HEARD : 0;
 		return 0;
 	case BS_RING_EXIT:
 		out->type = BS_EVENT_EXIT;

@@ -33,6 +33,7 @@ enum bs_event_type {
 #define BS_EVENT_HAS_CALLER 0x04u /* code is a caller */
 #define BS_EVENT_TRIES	    0x08u /* a drop that may find nothing; arg 1: it has found nothing */
 #define BS_EVENT_WAITS	    0x10u /* a borrow for which the thread has waited */
+#define BS_EVENT_HEARD	    0x20u /* exec: what is lit by then is heard from its first mark on */
 
 /* One decoded event. */
 struct bs_event {

@@ -165,9 +165,9 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 	int err = 0;
 
 	if (tie && tie->nholds) {
-		const struct bs_hold *hold = &tie->holds[0];
+		const struct bs_hold *hold = bs_tie_held(tie);
 
-		if (bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
+		if (!hold || bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
 			bs_undecided(m);
 		else
 			err = bs_suspect(

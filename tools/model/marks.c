@@ -135,6 +135,14 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	return 0;
 }
 
+/* Of an object whose begin may be still to come: and a borrow, too, that this is the end of. */
+static int not_yet(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	if (ev->kind != BSCOPE_KIND_UNBORROW)
+		return 0;
+	return bs_borrow_ended(m, bs_tie_find(m, p, ev->klass_id, ev->id), ev);
+}
+
 int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
@@ -149,20 +157,20 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	if ((counts || ev->kind == BSCOPE_KIND_MOVE) && bs_recent_add(&m->marks, ev, 0))
 		return -ENOMEM;
 	if (!obj && bs_unfollowed(m, p))
-		return 0;
+		return not_yet(m, p, ev);
 	r = resized_find(m, p, ev);
 	if (r.found)
 		return either_mark(m, p, ev, alive ? obj : NULL, &r);
 	e = alive ? NULL : bs_pending_of(p, ev);
 	/* Nor is it one that was, a moment ago. */
 	if (!obj && !e && m->nrates)
-		return 0;
+		return not_yet(m, p, ev);
 	if (!alive && !adopted)
 		bs_mark_unknown(m, ev->klass_id);
 	if (e && !e->replaced && e->tid != ev->tid) {
 		/* Of one that gets its id, and whose new is still to come. */
 		bs_undecided(m);
-		return 0;
+		return not_yet(m, p, ev);
 	}
 	if (ev->kind == BSCOPE_KIND_UNBORROW) {
 		int ret = bs_tie_unborrow(m, p, ev);

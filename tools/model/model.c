@@ -192,7 +192,10 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 	case BS_EVENT_EXEC:
 		bs_vfork_end(m, ev->pid);
 		p = bs_proc_find(m, ev->pid);
-		return p ? bs_proc_end(m, p, ev->ts_ns) : 0;
+		err = p ? bs_proc_end(m, p, ev->ts_ns) : 0;
+		if (!err && ev->has & BS_EVENT_HEARD)
+			err = bs_proc_heard(m, ev->pid, ev->ts_ns);
+		return err;
 	case BS_EVENT_EXIT:
 		bs_vfork_end(m, ev->pid);
 		p = bs_proc_find(m, ev->pid);

@@ -167,6 +167,16 @@ static int exit_add(struct bs_model *m, uint32_t pid, struct bs_origin *g)
 	return err;
 }
 
+int bs_proc_heard(struct bs_model *m, uint32_t pid, uint64_t ts_ns)
+{
+	struct bs_proc *p = bs_proc_get(m, pid);
+
+	if (!p)
+		return -ENOMEM;
+	p->heard_ns = ts_ns;
+	return 0;
+}
+
 int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 {
 	size_t ntouched = 0, most = p->objects.live + p->npending;
@@ -175,6 +185,7 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	uint64_t pos = 0;
 	int err = bs_ties_end(m, p, ts_ns, 0);
 
+	p->heard_ns = 0;
 	if (!most) {
 		process_clear(m, p);
 		return err;

@@ -94,6 +94,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	}
 	bs_pending_replace(m, p, ev);
+	bs_ties_holder_moves(m, p, ev);
 	if (p->npending == BS_MODEL_MAX_PENDING)
 		err = pending_evict(m, p, ev->ts_ns);
 	if (p->npending == p->pending_cap) {
@@ -133,7 +134,10 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	}
 	/* What others said of it just now, they may have said of who gets its id. */
 	doubt = bs_recent_find(&m->marks, ev);
-	if (doubt && (tie = bs_tie_find(m, p, ev->klass_id, ev->id)))
+	tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	if (tie)
+		bs_tie_doubt(tie, ev);
+	if (tie && doubt)
 		tie->owned = false;
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
 	if (doubt)

@@ -111,6 +111,9 @@ struct bs_hold {
 	struct bs_evidence since; /* its first level */
 	uint32_t levels;
 	uint32_t exclusive;	     /* the first level that is, from 1; 0: none */
+	uint64_t changed_ns;	     /* a level began or ended last, by whom */
+	uint32_t changed_tid;
+	bool doubt;		     /* levels of several threads have no order: what is left? */
 	uint32_t holder;	     /* class of the tracked object that `by` is; 0: of none */
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
 };
@@ -127,6 +130,7 @@ struct bs_tie {
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
 	uint64_t last_by;	     /* whose borrow ended last, and when */
 	struct bs_evidence last;
+	uint64_t ended_ns; /* the same, were it there or not; 0: not since this tie is known */
 	UT_hash_handle hh;
 };
 
@@ -166,6 +170,7 @@ struct bs_region {
 struct bs_proc {
 	struct bs_proc *next; /* in its bucket */
 	uint32_t pid;
+	uint64_t heard_ns; /* when its program began, if it was heard from then on; else 0 */
 	uint32_t npending, pending_cap;
 	struct bs_pending *pending; /* oldest first */
 	struct bs_objects objects;
@@ -300,6 +305,7 @@ struct bs_model {
 	struct bs_recent fresh;	  /* news on ids that were others' a moment ago */
 	struct bs_recent firsts;  /* news on ids that may have been others', unseen */
 	struct bs_recent resized; /* begins of resizes that have ended */
+	struct bs_recent ended;	  /* borrows; or ends of such as were not there; to: by */
 
 	struct bs_pin *pins, **pin; /* by their keys, by number */
 	uint32_t npins, pins_cap;
@@ -378,6 +384,11 @@ void bs_procs_fini(struct bs_model *m);
  * 0 or -ENOMEM; then the rows are short, the objects have gone all the same.
  */
 int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns);
+/*
+ * It has begun a program now, and each mark that is made from here on will come, or is told of as
+ * a loss or as missing in its class.  0 or -ENOMEM.
+ */
+int bs_proc_heard(struct bs_model *m, uint32_t pid, uint64_t ts_ns);
 
 /*
  * All of the following: 0 or -ENOMEM.
@@ -400,16 +411,24 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 void bs_tie_free(struct bs_tie *tie);
 /* sure: it was this object that was moved, and not the one before. */
 int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
+/* Its id is about to be another's: of which of them have others just borrowed? */
+void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
+const struct bs_hold *bs_tie_held(const struct bs_tie *tie);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
 /* 1, 0 if no such borrow is in force, or -ENOMEM. */
 int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* Of a borrow that may come still, after its end; tie: as it is known, or NULL. */
+int bs_borrow_ended(struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev);
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		const struct bs_event *ev);
 /* obj: what is known of it, alive or dead; NULL: nothing. */
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 	       const struct bs_obj *obj);
-/* An object that was known was dropped: what it held, and what was its own. */
+/* An object that was known is being dropped, and is alive still: what it held, and what was its
+ * own. */
 void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* It is being resized: what it will be called, and so whether it has those still, is not known. */
+void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */
 int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
 void bs_ties_fini(struct bs_model *m, struct bs_proc *p);

@@ -7,7 +7,9 @@
  * there, and an owner is one since a move was seen.
  *
  * A borrower or an owner may be a tracked object itself, if its value is the id of exactly one that
- * is alive at that time.  Small numbers are never taken for ids.
+ * is alive at that time.  That there is no other is known of a program that was heard from its
+ * start on: else there may be a struct from before, with that object as its first member.  Small
+ * numbers are never taken for ids.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,8 +19,6 @@
 #include "model/state.h"
 
 #define POINTER_MIN 65536u
-/* That there is no other of that id is proven only if nothing at all is missing. */
-#define HOLDER_PROOF_NS 1u
 /* Ties without anything are kept, since most come again; not for ever. */
 #define IDLE_MAX 4096u
 
@@ -102,9 +102,8 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
  */
 
 /*
- * The class of the one object that is alive and has that id; 0: none, or more than one.  Of objects
- * that are not followed, or of a class that is not lit in all its sites, nobody knows: there may be
- * another one (a struct and its first member), so then there is none.
+ * The class of the one object that is alive and has that id; 0: none, or more than one, or there
+ * may be others: some are not followed, or a mark of any class may be missing.
  */
 static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint64_t id)
 {
@@ -112,14 +111,21 @@ static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint6
 
 	if (id < POINTER_MIN || bs_sampling(m))
 		return 0;
+	/* One that is being resized may get it back. */
+	for (uint32_t i = 0; i < p->npending; i++)
+		if (p->pending[i].obj.id == id)
+			return 0;
 	for (uint32_t k = 1; k < m->nclasses; k++) {
 		const struct bs_obj *obj;
 
 		if (!m->classes[k].has_new)
 			continue;
-		if (m->classes[k].gap_ns == UINT64_MAX)
+		if (!bs_seen_since(m, &m->classes[k], p->heard_ns))
 			return 0;
 		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
+		/* Whether that one lives is not known. */
+		if (obj && obj->flags & BS_OBJ_DOUBT)
+			return 0;
 		if (!obj || obj->flags & BS_OBJ_DEAD)
 			continue;
 		if (found)
@@ -191,34 +197,51 @@ static void holder_free(struct bs_proc *p, struct bs_holder *h)
 	free(h);
 }
 
-void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+/* From now on whoever has its id is another; dropped: what it has are orphans. */
+static void holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			bool dropped)
 {
 	struct bs_key key = key_of(ev->klass_id, ev->id);
 	struct bs_holder *h;
 
-	if (!p->holders)
-		return;
 	HASH_FIND(hh, p->holders, &key, sizeof(key), h);
-	for (uint32_t i = 0; h && i < h->n; i++) {
+	if (!h)
+		return;
+	/* By clocks that differ, another of that id may have begun after the tie. */
+	dropped = dropped && tracked(m, p, ev->id) == ev->klass_id;
+	for (uint32_t i = 0; i < h->n; i++) {
 		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
 
 		if (!tie)
 			continue;
-		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id &&
-		    !tie->orphaned.place)
-			tie->orphaned = bs_evidence_of(m, ev);
+		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id) {
+			tie->owner_klass = 0;
+			if (dropped && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns))
+				tie->orphaned = bs_evidence_of(m, ev);
+		}
 		for (uint32_t k = 0; k < tie->nholds; k++) {
 			struct bs_hold *hold = &tie->holds[k];
 
 			if (hold->by != ev->id || hold->holder != ev->klass_id)
 				continue;
-			/* Whoever has that id next is another. */
 			hold->holder = 0;
-			hold->orphaned = bs_evidence_of(m, ev);
+			if (dropped && !bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
+				hold->orphaned = bs_evidence_of(m, ev);
 		}
 	}
-	if (h)
-		holder_free(p, h);
+	holder_free(p, h);
+}
+
+void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	if (p->holders)
+		holder_over(m, p, ev, true);
+}
+
+void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	if (p->holders)
+		holder_over(m, p, ev, false);
 }
 
 /* A mark of before. */
@@ -240,8 +263,12 @@ static int orphan_found(struct bs_model *m, const struct bs_proc *p, const struc
 	if (!hold->orphaned.place)
 		return 0;
 	hold->orphaned.place = 0;
+	if (hold->doubt) {
+		bs_undecided(m);
+		return 0;
+	}
 	return bs_suspect(m, BS_VERDICT_BORROW_OUTLIVES_OWNER, &ev, tie->key, hold->since,
-			  HOLDER_PROOF_NS, hold->by, 0);
+			  p->heard_ns, hold->by, 0);
 }
 
 /* --- borrows ------------------------------------------------------------------------------------
@@ -255,25 +282,85 @@ static struct bs_hold *hold_find(const struct bs_tie *tie, uint64_t by)
 	return NULL;
 }
 
+/*
+ * One thread borrowed, and another, that it had told of it, has given that back already: by clocks
+ * that differ the end came first.
+ */
+static bool end_came(const struct bs_model *m, const struct bs_tie *tie, const struct bs_event *ev)
+{
+	const struct bs_recent *r = &m->ended;
+
+	if (bs_recent_over(r, ev) ||
+	    (tie->ended_ns && ev->ts_ns > tie->ended_ns + BS_MODEL_SKEW_NS))
+		return false;
+	for (uint32_t i = r->n; i-- > r->begin;) {
+		const struct bs_moment *at = &r->v[i];
+
+		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
+		    at->to == ev->arg && bs_no_order(ev, at->tid, at->ts_ns))
+			return true;
+	}
+	return false;
+}
+
+int bs_borrow_ended(struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev)
+{
+	if (tie)
+		tie->ended_ns = ev->ts_ns;
+	return bs_recent_add(&m->ended, ev, ev->arg);
+}
+
+/* Levels that threads which have no order begin and end: was one exclusive that is left? */
+static void level_changed(struct bs_hold *hold, const struct bs_event *ev)
+{
+	hold->doubt |= bs_no_order(ev, hold->changed_tid, hold->changed_ns);
+	hold->changed_tid = ev->tid;
+	hold->changed_ns = ev->ts_ns;
+}
+
+void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev)
+{
+	for (uint32_t i = 0; i < tie->nholds; i++)
+		tie->holds[i].doubt |=
+			bs_no_order(ev, tie->holds[i].changed_tid, tie->holds[i].changed_ns);
+}
+
+/* The oldest that is in force for certain, NULL if none is. */
+const struct bs_hold *bs_tie_held(const struct bs_tie *tie)
+{
+	for (uint32_t i = 0; i < tie->nholds; i++)
+		if (!tie->holds[i].doubt)
+			return &tie->holds[i];
+	return NULL;
+}
+
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive)
 {
 	struct bs_tie *tie = tie_get(m, p, ev);
+	bool doubt;
 	struct bs_hold *hold;
 	int err = 0;
 
 	if (!tie)
 		return -ENOMEM;
+	hold = hold_find(tie, ev->arg);
+	if (hold)
+		level_changed(hold, ev);
+	doubt = hold ? hold->doubt : end_came(m, tie, ev);
 	for (uint32_t i = 0; i < tie->nholds; i++) {
 		const struct bs_hold *other = &tie->holds[i];
 
 		if (other->by == ev->arg || (!exclusive && !other->exclusive))
 			continue;
+		if (doubt || other->doubt) {
+			bs_undecided(m);
+			continue;
+		}
 		err = bs_suspect(m, BS_VERDICT_CONFLICTING_BORROW, ev, tie->key, other->since,
 				 bs_proof_ns(m, p, tie->key, other->since.ts_ns), ev->arg,
 				 other->by);
 		break;
 	}
-	hold = hold_find(tie, ev->arg);
 	if (!hold && tie->nholds == tie->cap) {
 		uint32_t cap = tie->cap ? tie->cap * 2 : 1;
 
@@ -289,6 +376,9 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		*hold = (struct bs_hold){
 			.by = ev->arg,
 			.since = bs_evidence_of(m, ev),
+			.changed_tid = ev->tid,
+			.changed_ns = ev->ts_ns,
+			.doubt = doubt,
 			.holder = tracked(m, p, ev->arg),
 		};
 		if (hold->holder && !err)
@@ -304,15 +394,16 @@ int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 {
 	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	struct bs_event other = *ev;
+	int ret = 0;
 
-	if (!tie)
-		return 0;
 	/* A lock is free when anybody has unlocked it. */
-	if (m->classes[ev->klass_id].locks && !hold_find(tie, ev->arg))
+	if (tie && m->classes[ev->klass_id].locks && !hold_find(tie, ev->arg))
 		for (uint32_t i = 0; i < tie->nholds; i++)
 			if (tie->holds[i].exclusive)
 				other.arg = tie->holds[i].by;
-	return bs_hold_end(m, p, tie, &other);
+	if (tie)
+		ret = bs_hold_end(m, p, tie, &other);
+	return ret ? ret : bs_borrow_ended(m, tie, ev);
 }
 
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
@@ -325,8 +416,10 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		return 0;
 	if (--hold->levels < hold->exclusive)
 		hold->exclusive = 0;
-	if (hold->levels)
+	if (hold->levels) {
+		level_changed(hold, ev);
 		return 1;
+	}
 	if (hold->orphaned.place && ev->tid != hold->orphaned.tid) {
 		if (bs_no_order(ev, hold->orphaned.tid, hold->orphaned.ts_ns))
 			bs_undecided(m);
@@ -337,6 +430,8 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
 	tie->last_by = ev->arg;
 	tie->last = bs_evidence_of(m, ev);
+	if (!err)
+		err = bs_borrow_ended(m, tie, ev);
 	return err ? err : 1;
 }
 
@@ -413,6 +508,7 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 
 	bs_tie_remove(m, p, klass, id);
 	tie->key.id = id;
+	tie->ended_ns = 0;
 	HASH_ADD(hh, p->ties, key, sizeof(tie->key), tie);
 	m->classes[klass].nties++;
 	/* Who has it knows it by its new name. */
@@ -436,7 +532,7 @@ static int orphan_alive(struct bs_model *m, struct bs_proc *p, const struct bs_t
 	if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
 		return 0;
 	if (ts_ns - tie->orphaned.ts_ns >= grace_ns)
-		return bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved, HOLDER_PROOF_NS, 0,
+		return bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved, p->heard_ns, 0,
 				  0);
 	bs_undecided(m);
 	return 0;

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_verdict_correct.c - a correct program, seen through clocks that differ, is accused of
+ * nothing: seen from its start or from the middle on, with losses, with only some objects followed.
+ */
+#include "verdict_random.h"
+
+enum { OBJECTS = 6, THREADS = 5, EVENTS = 4000, IDS = 8 };
+
+struct object {
+	bool alive, counted;
+	unsigned id, from; /* numbers of ids; from: before the resize that is under way */
+	int resizer;	   /* the thread, or -1 */
+	unsigned refs;
+	unsigned shared[THREADS]; /* borrow levels by borrower */
+	int exclusive;		  /* the borrower, or -1 */
+	uint64_t owner;
+};
+
+struct stamped {
+	struct bs_event ev;
+	size_t n;
+};
+
+static int stamped_cmp(const void *x, const void *y)
+{
+	const struct stamped *a = x, *b = y;
+
+	if (a->ev.ts_ns != b->ev.ts_ns)
+		return a->ev.ts_ns < b->ev.ts_ns ? -1 : 1;
+	return (a->n > b->n) - (a->n < b->n);
+}
+
+static bool id_taken[IDS];
+
+/* One that nobody has: an allocator gives them out again, most often the last one. */
+static unsigned id_take(void)
+{
+	unsigned id = below(IDS);
+
+	while (id_taken[id])
+		id = (id + 1) % IDS;
+	id_taken[id] = true;
+	return id;
+}
+
+/* What this thread may do with that object now: a kind, 0 if nothing; *arg: its operand. */
+static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
+{
+	bool borrowed = o->exclusive >= 0;
+	/* Borrowers are handed from thread to thread. */
+	unsigned by = below(2) ? t : below(THREADS);
+
+	for (unsigned i = 0; i < THREADS; i++)
+		borrowed |= o->shared[i];
+	*arg = 1 + by;
+	if (!o->alive) {
+		*o = (struct object){.alive = true,
+				     .counted = below(2),
+				     .id = id_take(),
+				     .resizer = -1,
+				     .refs = 1,
+				     .exclusive = -1};
+		return BSCOPE_KIND_NEW;
+	}
+	if (o->resizer >= 0) {
+		if (o->resizer != (int)t)
+			return 0;
+		o->resizer = -1;
+		return BSCOPE_KIND_RESIZE_END;
+	}
+	switch (below(9)) {
+	case 8:
+		if (borrowed || o->refs != 1)
+			return 0;
+		/* Between begin and end others may get the id that it had. */
+		o->resizer = (int)t;
+		o->from = o->id;
+		if (below(2)) {
+			o->id = id_take();
+			id_taken[o->from] = false;
+		}
+		return BSCOPE_KIND_RESIZE_BEGIN;
+	case 0:
+		if (o->counted && o->refs) {
+			o->refs++;
+			return BSCOPE_KIND_RETAIN;
+		}
+		return 0;
+	case 1:
+	case 2:
+		if (o->counted && o->refs > 1) {
+			o->refs--;
+			return BSCOPE_KIND_RELEASE;
+		}
+		/* The last one: by then nobody borrows it. */
+		if (o->counted && o->refs == 1 && !borrowed) {
+			o->refs = 0;
+			return BSCOPE_KIND_RELEASE;
+		}
+		if (borrowed || (o->counted && o->refs))
+			return 0;
+		o->alive = false;
+		id_taken[o->id] = false;
+		return BSCOPE_KIND_DROP;
+	case 3:
+		if (!o->refs || o->exclusive >= 0)
+			return 0;
+		o->shared[by]++;
+		return BSCOPE_KIND_BORROW;
+	case 4:
+		if (!o->refs || borrowed)
+			return 0;
+		o->exclusive = (int)by;
+		return BSCOPE_KIND_BORROW_MUT;
+	case 5:
+	case 6:
+		if (o->exclusive == (int)by)
+			o->exclusive = -1;
+		else if (o->shared[by])
+			o->shared[by]--;
+		else
+			return 0;
+		return BSCOPE_KIND_UNBORROW;
+	default:
+		if (!o->refs)
+			return 0;
+		if (below(2)) {
+			o->owner = *arg = 50 + below(3);
+			return BSCOPE_KIND_MOVE;
+		}
+		*arg = o->owner ? o->owner : *arg;
+		return BSCOPE_KIND_USE;
+	}
+}
+
+/*
+ * Hands them on, but for some in a row now and then, which is said some time after the last one:
+ * who finds a loss does not know when it was.
+ */
+static void hand_on(const struct stamped *v, size_t n, bool lossy)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (lossy && !lost && !below(200))
+			lost = 2 + below(60);
+		if (lost > 1) {
+			lost--;
+			continue;
+		}
+		if (lost)
+			bs_model_loss(m, v[i].ev.ts_ns + BS_MODEL_SKEW_NS, 1);
+		lost = 0;
+		assert_int_equal(bs_model_event(m, &v[i].ev), 0);
+	}
+	if (lost)
+		bs_model_loss(m, v[n - 1].ev.ts_ns + BS_MODEL_SKEW_NS, 1);
+}
+
+/*
+ * Marks 50 to 300 ns apart, stamped up to a quarter of a microsecond too early or too late.
+ * sampled: of some objects only.  late: tracing begins in the middle.  lossy: some are lost.
+ */
+static void correct_rounds(bool sampled, bool late, bool lossy)
+{
+	/* Found wrong, with one of these. */
+	static const unsigned rare[] = {1980, 3009, 3172, 4816, 6364, 11531};
+
+	for (unsigned i = 0; i < 300 + sizeof(rare) / sizeof(rare[0]); i++) {
+		unsigned round = i < 300 ? i : rare[i - 300];
+		struct stamped *v = calloc(2 * EVENTS, sizeof(*v));
+		struct object objects[OBJECTS] = {0};
+		uint64_t last[THREADS] = {0}, t = 1000000;
+		unsigned busy[THREADS] = {0}; /* number of an object + 1 */
+		size_t n = 0, unseen;
+
+		memset(id_taken, 0, sizeof(id_taken));
+		assert_non_null(v);
+		seed = round * 0x9e3779b97f4a7c15ull + 1;
+		model_new();
+		follow_begin(sampled ? 2 + round % 3 : 1);
+		if (sampled)
+			model_sample(follow_mean);
+		unseen = late ? below(EVENTS) : 0;
+		if (!late)
+			started();
+		while (n < EVENTS) {
+			struct bs_event ev;
+			int what = MARK;
+			unsigned thread = below(THREADS), o = below(OBJECTS), kind;
+			uint64_t arg, ts;
+
+			/* Between begin and end it does nothing else. */
+			if (busy[thread] && busy[thread] != o + 1)
+				continue;
+			kind = legal(&objects[o], thread, &arg);
+			if (!kind)
+				continue;
+			if (kind == BSCOPE_KIND_RESIZE_BEGIN || kind == BSCOPE_KIND_RESIZE_END)
+				busy[thread] = kind == BSCOPE_KIND_RESIZE_BEGIN ? o + 1 : 0;
+			t += 50 + below(250);
+			ts = t + below(2 * 250 + 1) - 250;
+			if (ts < last[thread])
+				ts = last[thread];
+			last[thread] = ts;
+			ev = (struct bs_event){
+				.ts_ns = ts,
+				.id = 0x10000u *
+				      (1 + (kind == BSCOPE_KIND_RESIZE_BEGIN ? objects[o].from
+									     : objects[o].id)),
+				.arg = arg,
+				.pid = PID,
+				.tid = thread,
+				.place = kind,
+				.klass_id = BUF,
+				.type = BS_EVENT_MARK,
+				.kind = (uint8_t)kind,
+				.has = kind == BSCOPE_KIND_NEW ? 0 : BS_EVENT_HAS_OTHER,
+			};
+			if (unseen) {
+				unseen--;
+				continue;
+			}
+			if (sampled)
+				what = follow(&ev);
+			if (what & MARK) {
+				v[n].n = n;
+				v[n++].ev = ev;
+			}
+			if (what & FORGET) {
+				v[n].n = n;
+				v[n++].ev = forgotten(&ev);
+			}
+		}
+		qsort(v, n, sizeof(*v), stamped_cmp);
+		hand_on(v, n, lossy);
+		NOTHING();
+		model_adds_up();
+		free(v);
+		bs_model_free(m);
+	}
+}
+
+static void a_correct_program_is_left_alone(void **state)
+{
+	(void)state;
+	correct_rounds(false, false, false);
+	correct_rounds(false, true, false);
+	correct_rounds(false, false, true);
+	correct_rounds(false, true, true);
+}
+
+static void a_correct_program_is_left_alone_sampled(void **state)
+{
+	(void)state;
+	correct_rounds(true, false, false);
+	correct_rounds(true, true, false);
+	correct_rounds(true, false, true);
+	correct_rounds(true, true, true);
+}
+
+/* --- structs and their first members ------------------------------------------------------------
+ */
+
+/*
+ * A struct is an object, and so is its first member, which comes and goes while the struct is there.
+ * Both borrow and own items, under the id that they share.
+ */
+enum { STRUCTS = 3, ITEMS = 4, OUTER = 0, MEMBER = 1 };
+
+struct nested {
+	bool alive[2];
+	unsigned borrows[2][ITEMS];
+};
+
+struct item {
+	bool alive;
+	const bool *owner; /* whose `alive` that is, NULL: nobody's */
+};
+
+static struct nested structs[STRUCTS];
+static struct item items[ITEMS];
+
+static bool has_nothing(const struct nested *s, int part)
+{
+	for (unsigned i = 0; i < ITEMS; i++)
+		if (s->borrows[part][i] || items[i].owner == &s->alive[part])
+			return false;
+	return true;
+}
+
+static bool is_borrowed(unsigned item)
+{
+	for (unsigned i = 0; i < STRUCTS; i++)
+		if (structs[i].borrows[OUTER][item] || structs[i].borrows[MEMBER][item])
+			return true;
+	return false;
+}
+
+/* One of the two begins or ends: a kind, 0 if it may not now. */
+static unsigned part_life(struct nested *s, int part)
+{
+	if (!s->alive[part]) {
+		if (part == MEMBER && !s->alive[OUTER])
+			return 0;
+		s->alive[part] = true;
+		return BSCOPE_KIND_NEW;
+	}
+	if (!has_nothing(s, part) || (part == OUTER && s->alive[MEMBER]))
+		return 0;
+	s->alive[part] = false;
+	return BSCOPE_KIND_DROP;
+}
+
+/* What one of the two does with an item. */
+static unsigned part_deals(struct nested *s, int part, unsigned item)
+{
+	struct item *it = &items[item];
+
+	if (!it->alive) {
+		*it = (struct item){.alive = true};
+		return BSCOPE_KIND_NEW;
+	}
+	if (!s->alive[part])
+		return 0;
+	switch (below(4)) {
+	case 0:
+		s->borrows[part][item]++;
+		return BSCOPE_KIND_BORROW;
+	case 1:
+		if (!s->borrows[part][item])
+			return 0;
+		s->borrows[part][item]--;
+		return BSCOPE_KIND_UNBORROW;
+	case 2:
+		it->owner = &s->alive[part];
+		return BSCOPE_KIND_MOVE;
+	default:
+		if (is_borrowed(item) || (it->owner && it->owner != &s->alive[part]))
+			return 0;
+		*it = (struct item){0};
+		return BSCOPE_KIND_DROP;
+	}
+}
+
+/*
+ * unseen: so many marks come before anybody looks; missing: so many in which those of one class are
+ * not lit, a struct's or a member's, which is then told.
+ */
+static void nested_round(size_t unseen, size_t missing, bool lossy)
+{
+	struct stamped *v = calloc(EVENTS, sizeof(*v));
+	uint64_t last[THREADS] = {0}, t = 1000000, lit = 0;
+	uint32_t dark = below(2) ? CONN : REQ;
+	size_t n = 0;
+
+	assert_non_null(v);
+	memset(structs, 0, sizeof(structs));
+	memset(items, 0, sizeof(items));
+	model_new();
+	if (!unseen)
+		started();
+	while (n < EVENTS) {
+		unsigned thread = below(THREADS), s = below(STRUCTS), item = below(ITEMS);
+		bool life = below(4) == 0;
+		int part = (int)below(2);
+		unsigned kind = life ? part_life(&structs[s], part)
+				     : part_deals(&structs[s], part, item);
+		uint64_t at = 0x10000u * (1 + s), ts;
+		uint32_t klass = life ? (part == OUTER ? CONN : REQ) : (uint32_t)BUF;
+
+		if (!kind)
+			continue;
+		t += 50 + below(250);
+		ts = t + below(2 * 250 + 1) - 250;
+		ts = ts < last[thread] ? last[thread] : ts;
+		last[thread] = ts;
+		if (unseen) {
+			unseen--;
+			continue;
+		}
+		if (missing && --missing == 0)
+			lit = t;
+		if (missing && klass == dark)
+			continue;
+		v[n].n = n;
+		v[n++].ev = (struct bs_event){
+			.ts_ns = ts,
+			.id = life ? at : 0x100000u * (1 + item),
+			.arg = kind == BSCOPE_KIND_NEW ? 64 : at,
+			.pid = PID,
+			.tid = thread,
+			.place = 16 * klass + kind,
+			.klass_id = klass,
+			.type = BS_EVENT_MARK,
+			.kind = (uint8_t)kind,
+			.has = kind == BSCOPE_KIND_NEW ? 0 : BS_EVENT_HAS_OTHER,
+		};
+	}
+	/* Before its first mark comes, as a library that was loaded is found. */
+	if (lit)
+		assert_int_equal(bs_model_class(m, dark, true, lit + 1000), 0);
+	qsort(v, n, sizeof(*v), stamped_cmp);
+	hand_on(v, n, lossy);
+	now = t + 1000;
+	exits();
+	NOTHING();
+	model_adds_up();
+	free(v);
+	bs_model_free(m);
+}
+
+static void structs_and_their_members_are_left_alone(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 300; round++) {
+		seed = round * 0x9e3779b97f4a7c15ull + 5;
+		nested_round(0, 0, false);
+		nested_round(1 + below(EVENTS), 0, false);
+		nested_round(0, 1 + below(EVENTS / 2), false);
+		nested_round(0, 0, true);
+		nested_round(1 + below(EVENTS), 0, true);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_correct_program_is_left_alone),
+		cmocka_unit_test(a_correct_program_is_left_alone_sampled),
+		cmocka_unit_test(structs_and_their_members_are_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
