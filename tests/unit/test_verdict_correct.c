@@ -264,8 +264,8 @@ static void a_correct_program_is_left_alone_sampled(void **state)
  */
 
 /*
- * A struct is an object, and so is its first member, which comes and goes while the struct is there.
- * Both borrow and own items, under the id that they share.
+ * A struct is an object, and so is its first member, which comes and goes while the struct is
+ * there. Both borrow and own items, under the id that they share.
  */
 enum { STRUCTS = 3, ITEMS = 4, OUTER = 0, MEMBER = 1 };
 
@@ -365,8 +365,8 @@ static void nested_round(size_t unseen, size_t missing, bool lossy)
 		unsigned thread = below(THREADS), s = below(STRUCTS), item = below(ITEMS);
 		bool life = below(4) == 0;
 		int part = (int)below(2);
-		unsigned kind = life ? part_life(&structs[s], part)
-				     : part_deals(&structs[s], part, item);
+		unsigned kind =
+			life ? part_life(&structs[s], part) : part_deals(&structs[s], part, item);
 		uint64_t at = 0x10000u * (1 + s), ts;
 		uint32_t klass = life ? (part == OUTER ? CONN : REQ) : (uint32_t)BUF;
 

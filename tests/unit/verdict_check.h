@@ -38,11 +38,8 @@ static inline void model_new(void)
 /* The process begins a program, and is heard from then on. */
 static inline void started(void)
 {
-	struct bs_event ev = {.ts_ns = now,
-			      .pid = PID,
-			      .tid = PID,
-			      .type = BS_EVENT_EXEC,
-			      .has = BS_EVENT_HEARD};
+	struct bs_event ev = {
+		.ts_ns = now, .pid = PID, .tid = PID, .type = BS_EVENT_EXEC, .has = BS_EVENT_HEARD};
 
 	assert_int_equal(bs_model_event(m, &ev), 0);
 }

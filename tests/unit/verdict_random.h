@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * verdict_random.h - what tests of random marks share: numbers, and which objects are followed where
- * not all are.
+ * verdict_random.h - what tests of random marks share: numbers, and which objects are followed
+ * where not all are.
  */
 #ifndef VERDICT_RANDOM_H
 #define VERDICT_RANDOM_H

@@ -110,8 +110,8 @@ struct bs_hold {
 	uint64_t by;
 	struct bs_evidence since; /* its first level */
 	uint32_t levels;
-	uint32_t exclusive;	     /* the first level that is, from 1; 0: none */
-	uint64_t changed_ns;	     /* a level began or ended last, by whom */
+	uint32_t exclusive;  /* the first level that is, from 1; 0: none */
+	uint64_t changed_ns; /* a level began or ended last, by whom */
 	uint32_t changed_tid;
 	bool doubt;		     /* levels of several threads have no order: what is left? */
 	uint32_t holder;	     /* class of the tracked object that `by` is; 0: of none */
