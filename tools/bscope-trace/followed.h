@@ -34,6 +34,7 @@ struct bs_process {
 			      */
 	/* of lighting.c */
 	enum bs_lit how;
+	enum bs_lit how_last;		 /* when it exited */
 	bool no_jumps;			 /* for good; why says the reason */
 	const struct bs_process *shares; /* whose memory it has, if not its own */
 	unsigned tries;			 /* that failed */

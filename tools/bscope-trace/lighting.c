@@ -816,6 +816,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
+	p->how_last = p->how;
 	how_set(l, p, BS_LIT_NONE);
 	/* Others would hit them, though they are lit by jumps. */
 	if (l->jumped)

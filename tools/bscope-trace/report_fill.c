@@ -848,6 +848,11 @@ static void fill_notes(struct fill *f, struct bs_report *r)
 		     "after the start: what their sites did before is not in these numbers",
 		     s->late_path, s->nlate - 1, s->nlate == 2 ? "" : "s",
 		     (double)(s->late_ns - s->start_ns) / 1e9);
+	if (s->no_loads)
+		note(f,
+		     "the kernel does not say when a library is loaded (perf_event_open: %s): what one "
+		     "does before it is noticed is missing, and may look like an error of others",
+		     s->no_loads);
 	shared = bs_model_shared(s->model);
 	if (shared)
 		note(f,

@@ -96,6 +96,11 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	ret = bs_collect_new(&co, &s->collect, err);
 	if (ret)
 		goto fail;
+	ret = bs_session_loads_new(s);
+	if (ret) {
+		bs_error_set(err, ret, "out of memory");
+		goto fail;
+	}
 	/* First the set of processes, then the sites: from the first hit on every count is exact.
 	 */
 	ret = bs_session_trace(s, err);
@@ -259,6 +264,8 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 								: s->drained_ns;
 		/* What was lost up to there must be known before anything is concluded. */
 		ret = loss_check(s);
+		if (!ret)
+			ret = bs_session_loads(s, true);
 		if (!ret && until > s->start_ns)
 			ret = bs_session_release(s, until);
 		bs_priority_normal(s->priority);
@@ -356,6 +363,8 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	if (!ret)
 		ret = loss_check(s);
 	if (!ret)
+		ret = bs_session_loads(s, false);
+	if (!ret)
 		ret = bs_session_release(s, UINT64_MAX);
 	if (!ret)
 		ret = bs_session_steering_end(s);
@@ -377,6 +386,7 @@ void bs_session_free(struct bs_session *s)
 	bs_priority_free(s->priority);
 	bs_session_steering_free(s);
 	bs_session_overhead_free(s);
+	bs_session_loads_free(s);
 	/* Switches before probes, here too. */
 	bs_lighting_fini(&s->lighting);
 	bs_collect_free(s->collect);

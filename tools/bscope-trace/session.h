@@ -71,6 +71,8 @@ struct bs_session {
 	struct bs_module **modules; /* all with sites that were seen, lit or not */
 	size_t nmodules;
 	struct bs_followed followed;
+	struct bs_session_loads *loads; /* NULL: the kernel does not tell; then no_loads says why */
+	const char *no_loads;
 
 	/* The traced interval, CLOCK_MONOTONIC; start also as CLOCK_REALTIME. */
 	uint64_t start_ns, end_ns, start_real_ns;

@@ -14,6 +14,8 @@
 
 struct bs_end;
 struct bs_event;
+struct bs_module;
+struct bs_process;
 struct bscope_slot;
 
 #define NS_PER_MS 1000000ull
@@ -36,6 +38,16 @@ void bs_session_trouble(struct bs_session *s, const struct bs_error *err);
  * up to when marks may be missing.  What is not chosen by the filter is missing for good.
  */
 int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns);
+/* Takes a module over and numbers its sites.  0 or -ENOMEM with err. */
+int bs_session_module(struct bs_session *s, struct bs_module *m, struct bs_error *err);
+/* The same of one that a process has run already, which the report says. */
+int bs_session_late(struct bs_session *s, struct bs_module *m, struct bs_error *err);
+/*
+ * Finds what a process has mapped that nobody had before, and lights whatever of it is not lit
+ * (light; else those sites are missing for good).  0; 1: it is lit, but for some sites that will be
+ * soon; -ENOMEM, or why it cannot be read: -ESRCH, -EACCES...
+ */
+int bs_session_look(struct bs_session *s, struct bs_process *p, bool light);
 /* The file of a COMMAND, or the preload library, before anything runs it. */
 int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs_error *err);
 /* The COMMAND's file, or if it is a script the program that interprets it. */
@@ -74,6 +86,19 @@ int bs_session_ended(struct bs_session *s);
  * -ENOMEM.
  */
 int bs_session_scan(struct bs_session *s, uint64_t now);
+
+/* --- session_loads.c --- */
+
+/* From now on the kernel tells what is loaded; where it does not, s->no_loads says why.  0 or
+ * -ENOMEM. */
+int bs_session_loads_new(struct bs_session *s);
+void bs_session_loads_free(struct bs_session *s);
+/*
+ * Between reading events and handing them to the model: of each file that a process had mapped when
+ * it made them, the model then knows what of its classes may be missing.  light: as
+ * bs_session_look.  0 or -ENOMEM.
+ */
+int bs_session_loads(struct bs_session *s, bool light);
 
 /* --- session_budget.c --- */
 

@@ -63,8 +63,7 @@ static bool module_known(const struct bs_session *s, const struct bs_module *m)
 	return false;
 }
 
-/* Takes the module over and numbers its sites. */
-static int module_take(struct bs_session *s, struct bs_module *m, struct bs_error *err)
+int bs_session_module(struct bs_session *s, struct bs_module *m, struct bs_error *err)
 {
 	struct bs_module **grown = reallocarray(s->modules, s->nmodules + 1, sizeof(*grown));
 
@@ -75,6 +74,19 @@ static int module_take(struct bs_session *s, struct bs_module *m, struct bs_erro
 	s->modules = grown;
 	s->modules[s->nmodules++] = m;
 	return bs_lighting_add(&s->lighting, m, err);
+}
+
+int bs_session_late(struct bs_session *s, struct bs_module *m, struct bs_error *err)
+{
+	const char *path = m->path;
+	bool sites = m->nsites;
+	int ret = bs_session_module(s, m, err);
+
+	if (ret || !sites || s->nlate++)
+		return ret;
+	s->late_path = path;
+	s->late_ns = bs_clock_ns(CLOCK_MONOTONIC);
+	return 0;
 }
 
 /*
@@ -173,13 +185,11 @@ static int unmoved_forget(struct bs_session *s, const struct bs_process *p)
 	return ret ? ret : bs_collect_sample_left(s->collect, p->pid, forget, &f);
 }
 
-/* Lights whatever a process has mapped that is not lit yet.  Errors are notes: the rest goes on. */
-static void process_scan(struct bs_session *s, struct bs_process *p)
+/* Takes over what a process has mapped that nobody had before.  Errors but the returned are notes.
+ */
+static int modules_find(struct bs_session *s, const struct bs_process *p)
 {
-	uint32_t first = bs_sites_count(s->sites) + 1;
 	struct bs_module **added = NULL;
-	uint64_t stops = s->lighting.stops;
-	bool lit = p->how == BS_LIT_JUMP;
 	struct bs_error err = {0};
 	size_t n = 0;
 	int ret = bs_process_modules(p->pid, s->modules, s->nmodules, &added, &n, &err);
@@ -189,22 +199,28 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 	    !bs_lighting_executes(&s->lighting, p))
 		bs_session_trouble(s, &err);
 	if (ret)
-		return;
+		return ret;
 	for (size_t i = 0; i < n; i++) {
-		const char *path = added[i]->path;
-		bool sites = added[i]->nsites;
-		size_t known = s->nmodules;
-
 		memset(&err, 0, sizeof(err));
-		if (module_take(s, added[i], &err))
+		if (bs_session_late(s, added[i], &err))
 			bs_session_trouble(s, &err);
-		if (!sites || s->nmodules == known || s->nlate++)
-			continue;
-		s->late_path = path;
-		s->late_ns = bs_clock_ns(CLOCK_MONOTONIC);
 	}
 	free(added);
-	memset(&err, 0, sizeof(err));
+	return 0;
+}
+
+int bs_session_look(struct bs_session *s, struct bs_process *p, bool light)
+{
+	uint32_t first = bs_sites_count(s->sites) + 1;
+	uint64_t stops = s->lighting.stops;
+	bool lit = p->how == BS_LIT_JUMP;
+	struct bs_error err = {0};
+	int ret = modules_find(s, p);
+
+	if (ret)
+		return ret;
+	if (!light)
+		return bs_session_classes(s, first, UINT64_MAX);
 	ret = bs_lighting_process(&s->lighting, p, false, &err);
 	if (p->how == BS_LIT_JUMP && !lit)
 		ret = unmoved_forget(s, p) ? -ENOMEM : ret;
@@ -213,10 +229,11 @@ static void process_scan(struct bs_session *s, struct bs_process *p)
 		first = 1;
 	if (ret && ret != -ESRCH && bs_process_alive(p->pid)) {
 		bs_session_trouble(s, &err);
-		bs_session_classes(s, 1, UINT64_MAX);
-	} else {
-		bs_session_classes(s, first, bs_now_ns());
+		return bs_session_classes(s, 1, UINT64_MAX);
 	}
+	ret = bs_session_classes(s, first, bs_now_ns());
+	/* It could not be stopped just now: soon. */
+	return ret ? ret : p->how == BS_LIT_JUMP && p->tries;
 }
 
 /*
@@ -266,7 +283,7 @@ int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs
 					      "%s: no sites in it: is it our library?", path)
 			       : 0;
 	}
-	return module_take(s, m, err);
+	return bs_session_module(s, m, err);
 }
 
 int bs_session_command(struct bs_session *s, const char *path, struct bs_error *err)
@@ -335,7 +352,7 @@ int bs_session_take(struct bs_session *s, struct bs_error *err)
 			if (ret)
 				bs_module_free(added[k]); /* after the first error */
 			else
-				ret = module_take(s, added[k], err);
+				ret = bs_session_module(s, added[k], err);
 		}
 		free(added);
 		if (ret)
@@ -658,7 +675,9 @@ int bs_session_scan(struct bs_session *s, uint64_t now)
 		looked++;
 		p->missed = 0;
 		bs_followed_refresh(p);
-		process_scan(s, p);
+		/* What has gone meanwhile is for the next look. */
+		if (bs_session_look(s, p, true) == -ENOMEM)
+			ret = -ENOMEM;
 	}
 	s->next_scan_ns = now + (now < s->scan_often_ns			    ? SCAN_EXEC_NS
 				 : s->lighting.trapped && s->lighting.guard ? SCAN_TRAP_NS

@@ -1,0 +1,139 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# loads.bats - what a library did before anybody noticed it is held against nobody.
+
+load common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	cat >plug.c <<-'END'
+		#include <bscope/bscope.h>
+		void plug_new(void *p);
+		void plug_new(void *p) { BSCOPE_NEW(buf, p); }
+	END
+	# One letter after the other: new, drop, plugin's new; open and close it; unlink it; open a
+	# library without sites; wait for a line; begin anew.
+	cat >host.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <dlfcn.h>
+		#include <stdio.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(int argc, char **argv)
+		{
+			void (*plug_new)(void *) = NULL;
+			void *lib = NULL;
+			for (const char *s = argv[1]; argc > 1 && *s; s++) {
+				usleep(1000);
+				switch (*s) {
+				case 'n': BSCOPE_NEW(buf, a); break;
+				case 'd': BSCOPE_DROP(buf, a); break;
+				case 'p': plug_new(a); break;
+				case 'c': dlclose(lib); break;
+				case 'u': unlink("plug.so"); break;
+				case 'm': lib = dlopen("libm.so.6", RTLD_NOW); break;
+				case 'w': puts("waits"); fflush(stdout); getchar(); break;
+				case 'x': execl("/proc/self/exe", argv[0], s + 1, (char *)NULL); return 3;
+				case 'o':
+					lib = dlopen("./plug.so", RTLD_NOW);
+					plug_new = (void (*)(void *))dlsym(lib, "plug_new");
+					break;
+				}
+			}
+			return 0;
+		}
+	END
+	link=(-L"$BUILD" -lbscope -Wl,-rpath,"$BUILD" -ldl)
+	${CC:-cc} -O1 -fPIC -shared -I"$ROOT/include" -o plug.so plug.c "${link[@]}"
+	${CC:-cc} -O1 -I"$ROOT/include" -o host host.c "${link[@]}"
+}
+
+# begun WHAT ARG...: as a COMMAND.
+begun() {
+	local what=$1
+	shift
+	timeout 60 "$TRACE" -q --format=json -o report.json "$@" -- ./host "$what"
+}
+
+# attached WHAT ARG...: to the program that waits, until it ends.
+attached() {
+	local what=$1 i
+	shift
+	rm -f in said
+	mkfifo in said
+	start sh -c 'exec ./host "$1" <in' sh "$what"
+	exec 4>in
+	for ((i = 0; i < 1000; i++)); do
+		! grep -q waits "$OUT" || break
+		sleep 0.01
+	done
+	timeout 60 "$TRACE" -p "$PID" --format=json -o report.json "$@" 2>said 3>&- 4>&- &
+	exec 5<said
+	while read -r line <&5; do
+		[[ $line != *attached* ]] || break
+	done
+	echo >&4
+	exec 4>&-
+	cat <&5 >/dev/null
+	exec 5<&-
+	wait "$!"
+	wait "$PID"
+}
+
+all_received() { json ".events | .lost == 0 and .written == .received and .received == $1"; }
+
+@test "what a plugin has made before it is lit is no double drop, though the program ends at once" {
+	need_bpf
+	for m in auto trap; do
+		begun ndopd -m "$m"
+		all_received 3
+		json '.verdicts == [] and .objects.undecided == 1 and any(.notes[]; test("plug.so was noticed"))'
+	done
+}
+
+@test "nor where it is attached to" {
+	need_bpf
+	for m in jump trap; do
+		attached wndopd -m "$m"
+		all_received 3
+		json '.verdicts == [] and .objects.undecided == 1 and any(.notes[]; test("plug.so was noticed"))'
+	done
+}
+
+@test "nor of a known plugin that comes back dark" {
+	need_bpf
+	attached owndcopd -m jump
+	json '.mode == "jump" and .verdicts == [] and .objects.undecided == 1'
+	# Traps are in its file: all of its marks are seen.
+	attached owndcopd -m trap
+	all_received 4
+	json '.verdicts == [] and .objects.undecided == 0'
+	attached owndcod -m trap
+	json '[.verdicts[].verdict] == ["double-drop"]'
+}
+
+@test "nor if nobody can read its file any more" {
+	need_bpf
+	begun ndopcud -m trap
+	all_received 3
+	json '.verdicts == [] and .objects.undecided == 1'
+}
+
+@test "nor of a program that another one becomes" {
+	need_bpf
+	begun xndopd -m trap
+	all_received 3
+	json '.verdicts == [] and .objects.undecided == 1'
+}
+
+@test "a library without sites explains nothing" {
+	need_bpf
+	for m in auto trap; do
+		begun ndmd -m "$m"
+		json '[.verdicts[].verdict] == ["double-drop"] and .objects.undecided == 0'
+	done
+	for m in jump trap; do
+		attached wndmd -m "$m"
+		json '[.verdicts[].verdict] == ["double-drop"] and .objects.undecided == 0'
+	done
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * session_loads.c - libraries that are loaded, and programs that are executed, while they are
+ * traced.
+ *
+ * Who looks some times a second finds them some time after they have begun to work.  What they do
+ * until then is not seen, and what others do with the same objects looks wrong: one that a plugin
+ * has made anew is dropped twice.  So the model is told before it gets the marks.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "bscope-trace/options.h"
+#include "bscope-trace/session_state.h"
+#include "collect/collect.h"
+#include "collect/loads.h"
+#include "model/model.h"
+#include "target/module.h"
+#include "target/process.h"
+#include "target/sites.h"
+
+/* Roots of processes in which a file is searched for by its path. */
+#define ROOTS_MAX 8
+
+/* One that was looked at. */
+struct file {
+	struct {
+		dev_t dev;
+		ino_t ino;
+	} key;
+	UT_hash_handle hh;
+};
+
+/* Somebody has mapped a file, and what its sites say may be missing. */
+struct load {
+	struct bs_process *p;
+	dev_t dev;
+	ino_t ino;
+	char *path;
+};
+
+struct bs_session_loads {
+	struct bs_loads *loads;
+	struct file *files;
+	struct load *v;
+	size_t n, cap;
+};
+
+static bool file_looked_at(const struct bs_session *s, dev_t dev, ino_t ino)
+{
+	struct file *f, probe;
+
+	memset(&probe, 0, sizeof(probe));
+	probe.key.dev = dev;
+	probe.key.ino = ino;
+	HASH_FIND(hh, s->loads->files, &probe.key, sizeof(probe.key), f);
+	return f;
+}
+
+static int file_add(struct bs_session *s, const struct load *load)
+{
+	struct file *f;
+
+	if (file_looked_at(s, load->dev, load->ino))
+		return 0;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	f->key.dev = load->dev;
+	f->key.ino = load->ino;
+	HASH_ADD(hh, s->loads->files, key, sizeof(f->key), f);
+	return 0;
+}
+
+/* Of the device there may be two numbers (overlayfs, btrfs). */
+static bool has_sites(const struct bs_session *s, ino_t ino)
+{
+	for (size_t i = 0; i < s->nmodules; i++)
+		if (s->modules[i]->nsites && s->modules[i]->ino == ino)
+			return true;
+	return false;
+}
+
+int bs_session_loads_new(struct bs_session *s)
+{
+	struct bs_session_loads *l = calloc(1, sizeof(*l));
+	int ret;
+
+	if (!l)
+		return -ENOMEM;
+	ret = bs_loads_new(&l->loads);
+	if (ret) {
+		free(l);
+		s->no_loads = strerror(-ret);
+		return ret == -ENOMEM ? ret : 0;
+	}
+	s->loads = l;
+	return 0;
+}
+
+static void loads_clear(struct bs_session_loads *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].path);
+	l->n = 0;
+}
+
+void bs_session_loads_free(struct bs_session *s)
+{
+	struct bs_session_loads *l = s->loads;
+	struct file *f, *next;
+
+	if (!l)
+		return;
+	HASH_ITER (hh, l->files, f, next) {
+		HASH_DEL(l->files, f);
+		free(f);
+	}
+	loads_clear(l);
+	free(l->v);
+	bs_loads_free(l->loads);
+	free(l);
+	s->loads = NULL;
+}
+
+/*
+ * Of what is not lit there are no marks, and when it is lit all that it has is looked at first.
+ * Traps are in the file, for whoever maps it; jumps in the process.
+ */
+static bool may_be_missing(const struct bs_session *s, const struct bs_process *p, dev_t dev,
+			   ino_t ino)
+{
+	enum bs_lit how = p->alive ? p->how : p->how_last;
+
+	if (how == BS_LIT_NONE || how == BS_LIT_SHARES)
+		return false;
+	return has_sites(s, ino) ? how == BS_LIT_JUMP : !file_looked_at(s, dev, ino);
+}
+
+static int load_note(void *ctx, const struct bs_load *load)
+{
+	struct bs_session *s = ctx;
+	struct bs_session_loads *l = s->loads;
+	struct bs_process *p = bs_followed_find(&s->followed, load->pid);
+
+	if (!p || !may_be_missing(s, p, load->dev, load->ino))
+		return 0;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 16;
+		struct load *v = reallocarray(l->v, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n] = (struct load){p, load->dev, load->ino, strdup(load->path)};
+	return l->v[l->n].path ? (l->n++, 0) : -ENOMEM;
+}
+
+static bool is_mapped(const struct bs_maps *maps, const struct load *load)
+{
+	for (size_t i = 0; i < maps->n; i++)
+		if (maps->v[i].dev == load->dev && maps->v[i].ino == load->ino)
+			return true;
+	return false;
+}
+
+/* The process has gone, or the library again: the file by its path, as a process sees it. */
+static int path_open(const struct load *load, pid_t pid)
+{
+	int root = pid ? bs_process_root(pid) : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	struct stat st;
+
+	if (root < 0)
+		return -errno;
+	fd = bs_root_open(root, load->path);
+	close(root);
+	/* Of the device there may be two numbers, as above. */
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != load->ino)) {
+		close(fd);
+		fd = -ESTALE;
+	}
+	return fd;
+}
+
+static int path_open_anywhere(const struct bs_session *s, const struct load *load)
+{
+	int fd = path_open(load, 0);
+	unsigned roots = 0;
+
+	for (size_t i = s->followed.n; fd < 0 && i-- > 0 && roots < ROOTS_MAX;) {
+		if (!s->followed.v[i]->alive)
+			continue;
+		roots++;
+		fd = path_open(load, s->followed.v[i]->pid);
+	}
+	return fd;
+}
+
+/* What its sites said was not seen.  1: it is known now; 0: it is not; or -ENOMEM. */
+static int path_look(struct bs_session *s, const struct load *load)
+{
+	uint32_t first = bs_sites_count(s->sites) + 1;
+	int fd = path_open_anywhere(s, load), ret;
+	struct bs_module *m = NULL;
+	struct bs_error err = {0};
+
+	if (fd < 0)
+		return 0;
+	ret = bs_module_read(fd, load->path, &m, &err);
+	if (ret) {
+		close(fd);
+		/* It is no ELF file, say: then it has no sites. */
+		return ret == -ENOMEM ? ret : 1;
+	}
+	if (!m->nsites) {
+		bs_module_free(m);
+		return 1;
+	}
+	ret = bs_session_late(s, m, &err);
+	return ret ? ret : (bs_session_classes(s, first, bs_now_ns()) ? -ENOMEM : 1);
+}
+
+/* It does not run any more.  0 or -ENOMEM. */
+static int gone_look(struct bs_session *s, const struct load *load)
+{
+	int ret;
+
+	/* They were dark in that process. */
+	if (has_sites(s, load->ino))
+		return bs_session_classes(s, 1, bs_now_ns());
+	ret = path_look(s, load);
+	if (ret > 0)
+		return file_add(s, load);
+	if (!ret)
+		bs_model_loss(s->model, bs_now_ns(), 0);
+	return ret;
+}
+
+/* Those of one process, n of them.  0; 1: some are not lit yet; or -ENOMEM. */
+static int loads_look(struct bs_session *s, const struct load *v, size_t n, bool light)
+{
+	struct bs_maps maps = {0};
+	int looked = -ESRCH, ret = 0;
+
+	if (v->p->alive && bs_collect_traces(s->collect, v->p->pid))
+		looked = bs_session_look(s, v->p, light);
+	if (looked == -ENOMEM)
+		return looked;
+	if (looked > 0) {
+		bs_model_loss(s->model, bs_now_ns(), 0);
+		return 1;
+	}
+	/* Who has looked at all that it maps has seen what is mapped still. */
+	if (!looked && bs_maps_read(v->p->pid, &maps, NULL))
+		memset(&maps, 0, sizeof(maps));
+	for (size_t i = 0; i < n && !ret; i++)
+		ret = light && is_mapped(&maps, &v[i]) ? file_add(s, &v[i]) : gone_look(s, &v[i]);
+	bs_maps_fini(&maps);
+	return ret;
+}
+
+int bs_session_loads(struct bs_session *s, bool light)
+{
+	struct bs_session_loads *l = s->loads;
+	size_t kept = 0;
+	bool lost = false;
+	int ret;
+
+	if (!l)
+		return 0;
+	ret = bs_loads_read(l->loads, load_note, s, &lost);
+	for (size_t i = 0, n; i < l->n; i += n) {
+		int done = ret;
+
+		for (n = 1; i + n < l->n && l->v[i + n].p == l->v[i].p;)
+			n++;
+		if (!ret)
+			done = loads_look(s, &l->v[i], n, light);
+		for (size_t k = i; k < i + n; k++) {
+			if (done > 0)
+				l->v[kept++] = l->v[k];
+			else
+				free(l->v[k].path);
+		}
+		ret = done < 0 ? done : ret;
+	}
+	l->n = kept;
+	if (lost) {
+		/* Of whatever process: the next look finds what is there still. */
+		s->next_scan_ns = 0;
+		bs_model_loss(s->model, bs_now_ns(), 0);
+	}
+	return ret;
+}
