@@ -397,6 +397,28 @@ deaths() {
 		| ([.sites[] | select(.class == "host") | .hits] | add) as $host | $plug > $host * 0.5'
 }
 
+@test "a program whose libbscope is still to be mapped is lit when it is" {
+	cat >"$BATS_TEST_TMPDIR/host.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			for (long i = 0; i < 3000; i++) { BSCOPE_RETAIN(host, i); usleep(300); }
+			return 0;
+		}
+	END
+	cd "$BATS_TEST_TMPDIR"
+	${CC:-cc} -O1 -I"$ROOT/include" -o host host.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	for i in 1 2 3; do
+		timeout 60 "$TRACE" -q -m jump --format=json -o report.json -- ./host
+		json '.mode == "jump" and .notes == [] and .events.received > 1000' report.json
+		# As a program that another one executes.
+		timeout 60 "$TRACE" -q -m jump --format=json -o report.json -- sh -c 'sleep 0.2; ./host; :'
+		json '.mode == "jump" and .events.received > 1000' report.json
+		json '[.notes[] | select(test("no libbscope"))] == []' report.json
+	done
+}
+
 # The memory controller's hierarchy, v1 or v2; fails where there is none.
 memory_cgroups() {
 	local at

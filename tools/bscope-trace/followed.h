@@ -39,6 +39,7 @@ struct bs_process {
 	const struct bs_process *shares; /* whose memory it has, if not its own */
 	unsigned tries;			 /* that failed */
 	uint64_t next_try_ns;		 /* CLOCK_MONOTONIC */
+	uint64_t begun_ns;		 /* when it was heard that it executes this program */
 	uint32_t plan;			 /* of its switches; 0: none */
 	uint64_t lit_ns;		 /* since when by jumps */
 	bool sampled;			 /* its runtimes have been told how, once */

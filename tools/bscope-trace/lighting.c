@@ -34,8 +34,10 @@
  * A process that cannot be stopped right now (a thread waits in the kernel, or another process has
  * just come to share its memory) is tried again, so many times before it gets traps.
  */
-#define TRIES_MAX    25
-#define TRY_NS	     40000000ull
+#define TRIES_MAX 25
+#define TRY_NS	  40000000ull
+/* So long the dynamic linker of a program may take until it has mapped our library. */
+#define LINKING_NS   500000000ull
 #define DARK_POLL_MS 20
 /*
  * A COMMAND is lit by traps before it runs, so that nothing of its start is missed, and by jumps
@@ -632,6 +634,10 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		traps_release(l);
 		return 0;
 	}
+	if (ret == -ENOENT && bs_now_ns() < p->begun_ns + LINKING_NS) {
+		p->tries++;
+		ret = -EAGAIN;
+	}
 	p->next_try_ns = bs_now_ns() + TRY_NS;
 	if (ret == -ESRCH || (worth_another_try(ret) && p->tries < TRIES_MAX && !wait))
 		return ret == -ESRCH ? ret : 0;
@@ -809,6 +815,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 	p->plan = 0;
 	p->npools = 0;
 	p->no_jumps = false;
+	p->begun_ns = bs_now_ns();
 	p->tries = 0;
 	p->next_try_ns = 0;
 }
