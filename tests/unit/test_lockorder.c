@@ -507,6 +507,41 @@ static void handed_over(void **state)
 	end(1, 0);
 }
 
+/*
+ * The next one has the gate, by a clock that is ahead, before the one who has it waits for its
+ * second lock and gives the gate back: it holds it still.
+ */
+static void gate_taken_early(void **state)
+{
+	(void)state;
+	begin();
+	lock(1, G, 1);
+	lock(1, A, 1);
+	lock(2, G, 2);
+	now -= 1500;
+	lock(1, B, 3);
+	now -= 1500;
+	unlock(1, G);
+	unlock(1, B), unlock(1, A);
+	lock(2, B, 4);
+	lock(2, A, 5);
+	unlock(2, A), unlock(2, B), unlock(2, G);
+	/* That both had it at one time is as little decided. */
+	end(0, 1);
+	/* Much later it does not hold any more what another one has given back. */
+	begin();
+	lock(1, G, 1);
+	lock(1, A, 1);
+	unlock(2, G);
+	now += 10 * US;
+	lock(1, B, 3);
+	unlock(1, B), unlock(1, A);
+	lock(2, G, 2);
+	lock(2, B, 4);
+	lock(2, A, 5);
+	end(1, 0);
+}
+
 /* Locks that begin without a new, at addresses where others were. */
 static void static_locks(void **state)
 {
@@ -842,15 +877,15 @@ static void as_the_reference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_orders),	    cmocka_unit_test(one_order),
-		cmocka_unit_test(three_threads),    cmocka_unit_test(gates),
-		cmocka_unit_test(gates_unseen),	    cmocka_unit_test(readers),
-		cmocka_unit_test(trying),	    cmocka_unit_test(nesting),
-		cmocka_unit_test(other_lives),	    cmocka_unit_test(unseen),
-		cmocka_unit_test(handed_over),	    cmocka_unit_test(static_locks),
-		cmocka_unit_test(dropped_held),	    cmocka_unit_test(processes),
-		cmocka_unit_test(held_times),	    cmocka_unit_test(many),
-		cmocka_unit_test(as_the_reference),
+		cmocka_unit_test(two_orders),	 cmocka_unit_test(one_order),
+		cmocka_unit_test(three_threads), cmocka_unit_test(gates),
+		cmocka_unit_test(gates_unseen),	 cmocka_unit_test(readers),
+		cmocka_unit_test(trying),	 cmocka_unit_test(nesting),
+		cmocka_unit_test(other_lives),	 cmocka_unit_test(unseen),
+		cmocka_unit_test(handed_over),	 cmocka_unit_test(gate_taken_early),
+		cmocka_unit_test(static_locks),	 cmocka_unit_test(dropped_held),
+		cmocka_unit_test(processes),	 cmocka_unit_test(held_times),
+		cmocka_unit_test(many),		 cmocka_unit_test(as_the_reference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

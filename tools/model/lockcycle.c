@@ -3,7 +3,8 @@
  * lockcycle.c - in which order threads take locks, and where two orders could meet in a deadlock.
  *
  * Who waits for lock B while it holds A makes an edge from A to B.  Edges are made by what one
- * thread did, in its own order, so clocks do not matter.  A cycle of edges could be a deadlock if
+ * thread did, in its own order, so clocks do not matter (but for what it does not hold any more
+ * because another one does: lockorder.c).  A cycle of edges could be a deadlock if
  *   - each of them is some other thread's: a thread waits for one lock at a time;
  *   - no two of these threads held one and the same lock, unless both for reading: it would keep
  *     them apart (a gate);
@@ -436,7 +437,9 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 		struct search s = {.m = m, .p = p, .n = 1};
 		struct bs_lock_edge *e;
 
-		if (!bs_seen_since(m, &m->classes[t->held[i].key.klass], t->held[i].since.ts_ns))
+		/* Perhaps it does not hold that any more. */
+		if (t->held[i].taken_ns ||
+		    !bs_seen_since(m, &m->classes[t->held[i].key.klass], t->held[i].since.ts_ns))
 			continue;
 		e = edge_get(m, p, &t->held[i].key, &to);
 		if (!e)

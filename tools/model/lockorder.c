@@ -20,36 +20,6 @@ struct bs_lock_use {
 
 /* --- who holds what --------------------------------------------------------------------------- */
 
-static void threads_prune(struct bs_proc *p)
-{
-	struct bs_lock_thread *t, *next;
-
-	HASH_ITER (hh, p->lock_threads, t, next) {
-		if (t->n)
-			continue;
-		HASH_DEL(p->lock_threads, t);
-		free(t);
-	}
-}
-
-static struct bs_lock_thread *thread_get(struct bs_proc *p, uint32_t tid)
-{
-	struct bs_lock_thread *t;
-
-	HASH_FIND(hh, p->lock_threads, &tid, sizeof(tid), t);
-	if (t)
-		return t;
-	if (HASH_COUNT(p->lock_threads) >= THREADS_IDLE)
-		threads_prune(p);
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->tid = tid;
-	t->waited = true; /* perhaps, and was forgotten */
-	HASH_ADD(hh, p->lock_threads, tid, sizeof(t->tid), t);
-	return t;
-}
-
 static struct bs_lock_held *held_find(struct bs_lock_thread *t, const struct bs_key *key)
 {
 	for (uint32_t i = 0; t && i < t->n; i++)
@@ -64,6 +34,54 @@ static void held_remove(struct bs_lock_thread *t, struct bs_lock_held *h)
 	memmove(h, h + 1, (size_t)(&t->held[t->n] - h) * sizeof(*h));
 	if (!t->n)
 		t->more = false;
+}
+
+/*
+ * Does not hold it any more.  But by clocks that differ the mark with which it has given that back
+ * may be still to come, behind others of its own: for a moment it holds it still.
+ */
+static void held_taken(struct bs_lock_held *h, const struct bs_event *ev)
+{
+	if (!h->taken_ns)
+		h->taken_ns = ev->ts_ns;
+}
+
+static void taken_forget(struct bs_lock_thread *t, const struct bs_event *ev)
+{
+	for (uint32_t i = t->n; i-- > 0;)
+		if (t->held[i].taken_ns && ev->ts_ns > t->held[i].taken_ns + BS_MODEL_SKEW_NS)
+			held_remove(t, &t->held[i]);
+}
+
+static void threads_prune(struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_lock_thread *t, *next;
+
+	HASH_ITER (hh, p->lock_threads, t, next) {
+		taken_forget(t, ev);
+		if (t->n)
+			continue;
+		HASH_DEL(p->lock_threads, t);
+		free(t);
+	}
+}
+
+static struct bs_lock_thread *thread_get(struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_lock_thread *t;
+
+	HASH_FIND(hh, p->lock_threads, &ev->tid, sizeof(ev->tid), t);
+	if (t)
+		return t;
+	if (HASH_COUNT(p->lock_threads) >= THREADS_IDLE)
+		threads_prune(p, ev);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->tid = ev->tid;
+	t->waited = true; /* perhaps, and was forgotten */
+	HASH_ADD(hh, p->lock_threads, tid, sizeof(t->tid), t);
+	return t;
 }
 
 /*
@@ -88,7 +106,7 @@ static bool others_end(const struct bs_model *m, struct bs_proc *p, const struct
 		HASH_FIND(hh, p->lock_threads, &hold->since.tid, sizeof(hold->since.tid), t);
 		h = held_find(t, &key);
 		if (h)
-			held_remove(t, h);
+			held_taken(h, ev);
 		ended |= h != NULL;
 	}
 	return ended;
@@ -121,7 +139,7 @@ static int use_add(struct bs_model *m, const struct bs_lock_held *h, uint64_t ts
 static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	bool exclusive = ev->kind == BSCOPE_KIND_BORROW_MUT;
-	struct bs_lock_thread *t = thread_get(p, ev->tid);
+	struct bs_lock_thread *t = thread_get(p, ev);
 	struct bs_key key = bs_key_of(ev);
 	struct bs_lock_held *h;
 	int err = 0;
@@ -129,7 +147,12 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	if (!t)
 		return -ENOMEM;
 	others_end(m, p, ev, exclusive);
+	taken_forget(t, ev);
 	h = held_find(t, &key);
+	if (h && h->taken_ns) {
+		held_remove(t, h);
+		h = NULL;
+	}
 	if (h) {
 		h->levels++;
 		h->exclusive |= exclusive;
@@ -156,6 +179,8 @@ static int unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	int err = 0;
 
 	HASH_FIND(hh, p->lock_threads, &ev->tid, sizeof(ev->tid), t);
+	if (t)
+		taken_forget(t, ev);
 	h = held_find(t, &key);
 	if (!h) {
 		/* It was taken unseen, and held during all that was seen: a gate nobody knew of. */
@@ -187,7 +212,7 @@ static void begins(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		struct bs_lock_held *h = held_find(t, &key);
 
 		if (h)
-			held_remove(t, h);
+			held_taken(h, ev);
 	}
 }
 
