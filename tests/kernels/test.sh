@@ -51,8 +51,9 @@ value() { # NAME FILE
 	tr -d ' \n' <"$2" | sed -n "s/.*\"$1\":\"*\([0-9][0-9]*\)\"*[,}].*/\1/p"
 }
 
-# What was written was received or lost, and nothing was lost.
+# What was written was received or lost, and nothing was lost; the kernel says what is loaded.
 adds_up() {
+	! grep -q 'the kernel does not say' $report || return
 	written=$(value written $report)
 	received=$(value received $report)
 	lost=$(value lost $report)

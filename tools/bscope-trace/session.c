@@ -96,11 +96,6 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	ret = bs_collect_new(&co, &s->collect, err);
 	if (ret)
 		goto fail;
-	ret = bs_session_loads_new(s);
-	if (ret) {
-		bs_error_set(err, ret, "out of memory");
-		goto fail;
-	}
 	/* First the set of processes, then the sites: from the first hit on every count is exact.
 	 */
 	ret = bs_session_trace(s, err);
@@ -113,6 +108,9 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_session_file(s, preload, true, err);
 	if (!ret && command)
 		ret = bs_session_command(s, command->path, err);
+	/* First what is loaded from now on, then what is. */
+	if (!ret && bs_session_loads_new(s))
+		ret = bs_error_set(err, -ENOMEM, "out of memory");
 	if (!ret)
 		ret = bs_session_take(s, err);
 	if (!ret && s->nmodules && !bs_session_any_chosen(s))
@@ -121,6 +119,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
 	if (!ret && o->compare_ns)
 		ret = bs_session_compare(s, stop, err);
+	if (!ret && o->compare_ns)
+		ret = bs_session_loads_skip(s);
 	if (!ret)
 		ret = bs_session_light(s, err);
 	if (!ret)
@@ -224,6 +224,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 	if (s->options->duration_ns)
 		deadline = s->start_ns + s->options->duration_ns;
 	s->next_scan_ns = s->start_ns + SCAN_EXEC_NS;
+	/* What was loaded while nothing was lit. */
+	if (s->options->compare_ns && bs_session_scan(s, bs_now_ns()))
+		return bs_error_set(err, -ENOMEM, "out of memory");
 	while (!*stop && s->followed.nalive) {
 		int timeout = POLL_MS;
 

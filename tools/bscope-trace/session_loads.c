@@ -145,6 +145,20 @@ static bool may_be_missing(const struct bs_session *s, const struct bs_process *
 	return has_sites(s, ino) ? how == BS_LIT_JUMP : !file_looked_at(s, dev, ino);
 }
 
+static int load_skip(void *ctx, const struct bs_load *load)
+{
+	(void)ctx;
+	(void)load;
+	return 0;
+}
+
+int bs_session_loads_skip(struct bs_session *s)
+{
+	bool lost;
+
+	return s->loads ? bs_loads_read(s->loads->loads, load_skip, NULL, &lost) : 0;
+}
+
 static int load_note(void *ctx, const struct bs_load *load)
 {
 	struct bs_session *s = ctx;

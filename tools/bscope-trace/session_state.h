@@ -93,6 +93,8 @@ int bs_session_scan(struct bs_session *s, uint64_t now);
  * -ENOMEM. */
 int bs_session_loads_new(struct bs_session *s);
 void bs_session_loads_free(struct bs_session *s);
+/* What was loaded until now will be looked at in another way.  0. */
+int bs_session_loads_skip(struct bs_session *s);
 /*
  * Between reading events and handing them to the model: of each file that a process had mapped when
  * it made them, the model then knows what of its classes may be missing.  light: as
