@@ -438,7 +438,7 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 		struct bs_lock_edge *e;
 
 		/* Perhaps it does not hold that any more. */
-		if (t->held[i].taken_ns ||
+		if (t->held[i].taken_ns || t->held[i].doubt ||
 		    !bs_seen_since(m, &m->classes[t->held[i].key.klass], t->held[i].since.ts_ns))
 			continue;
 		e = edge_get(m, p, &t->held[i].key, &to);

@@ -42,7 +42,10 @@ static void held_remove(struct bs_lock_thread *t, struct bs_lock_held *h)
  */
 static void held_taken(struct bs_lock_held *h, const struct bs_event *ev)
 {
-	if (!h->taken_ns)
+	/* Or it is the next one that has it, and the other one gives it back in a moment. */
+	if (bs_no_order(ev, h->since.tid, h->since.ts_ns))
+		h->doubt = true;
+	else if (!h->taken_ns)
 		h->taken_ns = ev->ts_ns;
 }
 

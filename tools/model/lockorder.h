@@ -14,6 +14,7 @@ struct bs_lock_held {
 	uint64_t taken_ns; /* somebody else has it, or it is no more, since then; 0: not */
 	uint32_t levels;
 	bool exclusive;
+	bool doubt; /* or somebody else has it, who took it at the same moment */
 };
 
 struct bs_lock_thread {
