@@ -129,6 +129,47 @@ unseen_or_seen() {
 	unseen_or_seen 4
 }
 
+@test "a COMMAND's own libraries are lit before their constructors run" {
+	need_bpf
+	cat >lib.c <<-'END'
+		#include <bscope/bscope.h>
+		void library(void);
+		static int early;
+		__attribute__((constructor)) static void begin(void) { BSCOPE_NEW(early, &early); }
+		void library(void) { BSCOPE_DROP(early, &early); }
+	END
+	cat >main.c <<-'END'
+		#include <bscope/bscope.h>
+		void library(void);
+		static int conn;
+		int main(void)
+		{
+			BSCOPE_NEW(conn, &conn);
+			BSCOPE_NEW(fd, 7);
+			BSCOPE_MOVE(fd, 7, &conn);
+			BSCOPE_DROP(conn, &conn);
+			library();
+			return 0;
+		}
+	END
+	mkdir "a folder (0x1)"
+	${CC:-cc} -O1 -fPIC -shared -I"$ROOT/include" -o "a folder (0x1)/libearly.so" lib.c "${link[@]}"
+	${CC:-cc} -O1 -I"$ROOT/include" -o main main.c "a folder (0x1)/libearly.so" "${link[@]}"
+	printf '#!%s/main\n' "$PWD" >script
+	chmod +x script
+	for m in auto trap; do
+		for program in ./main ./script; do
+			timeout 60 "$TRACE" -q -m "$m" --format=json -o report.json -- "$program"
+			# All of it was seen, so that the dropped owner can be proven to be the only one.
+			json '.events.received == 6 and .notes == [] and [.verdicts[].verdict] == ["leak"]'
+		done
+	done
+	# By the environment that it will have.
+	cp "a folder (0x1)/libearly.so" libearly.so
+	LD_PRELOAD="$PWD/libearly.so" timeout 60 "$TRACE" -q --format=json -o report.json -- true
+	json '[.sites[] | select(.class == "early") | .hits] | add == 1'
+}
+
 @test "a library without sites explains nothing" {
 	need_bpf
 	for m in auto trap; do

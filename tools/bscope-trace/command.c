@@ -54,7 +54,7 @@ static int path_search(const char *name, char *path, size_t size, struct bs_erro
 	return bs_error_set(err, -ENOENT, "%s: command not found in PATH", name);
 }
 
-static int env_prepare(const char *preload)
+int bs_command_env(const char *preload)
 {
 	const char *before = getenv(BS_PRELOAD_KEPT);
 	char *joined = NULL;
@@ -87,7 +87,7 @@ static _Noreturn void child(const struct bs_command *c, char **argv, const char 
 	/* A byte means go; end of file means that the tool gave up or died. */
 	if (n != 1)
 		_exit(127);
-	e = -env_prepare(preload);
+	e = -bs_command_env(preload);
 	if (!e) {
 		execv(c->path, argv);
 		e = errno;

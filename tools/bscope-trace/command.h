@@ -28,6 +28,12 @@ struct bs_command {
  */
 int bs_command_start(struct bs_command *c, char **argv, const char *preload, struct bs_error *err);
 
+/*
+ * Makes this process's environment what that of a COMMAND is: with preload in front of its
+ * LD_PRELOAD, if it is not NULL.  0 or -errno.
+ */
+int bs_command_env(const char *preload);
+
 /* Lets it exec.  0, or the error of exec with err. */
 int bs_command_release(struct bs_command *c, const char *name, struct bs_error *err);
 

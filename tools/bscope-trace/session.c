@@ -107,7 +107,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	if (preload)
 		ret = bs_session_file(s, preload, true, err);
 	if (!ret && command)
-		ret = bs_session_command(s, command->path, err);
+		ret = bs_session_command(s, command->path, preload, err);
 	/* First what is loaded from now on, then what is. */
 	if (!ret && bs_session_loads_new(s))
 		ret = bs_error_set(err, -ENOMEM, "out of memory");

@@ -50,8 +50,12 @@ int bs_session_late(struct bs_session *s, struct bs_module *m, struct bs_error *
 int bs_session_look(struct bs_session *s, struct bs_process *p, bool light);
 /* The file of a COMMAND, or the preload library, before anything runs it. */
 int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs_error *err);
-/* The COMMAND's file, or if it is a script the program that interprets it. */
-int bs_session_command(struct bs_session *s, const char *path, struct bs_error *err);
+/*
+ * The COMMAND's file, or if it is a script the program that interprets it, and its libraries;
+ * preload as bs_command_start.
+ */
+int bs_session_command(struct bs_session *s, const char *path, const char *preload,
+		       struct bs_error *err);
 /* Are the given processes there, and may they be traced? */
 int bs_session_check(struct bs_session *s, struct bs_error *err);
 /* Reads all modules of the given processes; unlike in a scan, errors end it. */

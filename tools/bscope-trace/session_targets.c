@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "bscope/abi.h"
 #include "bscope-trace/command.h"
+#include "bscope-trace/libraries.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/session_state.h"
 #include "model/model.h"
@@ -286,16 +287,32 @@ int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs
 	return bs_session_module(s, m, err);
 }
 
-int bs_session_command(struct bs_session *s, const char *path, struct bs_error *err)
+struct library {
+	struct bs_session *s;
+	struct bs_error *err;
+};
+
+static int library_take(void *ctx, const char *path)
 {
+	struct library *l = ctx;
+
+	return bs_session_file(l->s, path, false, l->err);
+}
+
+int bs_session_command(struct bs_session *s, const char *path, const char *preload,
+		       struct bs_error *err)
+{
+	struct library l = {s, err};
 	char file[PATH_MAX];
+	int ret;
 
 	snprintf(file, sizeof(file), "%s", path);
 	/* An interpreter may be a script too; the kernel goes four deep. */
 	for (int depth = 0; depth < 5; depth++)
 		if (!script_interpreter(file, file, sizeof(file)))
 			break;
-	return bs_session_file(s, file, false, err);
+	ret = bs_session_file(s, file, false, err);
+	return ret ? ret : bs_libraries(file, preload, library_take, &l);
 }
 
 int bs_session_check(struct bs_session *s, struct bs_error *err)
