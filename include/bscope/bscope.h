@@ -20,6 +20,8 @@
  * id, by  Pointers, integers, enums.  They are evaluated once, and only name things: nothing
  *         is read through them.  Integers are widened as C does it, so -1 is the same id
  *         from every signed type.  In reports an object is called by the text of its id.
+ *         Who borrows or owns (by, to) is named by one value as long as that lasts: the
+ *         address of what is resized meanwhile, and may move, is none.
  *
  * Placement.  Marks that acquire stand after what they mark; marks that release stand before.
  * So the marked hold lies inside the real one, and marks that overlap prove that the program
