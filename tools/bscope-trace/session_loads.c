@@ -30,20 +30,23 @@
 /* Roots of processes in which a file is searched for by its path. */
 #define ROOTS_MAX 8
 
+struct file_key {
+	dev_t dev;
+	ino_t ino;
+	uint64_t generation;
+};
+_Static_assert(sizeof(struct file_key) == 24, "no padding between what is compared");
+
 /* One that was looked at. */
 struct file {
-	struct {
-		dev_t dev;
-		ino_t ino;
-	} key;
+	struct file_key key;
 	UT_hash_handle hh;
 };
 
 /* Somebody has mapped a file, and what its sites say may be missing. */
 struct load {
 	struct bs_process *p;
-	dev_t dev;
-	ino_t ino;
+	struct file_key key;
 	char *path;
 };
 
@@ -54,14 +57,11 @@ struct bs_session_loads {
 	size_t n, cap;
 };
 
-static bool file_looked_at(const struct bs_session *s, dev_t dev, ino_t ino)
+static bool file_looked_at(const struct bs_session *s, const struct file_key *key)
 {
-	struct file *f, probe;
+	struct file *f;
 
-	memset(&probe, 0, sizeof(probe));
-	probe.key.dev = dev;
-	probe.key.ino = ino;
-	HASH_FIND(hh, s->loads->files, &probe.key, sizeof(probe.key), f);
+	HASH_FIND(hh, s->loads->files, key, sizeof(*key), f);
 	return f;
 }
 
@@ -69,13 +69,12 @@ static int file_add(struct bs_session *s, const struct load *load)
 {
 	struct file *f;
 
-	if (file_looked_at(s, load->dev, load->ino))
+	if (file_looked_at(s, &load->key))
 		return 0;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->key.dev = load->dev;
-	f->key.ino = load->ino;
+	f->key = load->key;
 	HASH_ADD(hh, s->loads->files, key, sizeof(f->key), f);
 	return 0;
 }
@@ -135,14 +134,14 @@ void bs_session_loads_free(struct bs_session *s)
  * Of what is not lit there are no marks, and when it is lit all that it has is looked at first.
  * Traps are in the file, for whoever maps it; jumps in the process.
  */
-static bool may_be_missing(const struct bs_session *s, const struct bs_process *p, dev_t dev,
-			   ino_t ino)
+static bool may_be_missing(const struct bs_session *s, const struct bs_process *p,
+			   const struct file_key *key)
 {
 	enum bs_lit how = p->alive ? p->how : p->how_last;
 
 	if (how == BS_LIT_NONE || how == BS_LIT_SHARES)
 		return false;
-	return has_sites(s, ino) ? how == BS_LIT_JUMP : !file_looked_at(s, dev, ino);
+	return has_sites(s, key->ino) ? how == BS_LIT_JUMP : !file_looked_at(s, key);
 }
 
 static int load_skip(void *ctx, const struct bs_load *load)
@@ -164,8 +163,9 @@ static int load_note(void *ctx, const struct bs_load *load)
 	struct bs_session *s = ctx;
 	struct bs_session_loads *l = s->loads;
 	struct bs_process *p = bs_followed_find(&s->followed, load->pid);
+	const struct file_key key = {load->dev, load->ino, load->generation};
 
-	if (!p || !may_be_missing(s, p, load->dev, load->ino))
+	if (!p || !may_be_missing(s, p, &key))
 		return 0;
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 16;
@@ -176,14 +176,14 @@ static int load_note(void *ctx, const struct bs_load *load)
 		l->v = v;
 		l->cap = cap;
 	}
-	l->v[l->n] = (struct load){p, load->dev, load->ino, strdup(load->path)};
+	l->v[l->n] = (struct load){p, key, strdup(load->path)};
 	return l->v[l->n].path ? (l->n++, 0) : -ENOMEM;
 }
 
 static bool is_mapped(const struct bs_maps *maps, const struct load *load)
 {
 	for (size_t i = 0; i < maps->n; i++)
-		if (maps->v[i].dev == load->dev && maps->v[i].ino == load->ino)
+		if (maps->v[i].dev == load->key.dev && maps->v[i].ino == load->key.ino)
 			return true;
 	return false;
 }
@@ -199,7 +199,7 @@ static int path_open(const struct load *load, pid_t pid)
 	fd = bs_root_open(root, load->path);
 	close(root);
 	/* Of the device there may be two numbers, as above. */
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != load->ino)) {
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != load->key.ino)) {
 		close(fd);
 		fd = -ESTALE;
 	}
@@ -250,7 +250,7 @@ static int gone_look(struct bs_session *s, const struct load *load)
 	int ret;
 
 	/* They were dark in that process. */
-	if (has_sites(s, load->ino))
+	if (has_sites(s, load->key.ino))
 		return bs_session_classes(s, 1, bs_now_ns());
 	ret = path_look(s, load);
 	if (ret > 0)

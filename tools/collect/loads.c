@@ -139,6 +139,7 @@ static int record_take(struct bs_loads *l, int (*fn)(void *ctx, const struct bs_
 	load.pid = (pid_t)r->pid;
 	load.dev = makedev(r->maj, r->min);
 	load.ino = (ino_t)r->ino;
+	load.generation = r->generation;
 	return fn(ctx, &load);
 }
 

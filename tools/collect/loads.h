@@ -14,6 +14,7 @@
 #define BS_COLLECT_LOADS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct bs_loads;
@@ -23,7 +24,8 @@ struct bs_load {
 	/* As the maps of the process show it (bs_mapping): device, inode and path. */
 	dev_t dev;
 	ino_t ino;
-	const char *path; /* lives as long as the call that it is given to */
+	uint64_t generation; /* another one when an inode's number is given to another file */
+	const char *path;    /* lives as long as the call that it is given to */
 };
 
 /*
