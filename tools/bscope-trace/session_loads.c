@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -79,12 +78,14 @@ static int file_add(struct bs_session *s, const struct load *load)
 	return 0;
 }
 
-/* Of the device there may be two numbers (overlayfs, btrfs). */
-static bool has_sites(const struct bs_session *s, ino_t ino)
+static bool has_sites(const struct bs_session *s, const struct file_key *key)
 {
-	for (size_t i = 0; i < s->nmodules; i++)
-		if (s->modules[i]->nsites && s->modules[i]->ino == ino)
+	for (size_t i = 0; i < s->nmodules; i++) {
+		const struct bs_module *m = s->modules[i];
+
+		if (m->nsites && m->ino == key->ino && !bs_file_is(m->fd, key->dev, key->ino))
 			return true;
+	}
 	return false;
 }
 
@@ -141,7 +142,7 @@ static bool may_be_missing(const struct bs_session *s, const struct bs_process *
 
 	if (how == BS_LIT_NONE || how == BS_LIT_SHARES)
 		return false;
-	return has_sites(s, key->ino) ? how == BS_LIT_JUMP : !file_looked_at(s, key);
+	return has_sites(s, key) ? how == BS_LIT_JUMP : !file_looked_at(s, key);
 }
 
 static int load_skip(void *ctx, const struct bs_load *load)
@@ -192,14 +193,12 @@ static bool is_mapped(const struct bs_maps *maps, const struct load *load)
 static int path_open(const struct load *load, pid_t pid)
 {
 	int root = pid ? bs_process_root(pid) : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
-	struct stat st;
 
 	if (root < 0)
 		return -errno;
 	fd = bs_root_open(root, load->path);
 	close(root);
-	/* Of the device there may be two numbers, as above. */
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != load->key.ino)) {
+	if (fd >= 0 && bs_file_is(fd, load->key.dev, load->key.ino)) {
 		close(fd);
 		fd = -ESTALE;
 	}
@@ -250,7 +249,7 @@ static int gone_look(struct bs_session *s, const struct load *load)
 	int ret;
 
 	/* They were dark in that process. */
-	if (has_sites(s, load->key.ino))
+	if (has_sites(s, &load->key))
 		return bs_session_classes(s, 1, bs_now_ns());
 	ret = path_look(s, load);
 	if (ret > 0)

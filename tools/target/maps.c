@@ -228,8 +228,7 @@ static bool has_two_devices(int fd)
 	       fs.f_type == (__typeof__(fs.f_type))OVERLAYFS_SUPER_MAGIC;
 }
 
-/* Is what an O_PATH descriptor stands for the mapped file?  0, -ESTALE or -errno. */
-static int same_file(int fd, const struct bs_mapping *map)
+int bs_file_is(int fd, dev_t dev, ino_t ino)
 {
 	struct stat st;
 
@@ -238,7 +237,7 @@ static int same_file(int fd, const struct bs_mapping *map)
 	/* Reading a device can do things: never opened for real. */
 	if (!S_ISREG(st.st_mode))
 		return -ENOTSUP;
-	if (st.st_ino != map->ino || (st.st_dev != map->dev && !has_two_devices(fd)))
+	if (st.st_ino != ino || (st.st_dev != dev && !has_two_devices(fd)))
 		return -ESTALE;
 	return 0;
 }
@@ -298,7 +297,7 @@ static int open_exe(pid_t tid, const struct bs_mapping *map)
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	ret = same_file(fd, map);
+	ret = bs_file_is(fd, map->dev, map->ino);
 	if (ret) {
 		close(fd);
 		return ret;
@@ -345,7 +344,7 @@ int bs_root_open(int root, const char *path)
 
 	if (fd < 0)
 		return fd;
-	/* As in same_file. */
+	/* As in bs_file_is. */
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -ENOTSUP;
@@ -385,7 +384,7 @@ static int open_by_path(pid_t tid, const struct bs_mapping *map)
 	close(dir);
 	if (fd < 0)
 		return fd;
-	ret = same_file(fd, map);
+	ret = bs_file_is(fd, map->dev, map->ino);
 	if (ret) {
 		close(fd);
 		return ret;

@@ -46,6 +46,12 @@ const struct bs_mapping *bs_maps_find(const struct bs_maps *maps, uint64_t addr)
  */
 int bs_mapping_open(pid_t pid, const struct bs_mapping *map, struct bs_error *err);
 
+/*
+ * Is that descriptor (O_PATH will do) of the regular file that maps show with this device and
+ * inode? 0, -ESTALE if not, -ENOTSUP (no regular file) or -errno.
+ */
+int bs_file_is(int fd, dev_t dev, ino_t ino);
+
 /* The root directory that a process has, O_PATH: good after it has exited.  Or -errno. */
 int bs_process_root(pid_t pid);
 
