@@ -2,7 +2,6 @@
 /* report_fill.c - from a finished session to the plain data that the renderers take. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "bscope-trace/options.h"
 #include "bscope-trace/overhead.h"
 #include "bscope-trace/report_fill.h"
+#include "bscope-trace/report_notes.h"
 #include "bscope-trace/session.h"
 #include "decode/stacks.h"
 #include "model/model.h"
@@ -22,7 +22,6 @@
 #include "symbol/symbol.h"
 #include "target/module.h"
 #include "target/sites.h"
-#include "unwind/unwind.h"
 
 /* Everything that a report owns hangs on one chain, so that one loop frees it. */
 struct chunk {
@@ -643,30 +642,6 @@ static double skipped_ns(const struct fill *f, const struct bs_report *r)
 	       marks * (s->lighting.cost.follow - s->lighting.cost.one);
 }
 
-static void fill_unwind(struct fill *f)
-{
-	struct bs_unwind_stats stats;
-
-	if (!f->s->unwind)
-		return;
-	bs_unwind_stats(f->s->unwind, &stats);
-	if (stats.deaths)
-		note(f,
-		     "the process that reads call frame information was lost %" PRIu64
-		     " time%s: it crashed over a file, or took too long or too much memory; stacks "
-		     "that lead through that file are broken there",
-		     stats.deaths, stats.deaths == 1 ? "" : "s");
-	if (stats.full)
-		note(f, "more files with code were mapped than are kept: stacks that lead through "
-			"the others are broken there");
-	if (stats.late)
-		note(f,
-		     "%" PRIu64 " stack%s end early, since the process that reads call frame "
-		     "information was busy or did not run; answers were waited for %.0f ms in all%s",
-		     stats.late, stats.late == 1 ? "" : "s", (double)stats.waited_ns / 1e6,
-		     f->s->lost ? ", during which events may have been lost" : "");
-}
-
 static void fill_stacks(struct fill *f, struct bs_report *r)
 {
 	const struct bs_session *s = f->s;
@@ -691,12 +666,6 @@ static void fill_stacks(struct fill *f, struct bs_report *r)
 		to->broken += k->flags & BS_STACK_BROKEN ? k->events : 0;
 	}
 	to->ns = bs_collect_ns_per_stack(s->collect, to->taken ? frames / (double)to->taken : 0);
-	fill_unwind(f);
-	if (s->lighting.stackless)
-		note(f,
-		     "%zu process%s lit by jumps with a libbscope that cannot give stacks: rebuild with "
-		     "the one of this version, or use -m trap",
-		     s->lighting.stackless, s->lighting.stackless == 1 ? " is" : "es are");
 }
 
 /* What stacks cost beyond their events: a trap of their own, where the events are no traps. */
@@ -757,117 +726,6 @@ static void fill_sampled(struct fill *f, struct bs_report *r)
 	bs_overhead_notes(f->s, r, say, f);
 }
 
-/* Which sites and processes are not lit as the mode says, and why. */
-static void fill_lighting_notes(struct fill *f)
-{
-	const struct bs_session *s = f->s;
-	const struct bs_lighting *l = &s->lighting;
-	size_t by_why[BS_JUMP_WHYS] = {0}, unfollowed = 0;
-
-	if (l->no_jumps)
-		note(f, "sites are lit by traps: %s", l->no_jumps);
-	for (size_t i = 0; i < s->followed.n; i++)
-		if (s->followed.v[i]->no_jumps && s->followed.v[i]->why[0])
-			note(f, "lit by traps: %s", s->followed.v[i]->why);
-	if (!l->jumped)
-		return;
-	for (size_t i = 0; i < l->nmodules; i++)
-		for (size_t k = BS_JUMP_OK + 1; k < BS_JUMP_WHYS; k++)
-			by_why[k] += l->modules[i].why[k];
-	for (size_t k = BS_JUMP_OK + 1; k < BS_JUMP_WHYS; k++)
-		if (by_why[k])
-			note(f, "%zu site%s lit by traps: %s", by_why[k],
-			     by_why[k] == 1 ? " is" : "s are", bs_jump_why((enum bs_jump_why)k));
-	if (s->nclocks)
-		note(f,
-		     "%zu class%s sites of both kinds, whose clocks differ: no verdicts are given for "
-		     "%s",
-		     s->nclocks, s->nclocks == 1 ? " has" : "es have",
-		     s->nclocks == 1 ? "it" : "them");
-	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++)
-		unfollowed += bs_lighting_unfollowed(l, i);
-	if (unfollowed)
-		note(f,
-		     "what begins at %zu site%s lit by traps is not followed, and missing from counts and "
-		     "estimates: use -m trap, or do without sampling",
-		     unfollowed, unfollowed == 1 ? "" : "s");
-	if (l->foreign)
-		note(f,
-		     "%zu sites were not lit: somebody else has changed their code (another tool's "
-		     "breakpoint?)",
-		     l->foreign);
-	if (l->elsewhere)
-		note(f, "%zu sites were not lit: they do not call a libbscope that we know",
-		     l->elsewhere);
-}
-
-static void fill_notes(struct fill *f, struct bs_report *r)
-{
-	const struct bs_session *s = f->s;
-	size_t dark = 0, shared;
-
-	for (size_t i = 0; i < r->nsites; i++)
-		dark += !r->sites[i].lit;
-	if (dark)
-		note(f,
-		     "%zu of %zu sites were left as no-ops by -f: what they would have said is not "
-		     "in these numbers",
-		     dark, r->nsites);
-	fill_lighting_notes(f);
-	if (s->jumps.no_bound)
-		note(f,
-		     "a process that had more threads than buffers has ended: how many events it "
-		     "lost in its last moments is not known");
-	if (r->written_at_most)
-		note(f,
-		     "processes went before their last events could be read: at most %llu more were "
-		     "written",
-		     (unsigned long long)(r->written_at_most - r->written));
-	if (s->stalled_ns > BS_STALLED_NS)
-		note(f,
-		     "bscope-trace stood still for %.0f s: the times of events from then may be wrong",
-		     (double)s->stalled_ns / 1e9);
-	if (s->bystanders && !s->lighting.jumped)
-		note(f,
-		     "%zu other process%s the same files mapped: trap mode slows %s too, without "
-		     "recording",
-		     s->bystanders, s->bystanders == 1 ? " has" : "es have",
-		     s->bystanders == 1 ? "it" : "them");
-	for (size_t i = 0; i < s->nmodules; i++)
-		if (s->modules[i]->nskipped)
-			note(f, "%zu sites of %s are not understood: %s", s->modules[i]->nskipped,
-			     s->modules[i]->path, s->modules[i]->skipped);
-	if (s->nlate == 1)
-		note(f,
-		     "%s was noticed when it already ran, %.3f s after the start: what its sites "
-		     "did before is not in these numbers",
-		     s->late_path, (double)(s->late_ns - s->start_ns) / 1e9);
-	else if (s->nlate)
-		note(f,
-		     "%s and %zu other file%s were noticed when they already ran, the first %.3f s "
-		     "after the start: what their sites did before is not in these numbers",
-		     s->late_path, s->nlate - 1, s->nlate == 2 ? "" : "s",
-		     (double)(s->late_ns - s->start_ns) / 1e9);
-	if (s->no_loads)
-		note(f,
-		     "the kernel does not say when a library is loaded (perf_event_open: %s): what one "
-		     "does before it is noticed is missing, and may look like an error of others",
-		     s->no_loads);
-	shared = bs_model_shared(s->model);
-	if (shared)
-		note(f,
-		     "--clock=coarse: several threads have made marks of %zu class%s: no verdicts are "
-		     "given for %s, and the live counts may be off by objects that were passed "
-		     "between threads within the age of a stamp",
-		     shared, shared == 1 ? "" : "es", shared == 1 ? "it" : "them");
-	if (s->trouble)
-		note(f, "%s", s->trouble->text);
-	if (!r->written)
-		note(f, "no site was hit");
-	if (s->command && s->command->running)
-		note(f, "%s goes on untraced as pid %d", s->command->path, (int)s->command->pid);
-}
-
 int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct bs_filled *out,
 		   struct bs_error *err)
 {
@@ -919,7 +777,7 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	if (!ret && !f.failed)
 		ret = fill_callers(&f, wait);
 	if (!ret)
-		fill_notes(&f, r);
+		bs_report_notes(s, r, say, &f);
 	r->notes = f.notes;
 	r->nnotes = f.nnotes;
 	if (!ret && f.failed)
