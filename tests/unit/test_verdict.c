@@ -568,6 +568,41 @@ static void too_close(void **state)
 }
 
 /* The same thread as that of an earlier birth, but not of this one. */
+/* Whoever has borrowed it a moment before its birth, by another clock, may use it when it has been
+ * moved. */
+static void borrowed_before_its_birth(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	/* Of an id that nobody has had; that one has had that is dead; or is being dropped. */
+	for (int i = 0; i < 3; i++) {
+		uint64_t id = i ? 0x20000 : 0x10000;
+
+		if (i)
+			NEW(1, id);
+		if (i == 1)
+			DROP(1, id);
+		t = now + 10 * US;
+		AT(t, BORROW, 2, id, 0xb);
+		if (i == 2)
+			AT(t + 100, DROP, 1, id, 0);
+		AT(t + 200, NEW, 1, id, 64);
+		MOVE(2, id, 0xc);
+		USE(2, id, 0xb);
+		DROP(2, id);
+	}
+	/* Of one that has just been resized. */
+	NEW(1, 0x30000);
+	RESIZE_BEGIN(1, 0x30000);
+	t = now + 10 * US;
+	AT(t, BORROW, 2, 0x40000, 0xb);
+	AT(t + 200, RESIZE_END, 1, 0x40000, 64);
+	MOVE(2, 0x40000, 0xc);
+	USE(2, 0x40000, 0xb);
+	NOTHING();
+}
+
 static void a_birth_long_ago(void **state)
 {
 	uint64_t t = now + 100 * US;
@@ -652,6 +687,7 @@ int main(void)
 		T(late),
 		T(borrows_handed_on),
 		T(too_close),
+		T(borrowed_before_its_birth),
 		T(a_birth_long_ago),
 		T(close_but_of_one_thread),
 		T(rows_are_counted),

@@ -19,8 +19,8 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 {
 	/* What is known of who borrows and owns it was of another; which may be in its resize. */
 	bs_pending_replace(m, p, ev);
-	if (m->classes[ev->klass_id].nties)
-		bs_tie_remove(m, p, ev->klass_id, ev->id);
+	if (m->classes[ev->klass_id].nties && bs_tie_over(m, p, ev))
+		return NULL;
 	if (!found)
 		return obj;
 	if (obj->flags & BS_OBJ_DEAD) {

@@ -146,6 +146,7 @@ static int not_yet(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	bool counts = ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
+	bool borrows = ev->kind == BSCOPE_KIND_BORROW || ev->kind == BSCOPE_KIND_BORROW_MUT;
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	bool alive = obj && !(obj->flags & BS_OBJ_DEAD);
 	/* Those with static initialisers begin without a mark. */
@@ -154,7 +155,8 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	struct resized r;
 
 	/* Its new may be still to come, by a thread whose clock is a little ahead. */
-	if ((counts || ev->kind == BSCOPE_KIND_MOVE) && bs_recent_add(&m->marks, ev, 0))
+	if ((counts || ev->kind == BSCOPE_KIND_MOVE || (borrows && !alive && !adopted)) &&
+	    bs_recent_add(&m->marks, ev, 0))
 		return -ENOMEM;
 	if (!obj && bs_unfollowed(m, p))
 		return not_yet(m, p, ev);

@@ -13,7 +13,7 @@
 #define BS_OBJ_ADOPTED 0x01u /* known since a resize: its birth was not seen */
 #define BS_OBJ_COUNTED 0x02u /* a retain or release was seen */
 #define BS_OBJ_WHOLE   0x02u /* dead: all of its life was seen */
-#define BS_OBJ_UNSURE  0x04u /* of its count: more than fits, or not all its own */
+#define BS_OBJ_UNSURE  0x04u /* of its count: more than fits, or not all its own; of its borrows */
 #define BS_OBJ_MOVED   0x08u /* it has an owner of its own */
 #define BS_OBJ_DEAD    0x10u /* dropped: a struct bs_dead */
 #define BS_OBJ_TWIN    0x20u /* alive: made when another with its id was */

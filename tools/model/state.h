@@ -403,6 +403,8 @@ static inline struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_pro
 }
 /* Its borrows and its owner are over. */
 void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+/* The same of the object before, whose id another one has from this mark on. */
+int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
 int bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 /* Taken out while the object has no id, NULL if there is none; and put back under its new one. */

@@ -98,6 +98,25 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 		tie_free(m, p, tie);
 }
 
+int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_event borrow = *ev;
+	int err = 0;
+
+	if (!tie)
+		return 0;
+	/* It may be the one that begins that was borrowed, which is forgotten here. */
+	for (uint32_t i = 0; i < tie->nholds && !err; i++) {
+		borrow.tid = tie->holds[i].changed_tid;
+		borrow.ts_ns = tie->holds[i].changed_ns;
+		if (bs_no_order(ev, borrow.tid, borrow.ts_ns))
+			err = bs_recent_add(&m->marks, &borrow, 0);
+	}
+	tie_free(m, p, tie);
+	return err;
+}
+
 /* --- tracked objects that hold and own ----------------------------------------------------------
  */
 
@@ -493,8 +512,11 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		bs_undecided(m);
 		return 0;
 	}
-	/* Whoever uses it may have borrowed it at any time since its birth. */
-	if (obj && !(obj->flags & (BS_OBJ_DEAD | BS_OBJ_ADOPTED | BS_OBJ_DOUBT)))
+	/*
+	 * Whoever uses it may have borrowed it at any time since its birth; which may have come
+	 * before its birth, and is forgotten.
+	 */
+	if (obj && !(obj->flags & (BS_OBJ_DEAD | BS_OBJ_ADOPTED | BS_OBJ_DOUBT | BS_OBJ_UNSURE)))
 		since = obj->birth_ns;
 	return bs_suspect(m, BS_VERDICT_USE_AFTER_MOVE, ev, tie->key, tie->moved, since, ev->arg,
 			  0);
