@@ -256,6 +256,40 @@ static void borrow_ends_with_its_owner(void **state)
 	EXPECT({BS_VERDICT_BORROW_OUTLIVES_OWNER, drop, borrow});
 }
 
+/* By clocks that differ, another thread drops an object before a destructor has given it back. */
+static void borrow_ends_a_moment_after_its_object(void **state)
+{
+	uint32_t borrow, drop, gone;
+
+	(void)state;
+	NEW(1, 0x10000);
+	CONN_NEW(1, 0x50000);
+	BORROW(1, 0x10000, 0x50000);
+	CONN_DROP(1, 0x50000);
+	DROP(2, 0x10000);
+	mark_at(now + 200, BSCOPE_KIND_UNBORROW, 1, BUF, 0x10000, 0x50000);
+	NOTHING();
+	/* Much later is too late; or when another object has that id. */
+	for (int i = 0; i < 2; i++) {
+		uint64_t id = i ? 0x30000 : 0x20000;
+
+		bs_model_free(m);
+		model_new();
+		started();
+		NEW(1, id);
+		CONN_NEW(1, 0x50000);
+		borrow = BORROW(1, id, 0x50000);
+		drop = CONN_DROP(1, 0x50000);
+		gone = DROP(2, id);
+		if (i)
+			NEW(1, id);
+		else
+			UNBORROW(1, id, 0x50000);
+		EXPECT({BS_VERDICT_BORROW_OUTLIVES_OWNER, drop, borrow},
+		       {BS_VERDICT_DROP_WHILE_BORROWED, gone, borrow});
+	}
+}
+
 static void borrowers_that_are_not_objects(void **state)
 {
 	(void)state;
@@ -673,6 +707,7 @@ int main(void)
 		T(unbalanced_count),
 		T(borrow_outlives_owner),
 		T(borrow_ends_with_its_owner),
+		T(borrow_ends_a_moment_after_its_object),
 		T(borrowers_that_are_not_objects),
 		T(leak_of_a_region),
 		T(leak_of_an_owner),

@@ -349,7 +349,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 	if (obj && p->holders)
 		bs_ties_holder_gone(m, p, ev);
 	if (tie) {
-		err = bs_tie_drop(m, p, ev->klass_id, ev->id);
+		err = bs_tie_drop(m, p, ev);
 		if (err)
 			return err;
 	}

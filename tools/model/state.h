@@ -113,8 +113,9 @@ struct bs_hold {
 	uint32_t exclusive;  /* the first level that is, from 1; 0: none */
 	uint64_t changed_ns; /* a level began or ended last, by whom */
 	uint32_t changed_tid;
-	bool doubt;		     /* levels of several threads have no order: what is left? */
-	uint32_t holder;	     /* class of the tracked object that `by` is; 0: of none */
+	bool doubt;	 /* levels of several threads have no order: what is left? */
+	bool dropped;	 /* what it is of was, then; after the holder, by another thread */
+	uint32_t holder; /* class of the tracked object that `by` is; 0: of none */
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
 };
 
@@ -406,7 +407,7 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 /* The same of the object before, whose id another one has from this mark on. */
 int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
-int bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+int bs_tie_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* Taken out while the object has no id, NULL if there is none; and put back under its new one. */
 struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
 int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id);

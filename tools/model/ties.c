@@ -98,25 +98,6 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 		tie_free(m, p, tie);
 }
 
-int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
-{
-	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
-	struct bs_event borrow = *ev;
-	int err = 0;
-
-	if (!tie)
-		return 0;
-	/* It may be the one that begins that was borrowed, which is forgotten here. */
-	for (uint32_t i = 0; i < tie->nholds && !err; i++) {
-		borrow.tid = tie->holds[i].changed_tid;
-		borrow.ts_ns = tie->holds[i].changed_ns;
-		if (bs_no_order(ev, borrow.tid, borrow.ts_ns))
-			err = bs_recent_add(&m->marks, &borrow, 0);
-	}
-	tie_free(m, p, tie);
-	return err;
-}
-
 /* --- tracked objects that hold and own ----------------------------------------------------------
  */
 
@@ -290,6 +271,35 @@ static int orphan_found(struct bs_model *m, const struct bs_proc *p, const struc
 			  p->heard_ns, hold->by, 0);
 }
 
+/* Was it in force still when the object was dropped?  Its end would have come by now. */
+static bool outlives(const struct bs_hold *hold, const struct bs_event *ev)
+{
+	return hold->dropped && ev->ts_ns > hold->changed_ns + BS_MODEL_SKEW_NS;
+}
+
+int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	struct bs_event borrow = *ev;
+	int err = 0;
+
+	if (!tie)
+		return 0;
+	/* It may be the one that begins that was borrowed, which is forgotten here. */
+	for (uint32_t i = 0; i < tie->nholds && !err; i++) {
+		if (outlives(&tie->holds[i], ev))
+			err = orphan_found(m, p, tie, &tie->holds[i]);
+		if (err)
+			break;
+		borrow.tid = tie->holds[i].changed_tid;
+		borrow.ts_ns = tie->holds[i].changed_ns;
+		if (bs_no_order(ev, borrow.tid, borrow.ts_ns))
+			err = bs_recent_add(&m->marks, &borrow, 0);
+	}
+	tie_free(m, p, tie);
+	return err;
+}
+
 /* --- borrows ------------------------------------------------------------------------------------
  */
 
@@ -439,7 +449,7 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		level_changed(hold, ev);
 		return 1;
 	}
-	if (hold->orphaned.place && ev->tid != hold->orphaned.tid) {
+	if (hold->orphaned.place && (ev->tid != hold->orphaned.tid || outlives(hold, ev))) {
 		if (bs_no_order(ev, hold->orphaned.tid, hold->orphaned.ts_ns))
 			bs_undecided(m);
 		else
@@ -454,9 +464,9 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 	return err ? err : 1;
 }
 
-int bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id)
+int bs_tie_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
-	struct bs_tie *tie = bs_tie_find(m, p, klass, id);
+	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	int err = 0;
 
 	if (!tie)
@@ -466,9 +476,20 @@ int bs_tie_drop(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t 
 		return 0;
 	}
 	for (uint32_t i = 0; i < tie->nholds && !err; i++) {
-		err = orphan_found(m, p, tie, &tie->holds[i]);
+		struct bs_hold *hold = &tie->holds[i];
+
+		hold->holder = 0;
+		/* Whoever has dropped its borrower may have given it back a moment ago. */
+		if (hold->orphaned.place && hold->orphaned.tid != ev->tid) {
+			if (hold->dropped)
+				continue;
+			hold->dropped = true;
+			hold->changed_tid = ev->tid;
+			hold->changed_ns = ev->ts_ns;
+			continue;
+		}
 		/* That they outlive it has been said. */
-		tie->holds[i].holder = 0;
+		err = orphan_found(m, p, tie, hold);
 	}
 	tie->owned = false;
 	tie->moved = tie->orphaned = (struct bs_evidence){0};
