@@ -637,6 +637,23 @@ static void borrowed_before_its_birth(void **state)
 	NOTHING();
 }
 
+/* Of two that have just given their borrows back, either may have used it before. */
+static void used_before_its_borrow_ended(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	NEW(1, 0x10000);
+	BORROW(2, 0x10000, 0xb);
+	BORROW(3, 0x10000, 0xc);
+	MOVE(1, 0x10000, 0xd);
+	t = now + 10 * US;
+	AT(t, UNBORROW, 2, 0x10000, 0xb);
+	AT(t + 50, UNBORROW, 3, 0x10000, 0xc);
+	AT(t + 200, USE, 4, 0x10000, 0xb);
+	NOTHING();
+}
+
 static void a_birth_long_ago(void **state)
 {
 	uint64_t t = now + 100 * US;
@@ -723,6 +740,7 @@ int main(void)
 		T(borrows_handed_on),
 		T(too_close),
 		T(borrowed_before_its_birth),
+		T(used_before_its_borrow_ended),
 		T(a_birth_long_ago),
 		T(close_but_of_one_thread),
 		T(rows_are_counted),

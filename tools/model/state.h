@@ -129,9 +129,7 @@ struct bs_tie {
 	struct bs_evidence moved;
 	uint32_t owner_klass;	     /* of the tracked object that the owner is; 0: of none */
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
-	uint64_t last_by;	     /* whose borrow ended last, and when */
-	struct bs_evidence last;
-	uint64_t ended_ns; /* the same, were it there or not; 0: not since this tie is known */
+	uint64_t ended_ns; /* a borrow last, were it there or not; 0: not since this tie is known */
 	UT_hash_handle hh;
 };
 

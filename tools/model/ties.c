@@ -457,8 +457,6 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 	}
 	tie->nholds--;
 	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
-	tie->last_by = ev->arg;
-	tie->last = bs_evidence_of(m, ev);
 	if (!err)
 		err = bs_borrow_ended(m, tie, ev);
 	return err ? err : 1;
@@ -527,9 +525,7 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 	if (!tie || !tie->owned || tie->owner == ev->arg || hold_find(tie, ev->arg))
 		return 0;
 	/* Before the move, or before it gave its borrow back. */
-	if (bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) ||
-	    (tie->last_by == ev->arg && tie->last.place &&
-	     bs_no_order(ev, tie->last.tid, tie->last.ts_ns))) {
+	if (bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) || end_came(m, tie, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
