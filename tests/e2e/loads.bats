@@ -129,6 +129,39 @@ unseen_or_seen() {
 	unseen_or_seen 4
 }
 
+@test "nor of a program that becomes another one before anybody looks" {
+	need_bpf
+	for i in 1 2 3; do
+		attached wndopdx -m jump
+		json '.verdicts == [] and .objects.undecided == 1'
+		attached owndcopdx -m jump
+		json '.verdicts == [] and .objects.undecided == 1'
+	done
+}
+
+@test "where the kernel does not say what is loaded there are no verdicts" {
+	need_bpf
+	cat >refused.c <<-'END'
+		#include <errno.h>
+		#include <seccomp.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
+			if (argc < 2 || !c || seccomp_rule_add(c, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(perf_event_open), 0) ||
+				seccomp_load(c))
+				return 3;
+			execv(argv[1], argv + 1);
+			return 3;
+		}
+	END
+	${CC:-cc} -O1 -o refused refused.c -lseccomp
+	for what in ndopd ndd; do
+		timeout 60 ./refused "$TRACE" -q -m trap --format=json -o report.json -- ./host "$what"
+		json '.verdicts == [] and any(.notes[]; test("^no verdicts are given: .*perf_event_open: Permission denied"))'
+	done
+}
+
 @test "a COMMAND's own libraries are lit before their constructors run" {
 	need_bpf
 	cat >lib.c <<-'END'

@@ -34,7 +34,9 @@ struct bs_process {
 			      */
 	/* of lighting.c */
 	enum bs_lit how;
-	enum bs_lit how_last;		 /* when it exited */
+	/* As it was until it executed another program or exited, when that was heard. */
+	enum bs_lit how_last;
+	uint64_t how_last_ns;		 /* CLOCK_MONOTONIC */
 	bool no_jumps;			 /* for good; why says the reason */
 	const struct bs_process *shares; /* whose memory it has, if not its own */
 	unsigned tries;			 /* that failed */

@@ -804,8 +804,17 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 	bs_buffers_fork(l->buffers, owner->pid, child->pid);
 }
 
+static void how_ends(struct bs_process *p)
+{
+	if (p->how == BS_LIT_NONE)
+		return;
+	p->how_last = p->how;
+	p->how_last_ns = bs_now_ns();
+}
+
 void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 {
+	how_ends(p);
 	bs_buffers_gone(l->buffers, p->pid);
 	p->shares = NULL;
 	/* Traps are lit in the files, for whoever executes them; unless they are about to go. */
@@ -823,7 +832,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
-	p->how_last = p->how;
+	how_ends(p);
 	how_set(l, p, BS_LIT_NONE);
 	/* Others would hit them, though they are lit by jumps. */
 	if (l->jumped)

@@ -167,8 +167,8 @@ void bs_report_notes(const struct bs_session *s, const struct bs_report *r,
 		     (double)(s->late_ns - s->start_ns) / 1e9);
 	if (s->no_loads)
 		note(f,
-		     "the kernel does not say when a library is loaded (perf_event_open: %s): what one "
-		     "does before it is noticed is missing, and may look like an error of others",
+		     "no verdicts are given: the kernel does not say when a library is loaded "
+		     "(perf_event_open: %s), and what one did before it was noticed could explain them",
 		     s->no_loads);
 	shared = bs_model_shared(s->model);
 	if (shared)

@@ -28,6 +28,8 @@
 
 /* Roots of processes in which a file is searched for by its path. */
 #define ROOTS_MAX 8
+/* Longer than marks of the program before an exec, or of a process that has ended, are held. */
+#define HELD_NS NS_PER_S
 
 struct file_key {
 	dev_t dev;
@@ -44,7 +46,8 @@ struct file {
 
 /* Somebody has mapped a file, and what its sites say may be missing. */
 struct load {
-	struct bs_process *p;
+	pid_t pid;
+	struct bs_process *p; /* NULL: it is to be asked for after the next reading of the ring */
 	struct file_key key;
 	char *path;
 };
@@ -135,14 +138,27 @@ void bs_session_loads_free(struct bs_session *s)
  * Of what is not lit there are no marks, and when it is lit all that it has is looked at first.
  * Traps are in the file, for whoever maps it; jumps in the process.
  */
+static bool may_miss(enum bs_lit how, bool sites, bool looked_at)
+{
+	if (how == BS_LIT_NONE)
+		return false;
+	return sites ? how == BS_LIT_JUMP : !looked_at;
+}
+
 static bool may_be_missing(const struct bs_session *s, const struct bs_process *p,
 			   const struct file_key *key)
 {
-	enum bs_lit how = p->alive ? p->how : p->how_last;
+	bool sites = has_sites(s, key), looked_at = file_looked_at(s, key);
 
-	if (how == BS_LIT_NONE || how == BS_LIT_SHARES)
-		return false;
-	return has_sites(s, key) ? how == BS_LIT_JUMP : !file_looked_at(s, key);
+	return may_miss(p->how, sites, looked_at) ||
+	       (bs_now_ns() - p->how_last_ns < HELD_NS && may_miss(p->how_last, sites, looked_at));
+}
+
+/* Memory that has an inode, and no name by which anybody could load it. */
+static bool is_no_file(const char *path)
+{
+	return !strcmp(path, "/dev/zero (deleted)") || !strncmp(path, "/SYSV", 5) ||
+	       !strncmp(path, "/anon_hugepage", 14);
 }
 
 static int load_skip(void *ctx, const struct bs_load *load)
@@ -159,15 +175,9 @@ int bs_session_loads_skip(struct bs_session *s)
 	return s->loads ? bs_loads_read(s->loads->loads, load_skip, NULL, &lost) : 0;
 }
 
-static int load_note(void *ctx, const struct bs_load *load)
+static int load_add(struct bs_session_loads *l, pid_t pid, struct bs_process *p,
+		    const struct file_key *key, const char *path)
 {
-	struct bs_session *s = ctx;
-	struct bs_session_loads *l = s->loads;
-	struct bs_process *p = bs_followed_find(&s->followed, load->pid);
-	const struct file_key key = {load->dev, load->ino, load->generation};
-
-	if (!p || !may_be_missing(s, p, &key))
-		return 0;
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 16;
 		struct load *v = reallocarray(l->v, cap, sizeof(*v));
@@ -177,8 +187,39 @@ static int load_note(void *ctx, const struct bs_load *load)
 		l->v = v;
 		l->cap = cap;
 	}
-	l->v[l->n] = (struct load){p, key, strdup(load->path)};
+	l->v[l->n] = (struct load){pid, p, *key, strdup(path)};
 	return l->v[l->n].path ? (l->n++, 0) : -ENOMEM;
+}
+
+static int load_note(void *ctx, const struct bs_load *load)
+{
+	const struct file_key key = {load->dev, load->ino, load->generation};
+	struct bs_session *s = ctx;
+	struct bs_process *p = bs_followed_find(&s->followed, load->pid);
+
+	if (is_no_file(load->path) || (p && !may_be_missing(s, p, &key)))
+		return 0;
+	return load_add(s->loads, load->pid, p, &key, load->path);
+}
+
+/* Those whose fork had not been read yet: now it has, or they are nobody's that is followed. */
+static void loads_resolve(struct bs_session *s)
+{
+	struct bs_session_loads *l = s->loads;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct load *load = &l->v[i];
+		bool known = load->p;
+
+		if (!known)
+			load->p = bs_followed_find(&s->followed, load->pid);
+		if (known || (load->p && may_be_missing(s, load->p, &load->key)))
+			l->v[kept++] = *load;
+		else
+			free(load->path);
+	}
+	l->n = kept;
 }
 
 static bool is_mapped(const struct bs_maps *maps, const struct load *load)
@@ -282,6 +323,26 @@ static int loads_look(struct bs_session *s, const struct load *v, size_t n, bool
 	return ret;
 }
 
+/* Some were not told of, of whatever process. */
+static int all_look(struct bs_session *s, bool light)
+{
+	const struct file_key key = {0};
+	int ret = 0;
+
+	bs_model_loss(s->model, bs_now_ns(), 0);
+	for (size_t i = 0; i < s->followed.n && ret != -ENOMEM; i++) {
+		struct bs_process *p = s->followed.v[i];
+
+		if (!p->alive || p->how == BS_LIT_NONE || p->how == BS_LIT_SHARES)
+			continue;
+		ret = bs_session_look(s, p, light);
+		/* What could not be lit just now: until it is. */
+		if (ret > 0)
+			ret = load_add(s->loads, p->pid, p, &key, "");
+	}
+	return ret == -ENOMEM ? ret : 0;
+}
+
 int bs_session_loads(struct bs_session *s, bool light)
 {
 	struct bs_session_loads *l = s->loads;
@@ -291,6 +352,7 @@ int bs_session_loads(struct bs_session *s, bool light)
 
 	if (!l)
 		return 0;
+	loads_resolve(s);
 	ret = bs_loads_read(l->loads, load_note, s, &lost);
 	for (size_t i = 0, n; i < l->n; i += n) {
 		int done = ret;
@@ -298,7 +360,7 @@ int bs_session_loads(struct bs_session *s, bool light)
 		for (n = 1; i + n < l->n && l->v[i + n].p == l->v[i].p;)
 			n++;
 		if (!ret)
-			done = loads_look(s, &l->v[i], n, light);
+			done = l->v[i].p ? loads_look(s, &l->v[i], n, light) : 1;
 		for (size_t k = i; k < i + n; k++) {
 			if (done > 0)
 				l->v[kept++] = l->v[k];
@@ -308,10 +370,5 @@ int bs_session_loads(struct bs_session *s, bool light)
 		ret = done < 0 ? done : ret;
 	}
 	l->n = kept;
-	if (lost) {
-		/* Of whatever process: the next look finds what is there still. */
-		s->next_scan_ns = 0;
-		bs_model_loss(s->model, bs_now_ns(), 0);
-	}
-	return ret;
+	return ret || !lost ? ret : all_look(s, light);
 }

@@ -130,7 +130,8 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 {
 	int ret = 0;
 
-	if (s->lighting.foreign || s->lighting.elsewhere)
+	/* What is loaded, and not lit yet, may say anything at any time. */
+	if (s->lighting.foreign || s->lighting.elsewhere || s->no_loads)
 		gap_ns = UINT64_MAX;
 	for (uint32_t i = first; i <= bs_sites_count(s->sites) && !ret; i++) {
 		const struct bs_expansion *e = bs_sites_get(s->sites, i);

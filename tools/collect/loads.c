@@ -19,7 +19,12 @@
  * A record takes some hundred bytes (those of forks and exits come as well, and take 56): room for
  * some hundreds on each CPU, which are read some ten times a second.  A power of two.
  */
-#define DATA_BYTES (32u << 10)
+#define DATA_BYTES (64u << 10)
+/*
+ * None is longer than its path (PATH_MAX) and a little.  A buffer that had less room than that may
+ * have been too full for one, of which the kernel says nothing until the next one has room.
+ */
+#define RECORD_MAX (8u << 10)
 
 /* PERF_RECORD_MMAP2 (perf_event_open(2)); the path follows, terminated. */
 struct mmap2 {
@@ -151,6 +156,7 @@ static int ring_read(struct bs_loads *l, struct ring *r,
 	uint64_t tail = r->page->data_tail;
 	int ret = 0;
 
+	*lost |= head - tail > DATA_BYTES - RECORD_MAX;
 	while (tail < head && !ret) {
 		size_t size;
 
