@@ -26,6 +26,9 @@ enum bs_ring_type {
 	BS_RING_EXIT = 4, /* the last thread has gone; args[0]: exit code as wait(2) gives it */
 	BS_RING_FORGOTTEN = 5, /* the object args[0], of the class of this site, is not followed
 				  from here on (bscope/follow.h) */
+	/* A thread was ended by a signal, or by another one that ended the process or executed a
+	 * program: whatever it was in the middle of. */
+	BS_RING_KILLED = 10,
 	/* Those are for buffers.h. */
 	BS_RING_BATCH = 6,  /* struct bs_ring_batch: half a buffer */
 	BS_RING_BUFFER = 7, /* a thread has taken a buffer; args[0]: its address */

@@ -19,8 +19,11 @@
 #define CLONE_VFORK  0x00004000ull
 #define CLONE_THREAD 0x00010000ull
 
-/* Rare, and a new process may be gone soon: the reader is woken each time.  0 if it did not fit. */
-static __always_inline int life(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third)
+#define PF_SIGNALED 0x00000400u /* include/linux/sched.h */
+
+/* 0 if it did not fit.  wakeup: of bpf_ringbuf_submit. */
+static __always_inline int life_as(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third,
+				   __u64 wakeup)
 {
 	struct bs_ring_event *event;
 
@@ -37,8 +40,14 @@ static __always_inline int life(__u32 type, __u32 pid, __u64 arg, __u64 more, __
 	event->args[0] = arg;
 	event->args[1] = more;
 	event->args[2] = third;
-	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_submit(event, wakeup);
 	return 1;
+}
+
+/* Rare, and a new process may be gone soon: the reader is woken each time. */
+static __always_inline int life(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third)
+{
+	return life_as(type, pid, arg, more, third, BPF_RB_FORCE_WAKEUP);
 }
 
 /* Its table of followed objects, if it has one, goes with its memory. */
@@ -192,6 +201,9 @@ int on_exit(__u64 *ctx)
 		return 0;
 	/* On Linux 6.18 the memory is still there; on older kernels this may be too late. */
 	last_batch();
+	/* Its process ends, or begins a new program, which is told in a moment. */
+	if (task->flags & PF_SIGNALED)
+		life_as(BS_RING_KILLED, pid, 0, 0, 0, BPF_RB_NO_WAKEUP);
 	if (signal->live.counter)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))

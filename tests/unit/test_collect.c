@@ -122,7 +122,7 @@ static bool child_text_clean(const struct child *child)
 
 struct seen {
 	struct bs_collect *c;
-	uint64_t marks, forks, execs, exits;
+	uint64_t marks, forks, execs, exits, killed;
 	uint64_t by_site[4]; /* index modulo 4 */
 	struct {
 		pid_t pid;
@@ -164,6 +164,10 @@ static int on_record(void *ctx, const void *data, size_t size)
 		break;
 	case BS_RING_EXEC:
 		seen->execs++;
+		break;
+	case BS_RING_KILLED:
+		assert_false(seen->pids[i].exited);
+		seen->killed++;
 		break;
 	case BS_RING_EXIT:
 		assert_false(seen->pids[i].exited);

@@ -403,6 +403,30 @@ static void owners_that_are_resized(void **state)
 	NOTHING();
 }
 
+/* A thread that was ended in the middle of a destructor would have done the rest. */
+static void destructors_cut_off(void **state)
+{
+	struct bs_event ev = {.pid = PID, .tid = 2, .type = BS_EVENT_KILLED};
+	uint32_t move, drop;
+
+	(void)state;
+	NEW(1, 0x10000);
+	NEW(1, 0x20000);
+	CONN_NEW(2, 0x50000);
+	MOVE(2, 0x10000, 0x50000);
+	BORROW(2, 0x20000, 0x50000);
+	CONN_DROP(2, 0x50000);
+	NEW(1, 0x30000);
+	CONN_NEW(1, 0x60000);
+	move = MOVE(1, 0x30000, 0x60000);
+	drop = CONN_DROP(1, 0x60000);
+	ev.ts_ns = now += 10 * US;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+	exits();
+	EXPECT({BS_VERDICT_LEAK, drop, move});
+	assert_int_equal(bs_model_undecided(m), 2);
+}
+
 static void another_process_knows_nothing(void **state)
 {
 	struct bs_event ev = {.ts_ns = now, .pid = PID, .tid = PID, .type = BS_EVENT_EXEC};
@@ -730,6 +754,7 @@ int main(void)
 		T(leak_of_an_owner),
 		T(owners_unless_all_was_heard),
 		T(owners_that_are_resized),
+		T(destructors_cut_off),
 		T(another_process_knows_nothing),
 		T(losses),
 		T(resize_end_that_was_lost),

@@ -96,7 +96,8 @@ int bs_session_record(void *ctx, const void *data, size_t size)
 	if (size >= sizeof(*rec) && rec->type == BS_RING_MARK_STACK) {
 		stack = bs_session_stack(s, data, size);
 		size = sizeof(*rec);
-	} else if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH) {
+	} else if (size >= sizeof(*rec) && rec->type >= BS_RING_BATCH &&
+		   rec->type != BS_RING_KILLED) {
 		bs_priority_low(s->priority);
 		s->reference_tsc = bs_tsc_now();
 		return bs_buffers_record(s->buffers, data, size);

@@ -203,6 +203,9 @@ static int decode_record(struct bs_decoder *d, const struct bs_ring_event *rec, 
 		out->code = (uint32_t)rec->args[2] & ~BS_EXEC_HEARD;
 		out->has = rec->args[2] & BS_EXEC_HEARD ? BS_EVENT_HEARD : 0;
 		return 0;
+	case BS_RING_KILLED:
+		out->type = BS_EVENT_KILLED;
+		return 0;
 	case BS_RING_EXIT:
 		out->type = BS_EVENT_EXIT;
 		out->arg = rec->args[0];

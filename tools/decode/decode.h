@@ -25,6 +25,8 @@ enum bs_event_type {
 	 * mark.  Nothing that is counted.  klass_id 0: all that are being resized in the process.
 	 */
 	BS_EVENT_FORGOTTEN = 5,
+	/* The thread has ended, in the middle of anything: killed, with its process mostly. */
+	BS_EVENT_KILLED = 6,
 };
 
 /* struct bs_event.has */

@@ -204,6 +204,9 @@ static int event(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		err = bs_proc_end(m, p, ev->ts_ns);
 		bs_proc_forget(m, p);
 		return err;
+	case BS_EVENT_KILLED:
+		p = bs_proc_find(m, ev->pid);
+		return p ? bs_ties_killed(p, ev->tid) : 0;
 	case BS_EVENT_FORGOTTEN:
 		if (ev->klass_id > BS_MODEL_MAX_DENSE)
 			return -EINVAL;

@@ -176,6 +176,8 @@ struct bs_proc {
 	struct bs_tie *ties;
 	uint32_t ties_max; /* with so many, those without anything go */
 	struct bs_holder *holders;
+	uint32_t *killed; /* threads, in the middle of anything; since its program began */
+	uint32_t nkilled, killed_cap;
 	struct bs_region *regions; /* in the order in which they were entered */
 	uint32_t nregions, regions_cap;
 	struct bs_lock_thread *lock_threads; /* that hold locks, or did */
@@ -430,6 +432,8 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* It is being resized: what it will be called, and so whether it has those still, is not known. */
 void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* A thread has ended in the middle of what it did: of what it had dropped nothing is concluded. */
+int bs_ties_killed(struct bs_proc *p, uint32_t tid);
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */
 int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
 void bs_ties_fini(struct bs_model *m, struct bs_proc *p);

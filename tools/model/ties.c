@@ -559,6 +559,18 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 	return err;
 }
 
+/* Was who dropped it ended in the middle of that destructor, or may be in it still? */
+static bool unfinished(const struct bs_proc *p, const struct bs_evidence *drop, uint64_t ts_ns,
+		       uint64_t grace_ns)
+{
+	if (ts_ns - drop->ts_ns < grace_ns)
+		return true;
+	for (uint32_t i = 0; i < p->nkilled; i++)
+		if (p->killed[i] == drop->tid)
+			return true;
+	return false;
+}
+
 /* Its owner was dropped; if it is alive still, that has forgotten it. */
 static int orphan_alive(struct bs_model *m, struct bs_proc *p, const struct bs_tie *tie,
 			uint64_t ts_ns, uint64_t grace_ns)
@@ -570,9 +582,24 @@ static int orphan_alive(struct bs_model *m, struct bs_proc *p, const struct bs_t
 
 	if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
 		return 0;
-	if (ts_ns - tie->orphaned.ts_ns >= grace_ns)
+	if (!unfinished(p, &tie->orphaned, ts_ns, grace_ns))
 		return bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved, p->heard_ns, 0, 0);
 	bs_undecided(m);
+	return 0;
+}
+
+int bs_ties_killed(struct bs_proc *p, uint32_t tid)
+{
+	if (p->nkilled == p->killed_cap) {
+		uint32_t cap = p->killed_cap ? p->killed_cap * 2 : 16;
+		uint32_t *v = reallocarray(p->killed, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		p->killed = v;
+		p->killed_cap = cap;
+	}
+	p->killed[p->nkilled++] = tid;
 	return 0;
 }
 
@@ -584,7 +611,7 @@ int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t 
 		for (uint32_t i = 0; i < tie->nholds && !err; i++) {
 			struct bs_hold *hold = &tie->holds[i];
 
-			if (hold->orphaned.place && ts_ns - hold->orphaned.ts_ns < grace_ns)
+			if (hold->orphaned.place && unfinished(p, &hold->orphaned, ts_ns, grace_ns))
 				bs_undecided(m);
 			else
 				err = orphan_found(m, p, tie, hold);
@@ -600,6 +627,9 @@ void bs_ties_fini(struct bs_model *m, struct bs_proc *p)
 	struct bs_holder *h, *next_h;
 	struct bs_tie *tie, *next;
 
+	free(p->killed);
+	p->killed = NULL;
+	p->nkilled = p->killed_cap = 0;
 	HASH_ITER (hh, p->holders, h, next_h)
 		holder_free(p, h);
 	HASH_ITER (hh, p->ties, tie, next)
