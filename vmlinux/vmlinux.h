@@ -28,7 +28,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
-	unsigned int flags; /* PF_* */
+	unsigned int flags;   /* PF_* */
 	struct mm_struct *mm; /* compared, never followed */
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;

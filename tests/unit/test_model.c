@@ -780,7 +780,7 @@ static void refused(void **state)
 	bad[4].klass_id = UINT32_MAX;
 	bad[5].place = UINT32_MAX;
 	bad[6].type = 0;
-	bad[7].type = 6;
+	bad[7].type = BS_EVENT_KILLED + 1;
 	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(bs_model_event(m, &bad[i]), -EINVAL);
 	totals(0, 0, 0, 0, 0);

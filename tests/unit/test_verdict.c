@@ -584,6 +584,25 @@ static void borrows_handed_on(void **state)
 	EXPECT({BS_VERDICT_CONFLICTING_BORROW, place, place - 1});
 }
 
+/* The struct's mark comes just after the drop of its first member, and belongs before. */
+static void structs_begun_late(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	AT(t, NEW, 1, 0x10000, 0);
+	AT(t, NEW, 1, 0x20000, 0);
+	mark_at(t += 10 * US, BSCOPE_KIND_NEW, 2, REQ, 0x50000, 0);
+	AT(t += 10 * US, BORROW, 3, 0x10000, 0x50000);
+	AT(t, MOVE, 3, 0x20000, 0x50000);
+	mark_at(t += 10 * US, BSCOPE_KIND_DROP, 2, REQ, 0x50000, 0);
+	AT(t += 400, UNBORROW, 3, 0x10000, 0x50000);
+	mark_at(t += 400, BSCOPE_KIND_NEW, 1, CONN, 0x50000, 0);
+	exits();
+	NOTHING();
+	assert_int_equal(bs_model_undecided(m), 2);
+}
+
 static void too_close(void **state)
 {
 	uint64_t t = now + 100 * US;
@@ -763,6 +782,7 @@ int main(void)
 		T(no_new),
 		T(late),
 		T(borrows_handed_on),
+		T(structs_begun_late),
 		T(too_close),
 		T(borrowed_before_its_birth),
 		T(used_before_its_borrow_ended),

@@ -346,8 +346,11 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 		if (err)
 			return err;
 	}
-	if (obj && p->holders)
-		bs_ties_holder_gone(m, p, ev);
+	if (obj) {
+		err = bs_ties_holder_gone(m, p, ev);
+		if (err)
+			return err;
+	}
 	if (tie) {
 		err = bs_tie_drop(m, p, ev);
 		if (err)

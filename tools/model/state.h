@@ -301,12 +301,13 @@ struct bs_model {
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
-	struct bs_recent twins;	  /* news on objects that were alive: a drop may come late */
-	struct bs_recent marks;	  /* counts, moves: of the life before, or the next, perhaps */
-	struct bs_recent fresh;	  /* news on ids that were others' a moment ago */
-	struct bs_recent firsts;  /* news on ids that may have been others', unseen */
-	struct bs_recent resized; /* begins of resizes that have ended */
-	struct bs_recent ended;	  /* borrows; or ends of such as were not there; to: by */
+	struct bs_recent twins;	    /* news on objects that were alive: a drop may come late */
+	struct bs_recent marks;	    /* counts, moves: of the life before, or the next, perhaps */
+	struct bs_recent fresh;	    /* news on ids that were others' a moment ago */
+	struct bs_recent firsts;    /* news on ids that may have been others', unseen */
+	struct bs_recent resized;   /* begins of resizes that have ended */
+	struct bs_recent orphaning; /* drops of who had something: was it alone at its id? */
+	struct bs_recent ended;	    /* borrows; or ends of such as were not there; to: by */
 
 	struct bs_pin *pins, **pin; /* by their keys, by number */
 	uint32_t npins, pins_cap;
@@ -429,7 +430,14 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 	       const struct bs_obj *obj);
 /* An object that was known is being dropped, and is alive still: what it held, and what was its
  * own. */
-void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* An object has that id from now on: by clocks that differ it had it before one was dropped. */
+void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+static inline void bs_ties_join(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	if (!bs_recent_over(&m->orphaning, ev))
+		bs_ties_joined(m, p, ev);
+}
 /* It is being resized: what it will be called, and so whether it has those still, is not known. */
 void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* A thread has ended in the middle of what it did: of what it had dropped nothing is concluded. */
@@ -651,6 +659,7 @@ static inline struct bs_obj *bs_take_id(struct bs_model *m, struct bs_proc *p,
 	bool found;
 	struct bs_obj *obj = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 
+	bs_ties_join(m, p, ev);
 	/* Another one may have had it that nobody has seen. */
 	if (obj && (!found || !bs_seen_since(m, c, obj->birth_ns)) &&
 	    bs_recent_add(&m->firsts, ev, 0))

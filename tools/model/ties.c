@@ -197,16 +197,17 @@ static void holder_free(struct bs_proc *p, struct bs_holder *h)
 	free(h);
 }
 
-/* From now on whoever has its id is another; dropped: what it has are orphans. */
-static void holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			bool dropped)
+/* From now on whoever has its id is another; dropped: what it has are orphans.  0 or -ENOMEM. */
+static int holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		       bool dropped)
 {
 	struct bs_key key = key_of(ev->klass_id, ev->id);
 	struct bs_holder *h;
+	bool any = false;
 
 	HASH_FIND(hh, p->holders, &key, sizeof(key), h);
 	if (!h)
-		return;
+		return 0;
 	/* By clocks that differ, another of that id may have begun after the tie. */
 	dropped = dropped && tracked(m, p, ev->id) == ev->klass_id;
 	for (uint32_t i = 0; i < h->n; i++) {
@@ -216,8 +217,10 @@ static void holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_e
 			continue;
 		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id) {
 			tie->owner_klass = 0;
-			if (dropped && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns))
+			if (dropped && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns)) {
 				tie->orphaned = bs_evidence_of(m, ev);
+				any = true;
+			}
 		}
 		for (uint32_t k = 0; k < tie->nholds; k++) {
 			struct bs_hold *hold = &tie->holds[k];
@@ -225,23 +228,73 @@ static void holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_e
 			if (hold->by != ev->id || hold->holder != ev->klass_id)
 				continue;
 			hold->holder = 0;
-			if (dropped && !bs_no_order(ev, hold->since.tid, hold->since.ts_ns))
+			if (dropped && !bs_no_order(ev, hold->since.tid, hold->since.ts_ns)) {
 				hold->orphaned = bs_evidence_of(m, ev);
+				any = true;
+			}
 		}
 	}
 	holder_free(p, h);
+	return any ? bs_recent_add(&m->orphaning, ev, 0) : 0;
 }
 
-void bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
-	if (p->holders)
-		holder_over(m, p, ev, true);
+	return p->holders ? holder_over(m, p, ev, true) : 0;
+}
+
+/* Is that the drop, of somebody of that id? */
+static bool is_drop(const struct bs_evidence *orphaned, const struct bs_moment *drop)
+{
+	return orphaned->place && orphaned->tid == drop->tid && orphaned->ts_ns == drop->ts_ns;
+}
+
+static void orphans_forget(struct bs_model *m, struct bs_proc *p, const struct bs_moment *drop)
+{
+	uint32_t kept = 0;
+
+	for (struct bs_tie *tie = p->ties; tie; tie = tie->hh.next) {
+		if (tie->owner == drop->key.id && is_drop(&tie->orphaned, drop)) {
+			tie->orphaned = (struct bs_evidence){0};
+			bs_undecided(m);
+		}
+		for (uint32_t i = 0; i < tie->nholds; i++) {
+			struct bs_hold *hold = &tie->holds[i];
+
+			if (hold->by != drop->key.id || !is_drop(&hold->orphaned, drop))
+				continue;
+			hold->orphaned = (struct bs_evidence){0};
+			bs_undecided(m);
+		}
+	}
+	for (uint32_t i = 0; i < m->nsuspects; i++) {
+		const struct bs_suspect *s = &m->suspects[i];
+
+		if (s->row.verdict == BS_VERDICT_BORROW_OUTLIVES_OWNER && s->row.pid == drop->pid &&
+		    s->by == drop->key.id && s->row.tid == drop->tid && s->row.at_ns == drop->ts_ns)
+			bs_undecided(m);
+		else
+			m->suspects[kept++] = *s;
+	}
+	m->nsuspects = kept;
+}
+
+void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	for (uint32_t i = m->orphaning.begin; i < m->orphaning.n; i++) {
+		const struct bs_moment *drop = &m->orphaning.v[i];
+
+		if (drop->pid == ev->pid && drop->key.id == ev->id &&
+		    drop->key.klass != ev->klass_id && bs_no_order(ev, drop->tid, drop->ts_ns))
+			orphans_forget(m, p, drop);
+	}
 }
 
 void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	/* Nothing is dropped, so that nothing can go wrong. */
 	if (p->holders)
-		holder_over(m, p, ev, false);
+		(void)holder_over(m, p, ev, false);
 }
 
 /* A mark of before. */

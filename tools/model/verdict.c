@@ -234,6 +234,7 @@ void bs_findings_fini(struct bs_model *m)
 	free(m->resized.v);
 	free(m->fresh.v);
 	free(m->firsts.v);
+	free(m->orphaning.v);
 	free(m->ended.v);
 }
 
