@@ -103,9 +103,11 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 
 /*
  * The class of the one object that is alive and has that id; 0: none, or more than one, or there
- * may be others: some are not followed, or a mark of any class may be missing.
+ * may be others: some are not followed, or a mark of any class may be missing.  ev: the mark at
+ * hand.
  */
-static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint64_t id)
+static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p,
+			const struct bs_event *ev, uint64_t id)
 {
 	uint32_t found = 0;
 
@@ -123,8 +125,10 @@ static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p, uint6
 		if (!bs_seen_since(m, &m->classes[k], p->heard_ns))
 			return 0;
 		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
-		/* Whether that one lives is not known. */
-		if (obj && obj->flags & BS_OBJ_DOUBT)
+		/* Whether that one lives is not known, or by clocks that differ it does still. */
+		if (obj && (obj->flags & BS_OBJ_DOUBT ||
+			    (obj->flags & BS_OBJ_DEAD &&
+			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))))
 			return 0;
 		if (!obj || obj->flags & BS_OBJ_DEAD)
 			continue;
@@ -209,7 +213,7 @@ static int holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	if (!h)
 		return 0;
 	/* By clocks that differ, another of that id may have begun after the tie. */
-	dropped = dropped && tracked(m, p, ev->id) == ev->klass_id;
+	dropped = dropped && tracked(m, p, ev, ev->id) == ev->klass_id;
 	for (uint32_t i = 0; i < h->n; i++) {
 		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
 
@@ -461,7 +465,7 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 			.changed_tid = ev->tid,
 			.changed_ns = ev->ts_ns,
 			.doubt = doubt,
-			.holder = tracked(m, p, ev->arg),
+			.holder = tracked(m, p, ev, ev->arg),
 		};
 		if (hold->holder && !err)
 			err = holder_add(m, p, hold->holder, ev->arg, tie);
@@ -565,7 +569,7 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 	tie->owner = ev->arg;
 	tie->moved = bs_evidence_of(m, ev);
 	tie->orphaned = (struct bs_evidence){0};
-	tie->owner_klass = tie->owned ? tracked(m, p, ev->arg) : 0;
+	tie->owner_klass = tie->owned ? tracked(m, p, ev, ev->arg) : 0;
 	return tie->owner_klass ? holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;
 }
 
