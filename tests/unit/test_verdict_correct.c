@@ -265,13 +265,21 @@ static void a_correct_program_is_left_alone_sampled(void **state)
 
 /*
  * A struct is an object, and so is its first member, which comes and goes while the struct is
- * there. Both borrow and own items, under the id that they share.
+ * there. Both borrow and own items, under the id that they share.  A destructor says that it is at
+ * work, and then gives back and drops what is left.
  */
 enum { STRUCTS = 3, ITEMS = 4, OUTER = 0, MEMBER = 1 };
 
 struct nested {
 	bool alive[2];
+	bool ending[2]; /* a destructor is at work */
 	unsigned borrows[2][ITEMS];
+};
+
+/* What a thread is in the middle of. */
+struct destructor {
+	struct nested *of; /* NULL: nothing */
+	int part;
 };
 
 struct item {
@@ -282,14 +290,6 @@ struct item {
 static struct nested structs[STRUCTS];
 static struct item items[ITEMS];
 
-static bool has_nothing(const struct nested *s, int part)
-{
-	for (unsigned i = 0; i < ITEMS; i++)
-		if (s->borrows[part][i] || items[i].owner == &s->alive[part])
-			return false;
-	return true;
-}
-
 static bool is_borrowed(unsigned item)
 {
 	for (unsigned i = 0; i < STRUCTS; i++)
@@ -299,18 +299,48 @@ static bool is_borrowed(unsigned item)
 }
 
 /* One of the two begins or ends: a kind, 0 if it may not now. */
-static unsigned part_life(struct nested *s, int part)
+static unsigned part_life(struct nested *s, int part, struct destructor *d)
 {
+	if (s->ending[part])
+		return 0;
 	if (!s->alive[part]) {
-		if (part == MEMBER && !s->alive[OUTER])
+		if (part == MEMBER && (!s->alive[OUTER] || s->ending[OUTER]))
 			return 0;
 		s->alive[part] = true;
 		return BSCOPE_KIND_NEW;
 	}
-	if (!has_nothing(s, part) || (part == OUTER && s->alive[MEMBER]))
+	/* Members go first. */
+	if (part == OUTER && (s->alive[MEMBER] || s->ending[MEMBER]))
 		return 0;
 	s->alive[part] = false;
+	s->ending[part] = true;
+	*d = (struct destructor){s, part};
 	return BSCOPE_KIND_DROP;
+}
+
+/* The destructor goes on: a kind, with *item; 0: it is done. */
+static unsigned destroy(struct destructor *d, unsigned *item)
+{
+	for (unsigned i = 0; i < ITEMS; i++) {
+		struct item *it = &items[i];
+
+		*item = i;
+		if (d->of->borrows[d->part][i]) {
+			d->of->borrows[d->part][i]--;
+			return BSCOPE_KIND_UNBORROW;
+		}
+		if (!it->alive || it->owner != &d->of->alive[d->part])
+			continue;
+		it->owner = NULL;
+		/* Somebody else takes over what is in use. */
+		if (is_borrowed(i))
+			return BSCOPE_KIND_MOVE;
+		it->alive = false;
+		return BSCOPE_KIND_DROP;
+	}
+	d->of->ending[d->part] = false;
+	d->of = NULL;
+	return 0;
 }
 
 /* What one of the two does with an item. */
@@ -351,6 +381,7 @@ static unsigned part_deals(struct nested *s, int part, unsigned item)
 static void nested_round(size_t unseen, size_t missing, bool lossy)
 {
 	struct stamped *v = calloc(EVENTS, sizeof(*v));
+	struct destructor busy[THREADS] = {{0}};
 	uint64_t last[THREADS] = {0}, t = 1000000, lit = 0;
 	uint32_t dark = below(2) ? CONN : REQ;
 	size_t n = 0;
@@ -363,15 +394,25 @@ static void nested_round(size_t unseen, size_t missing, bool lossy)
 		started();
 	while (n < EVENTS) {
 		unsigned thread = below(THREADS), s = below(STRUCTS), item = below(ITEMS);
-		bool life = below(4) == 0;
+		bool life = below(4) == 0, ends = busy[thread].of;
 		int part = (int)below(2);
-		unsigned kind =
-			life ? part_life(&structs[s], part) : part_deals(&structs[s], part, item);
-		uint64_t at = 0x10000u * (1 + s), ts;
-		uint32_t klass = life ? (part == OUTER ? CONN : REQ) : (uint32_t)BUF;
+		uint64_t at, ts;
+		uint32_t klass;
+		unsigned kind;
 
+		if (ends) {
+			s = (unsigned)(busy[thread].of - structs);
+			life = false;
+			kind = destroy(&busy[thread], &item);
+		} else if (life) {
+			kind = part_life(&structs[s], part, &busy[thread]);
+		} else {
+			kind = part_deals(&structs[s], part, item);
+		}
 		if (!kind)
 			continue;
+		at = 0x10000u * (1 + s);
+		klass = life ? (part == OUTER ? CONN : REQ) : (uint32_t)BUF;
 		t += 50 + below(250);
 		ts = t + below(2 * 250 + 1) - 250;
 		ts = ts < last[thread] ? last[thread] : ts;
@@ -388,7 +429,9 @@ static void nested_round(size_t unseen, size_t missing, bool lossy)
 		v[n++].ev = (struct bs_event){
 			.ts_ns = ts,
 			.id = life ? at : 0x100000u * (1 + item),
-			.arg = kind == BSCOPE_KIND_NEW ? 64 : at,
+			.arg = kind == BSCOPE_KIND_NEW		  ? 64
+			       : ends && kind == BSCOPE_KIND_MOVE ? 0x77
+								  : at,
 			.pid = PID,
 			.tid = thread,
 			.place = 16 * klass + kind,
@@ -404,6 +447,13 @@ static void nested_round(size_t unseen, size_t missing, bool lossy)
 	qsort(v, n, sizeof(*v), stamped_cmp);
 	hand_on(v, n, lossy);
 	now = t + 1000;
+	for (unsigned i = 0; i < THREADS; i++) {
+		const struct bs_event killed = {
+			.ts_ns = now, .pid = PID, .tid = i, .type = BS_EVENT_KILLED};
+
+		if (busy[i].of)
+			assert_int_equal(bs_model_event(m, &killed), 0);
+	}
 	exits();
 	NOTHING();
 	model_adds_up();
