@@ -43,3 +43,13 @@ unheard() {
 	unheard exit
 	json '.objects.live == 0 and .objects.exited == 100 and ([.live_at_exit[].count] | add) == 100'
 }
+
+@test "a destructor that the end of its process cuts off has done nothing wrong" {
+	need_bpf
+	for i in 1 2 3 4 5; do
+		"$TRACE" -q -m trap --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$PROGRAMS/cut_off" middle
+		json '.events.received == 6 and .verdicts == [] and .objects.undecided == 2'
+	done
+	"$TRACE" -q -m trap --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$PROGRAMS/cut_off" end
+	json '[.verdicts[].verdict] | sort == ["borrow-outlives-owner", "leak"]'
+}

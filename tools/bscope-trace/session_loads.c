@@ -81,15 +81,15 @@ static int file_add(struct bs_session *s, const struct load *load)
 	return 0;
 }
 
-static bool has_sites(const struct bs_session *s, const struct file_key *key)
+static const struct bs_module *module_of(const struct bs_session *s, const struct file_key *key)
 {
 	for (size_t i = 0; i < s->nmodules; i++) {
 		const struct bs_module *m = s->modules[i];
 
 		if (m->nsites && m->ino == key->ino && !bs_file_is(m->fd, key->dev, key->ino))
-			return true;
+			return m;
 	}
-	return false;
+	return NULL;
 }
 
 int bs_session_loads_new(struct bs_session *s)
@@ -138,20 +138,22 @@ void bs_session_loads_free(struct bs_session *s)
  * Of what is not lit there are no marks, and when it is lit all that it has is looked at first.
  * Traps are in the file, for whoever maps it; jumps in the process.
  */
-static bool may_miss(enum bs_lit how, bool sites, bool looked_at)
+static bool may_miss(enum bs_lit how, const struct bs_module *m, bool looked_at)
 {
 	if (how == BS_LIT_NONE)
 		return false;
-	return sites ? how == BS_LIT_JUMP : !looked_at;
+	/* A program comes with an exec, which ends jumps. */
+	return m ? how == BS_LIT_JUMP && !m->program : !looked_at;
 }
 
 static bool may_be_missing(const struct bs_session *s, const struct bs_process *p,
 			   const struct file_key *key)
 {
-	bool sites = has_sites(s, key), looked_at = file_looked_at(s, key);
+	const struct bs_module *m = module_of(s, key);
+	bool looked_at = file_looked_at(s, key);
 
-	return may_miss(p->how, sites, looked_at) ||
-	       (bs_now_ns() - p->how_last_ns < HELD_NS && may_miss(p->how_last, sites, looked_at));
+	return may_miss(p->how, m, looked_at) ||
+	       (bs_now_ns() - p->how_last_ns < HELD_NS && may_miss(p->how_last, m, looked_at));
 }
 
 /* Memory that has an inode, and no name by which anybody could load it. */
@@ -290,7 +292,7 @@ static int gone_look(struct bs_session *s, const struct load *load)
 	int ret;
 
 	/* They were dark in that process. */
-	if (has_sites(s, &load->key))
+	if (module_of(s, &load->key))
 		return bs_session_classes(s, 1, bs_now_ns());
 	ret = path_look(s, load);
 	if (ret > 0)

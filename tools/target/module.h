@@ -50,8 +50,9 @@ struct bs_runtime {
 };
 
 struct bs_module {
-	char *path; /* for people */
-	int fd;	    /* kept open: the file that is mapped, even if it was replaced since */
+	char *path;   /* for people */
+	bool program; /* it names a dynamic linker: nobody loads it, but executes it */
+	int fd;	      /* kept open: the file that is mapped, even if it was replaced since */
 	dev_t dev;
 	ino_t ino;
 	struct bs_site *sites; /* by probe_vaddr */
