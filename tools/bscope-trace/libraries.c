@@ -56,8 +56,13 @@ static bool linker_of(const char *program, char *linker, size_t size)
 static _Noreturn void child(const char *linker, const char *program, const char *preload, int out)
 {
 	char *argv[] = {(char *)linker, (char *)"--list", (char *)program, NULL};
+	static const char *const quiet[] = {"LD_AUDIT", "LD_DEBUG", "LD_DEBUG_OUTPUT",
+					    "LD_PROFILE"};
 	int null = open("/dev/null", O_RDWR);
 
+	/* Nobody listens to those, and auditors would be run. */
+	for (size_t i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++)
+		unsetenv(quiet[i]);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(null, 2) < 0 ||
 	    bs_command_env(preload))
 		_exit(127);
@@ -124,8 +129,8 @@ int bs_libraries(const char *program, const char *preload, int (*fn)(void *ctx, 
 	answer = pid > 0 ? answer_read(pipe_fds[0]) : NULL;
 	close(pipe_fds[0]);
 	if (pid > 0) {
-		if (!answer)
-			kill(pid, SIGKILL);
+		/* It has said all that it has to say, or will not. */
+		kill(pid, SIGKILL);
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

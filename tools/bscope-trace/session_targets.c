@@ -266,7 +266,7 @@ int bs_session_file(struct bs_session *s, const char *path, bool must, struct bs
 {
 	struct bs_module *m = NULL;
 	struct bs_error why = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret;
 
 	if (fd < 0)
 		return must ? bs_error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;

@@ -103,8 +103,14 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	switch (ev->kind) {
 	case BSCOPE_KIND_UNBORROW:
 		ret = bs_tie_unborrow(m, p, ev);
-		if (!ret && r->tie)
+		if (!ret && r->tie) {
+			struct bs_event renamed = *ev;
+
+			/* What looks wrong under its new id, this explains. */
+			renamed.id = r->tie->key.id;
+			bs_suspects_explain(m, &renamed);
 			ret = bs_hold_end(m, p, r->tie, ev);
+		}
 		return ret < 0 ? ret : 0;
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
@@ -136,11 +142,11 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 }
 
 /* Of an object whose begin may be still to come: and a borrow, too, that this is the end of. */
-static int not_yet(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int not_yet(struct bs_model *m, const struct bs_event *ev)
 {
-	if (ev->kind != BSCOPE_KIND_UNBORROW)
-		return 0;
-	return bs_borrow_ended(m, bs_tie_find(m, p, ev->klass_id, ev->id), ev);
+	if (ev->kind == BSCOPE_KIND_UNBORROW)
+		bs_borrow_ended(m, ev);
+	return 0;
 }
 
 int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
@@ -159,20 +165,20 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	    bs_recent_add(&m->marks, ev, 0))
 		return -ENOMEM;
 	if (!obj && bs_unfollowed(m, p))
-		return not_yet(m, p, ev);
+		return not_yet(m, ev);
 	r = resized_find(m, p, ev);
 	if (r.found)
 		return either_mark(m, p, ev, alive ? obj : NULL, &r);
 	e = alive ? NULL : bs_pending_of(p, ev);
 	/* Nor is it one that was, a moment ago. */
 	if (!obj && !e && m->nrates)
-		return not_yet(m, p, ev);
+		return not_yet(m, ev);
 	if (!alive && !adopted)
 		bs_mark_unknown(m, ev->klass_id);
 	if (e && !e->replaced && e->tid != ev->tid) {
 		/* Of one that gets its id, and whose new is still to come. */
 		bs_undecided(m);
-		return not_yet(m, p, ev);
+		return not_yet(m, ev);
 	}
 	if (ev->kind == BSCOPE_KIND_UNBORROW) {
 		int ret = bs_tie_unborrow(m, p, ev);

@@ -18,9 +18,6 @@
 #include "bscope/buffer.h"
 #include "model/state.h"
 
-/* An owner's own are its orphans when tracing ends, if it was dropped so long ago. */
-#define ORPHAN_NS 1000000000ull
-
 /*
  * Memory is fetched ahead, in steps of so many events, about as many misses as a core has under
  * way: first the tags, in the next step the objects that these point at.
@@ -357,7 +354,7 @@ int bs_model_end(struct bs_model *m)
 
 	for (uint32_t i = 0; i < m->nbuckets && !err; i++)
 		for (struct bs_proc *p = m->buckets[i]; p && !err; p = p->next)
-			err = bs_ties_end(m, p, now, ORPHAN_NS);
+			err = bs_ties_end(m, p, now, BS_ORPHAN_NS);
 	if (!err)
 		err = bs_suspects_decide(m, UINT64_MAX);
 	bs_tried_end(m);

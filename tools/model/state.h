@@ -25,6 +25,12 @@
 /* Rows of exited processes; what comes on top is added up without the pid. */
 #define BS_MODEL_MAX_EXITS (1u << 17)
 
+/*
+ * What an owner had are its orphans when tracing ends, or its thread is ended, if it was dropped so
+ * long ago.
+ */
+#define BS_ORPHAN_NS 1000000000ull
+
 /* With sampling, counts in series are in 1/16: weights of objects need not be whole numbers. */
 #define BS_SERIES_UNIT 16
 
@@ -129,7 +135,6 @@ struct bs_tie {
 	struct bs_evidence moved;
 	uint32_t owner_klass;	     /* of the tracked object that the owner is; 0: of none */
 	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
-	uint64_t ended_ns; /* a borrow last, were it there or not; 0: not since this tie is known */
 	UT_hash_handle hh;
 };
 
@@ -220,6 +225,14 @@ static inline bool bs_recent_over(const struct bs_recent *r, const struct bs_eve
 	return ev->ts_ns > r->latest_ns + BS_RECENT_NS;
 }
 
+/* The last end of a borrow, or of borrows that share a place in the table. */
+#define BS_LAST_ENDS 1024u /* a power of two; within BS_MODEL_SKEW_NS there are some tens */
+struct bs_last_end {
+	uint64_t hash, ts_ns;
+	uint32_t tid;
+	bool several; /* of several threads, or borrows, without an order */
+};
+
 struct bs_finding {
 	struct {
 		uint32_t verdict, klass, at, since;
@@ -307,7 +320,7 @@ struct bs_model {
 	struct bs_recent firsts;    /* news on ids that may have been others', unseen */
 	struct bs_recent resized;   /* begins of resizes that have ended */
 	struct bs_recent orphaning; /* drops of who had something: was it alone at its id? */
-	struct bs_recent ended;	    /* borrows; or ends of such as were not there; to: by */
+	struct bs_last_end ends[BS_LAST_ENDS]; /* by a hash of whose borrow, of what */
 
 	struct bs_pin *pins, **pin; /* by their keys, by number */
 	uint32_t npins, pins_cap;
@@ -421,8 +434,8 @@ const struct bs_hold *bs_tie_held(const struct bs_tie *tie);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
 /* 1, 0 if no such borrow is in force, or -ENOMEM. */
 int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* Of a borrow that may come still, after its end; tie: as it is known, or NULL. */
-int bs_borrow_ended(struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev);
+/* Of a borrow that may come still, after its end. */
+void bs_borrow_ended(struct bs_model *m, const struct bs_event *ev);
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		const struct bs_event *ev);
 /* obj: what is known of it, alive or dead; NULL: nothing. */

@@ -368,32 +368,41 @@ static struct bs_hold *hold_find(const struct bs_tie *tie, uint64_t by)
 	return NULL;
 }
 
+/* Of the process, the object and the borrower. */
+static uint64_t end_hash(const struct bs_model *m, const struct bs_event *ev)
+{
+	return bs_objects_hash(m->seed, ev->pid,
+			       bs_objects_hash(m->seed, ev->klass_id, ev->id) ^
+				       ev->arg * 0x9e3779b97f4a7c15ull);
+}
+
 /*
  * One thread borrowed, and another, that it had told of it, has given that back already: by clocks
  * that differ the end came first.
  */
-static bool end_came(const struct bs_model *m, const struct bs_tie *tie, const struct bs_event *ev)
+static bool end_came(const struct bs_model *m, const struct bs_event *ev)
 {
-	const struct bs_recent *r = &m->ended;
+	uint64_t hash = end_hash(m, ev);
+	const struct bs_last_end *e = &m->ends[hash % BS_LAST_ENDS];
 
-	if (bs_recent_over(r, ev) ||
-	    (tie->ended_ns && ev->ts_ns > tie->ended_ns + BS_MODEL_SKEW_NS))
+	if (ev->has & BS_EVENT_IN_ORDER || !e->ts_ns || ev->ts_ns > e->ts_ns + BS_MODEL_SKEW_NS)
 		return false;
-	for (uint32_t i = r->n; i-- > r->begin;) {
-		const struct bs_moment *at = &r->v[i];
-
-		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
-		    at->to == ev->arg && bs_no_order(ev, at->tid, at->ts_ns))
-			return true;
-	}
-	return false;
+	return e->several || (e->hash == hash && bs_no_order(ev, e->tid, e->ts_ns));
 }
 
-int bs_borrow_ended(struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev)
+void bs_borrow_ended(struct bs_model *m, const struct bs_event *ev)
 {
-	if (tie)
-		tie->ended_ns = ev->ts_ns;
-	return bs_recent_add(&m->ended, ev, ev->arg);
+	uint64_t hash = end_hash(m, ev);
+	struct bs_last_end *e = &m->ends[hash % BS_LAST_ENDS];
+	bool over = !e->ts_ns || ev->ts_ns > e->ts_ns + BS_MODEL_SKEW_NS;
+
+	if (ev->has & BS_EVENT_IN_ORDER)
+		return;
+	/* What another one said of itself is forgotten no sooner than it may matter. */
+	e->several = !over && (e->several || e->hash != hash || e->tid != ev->tid);
+	e->hash = hash;
+	e->tid = ev->tid;
+	e->ts_ns = over || ev->ts_ns > e->ts_ns ? ev->ts_ns : e->ts_ns;
 }
 
 /* Levels that threads which have no order begin and end: was one exclusive that is left? */
@@ -432,7 +441,7 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	hold = hold_find(tie, ev->arg);
 	if (hold)
 		level_changed(hold, ev);
-	doubt = hold ? hold->doubt : end_came(m, tie, ev);
+	doubt = hold ? hold->doubt : end_came(m, ev);
 	for (uint32_t i = 0; i < tie->nholds; i++) {
 		const struct bs_hold *other = &tie->holds[i];
 
@@ -489,7 +498,9 @@ int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 				other.arg = tie->holds[i].by;
 	if (tie)
 		ret = bs_hold_end(m, p, tie, &other);
-	return ret ? ret : bs_borrow_ended(m, tie, ev);
+	if (!ret)
+		bs_borrow_ended(m, ev);
+	return ret;
 }
 
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
@@ -502,6 +513,7 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		return 0;
 	if (--hold->levels < hold->exclusive)
 		hold->exclusive = 0;
+	bs_borrow_ended(m, ev);
 	if (hold->levels) {
 		level_changed(hold, ev);
 		return 1;
@@ -514,8 +526,6 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 	}
 	tie->nholds--;
 	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
-	if (!err)
-		err = bs_borrow_ended(m, tie, ev);
 	return err ? err : 1;
 }
 
@@ -582,7 +592,7 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 	if (!tie || !tie->owned || tie->owner == ev->arg || hold_find(tie, ev->arg))
 		return 0;
 	/* Before the move, or before it gave its borrow back. */
-	if (bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) || end_came(m, tie, ev)) {
+	if (bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) || end_came(m, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -604,7 +614,6 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 
 	bs_tie_remove(m, p, klass, id);
 	tie->key.id = id;
-	tie->ended_ns = 0;
 	HASH_ADD(hh, p->ties, key, sizeof(tie->key), tie);
 	m->classes[klass].nties++;
 	/* Who has it knows it by its new name. */
@@ -620,9 +629,11 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 static bool unfinished(const struct bs_proc *p, const struct bs_evidence *drop, uint64_t ts_ns,
 		       uint64_t grace_ns)
 {
-	if (ts_ns - drop->ts_ns < grace_ns)
+	uint64_t age_ns = ts_ns - drop->ts_ns;
+
+	if (age_ns < grace_ns)
 		return true;
-	for (uint32_t i = 0; i < p->nkilled; i++)
+	for (uint32_t i = 0; i < p->nkilled && age_ns < BS_ORPHAN_NS; i++)
 		if (p->killed[i] == drop->tid)
 			return true;
 	return false;
