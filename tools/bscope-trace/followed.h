@@ -28,6 +28,8 @@ struct bs_process {
 	uint64_t cpu_last_ns;  /* at the last look */
 	char comm[32];
 	char exe[256];
+	uint64_t looked_ns;    /* when somebody has looked at all that it maps, CLOCK_MONOTONIC */
+	uint64_t look_cost_ns; /* and how long that took */
 	/* As bs_collect_execs, of its last exec whose record has come. */
 	uint32_t execs;
 	uint32_t execs_sent; /* when the ring was read last, if it was more; its record may be lost

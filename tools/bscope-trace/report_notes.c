@@ -165,6 +165,11 @@ void bs_report_notes(const struct bs_session *s, const struct bs_report *r,
 		     "after the start: what their sites did before is not in these numbers",
 		     s->late_path, s->nlate - 1, s->nlate == 2 ? "" : "s",
 		     (double)(s->late_ns - s->start_ns) / 1e9);
+	if (s->nunread)
+		note(f,
+		     "%zu file%s that could be executed had gone before anybody could look at %s: what "
+		     "looks wrong up to then is undecided",
+		     s->nunread, s->nunread == 1 ? "" : "s", s->nunread == 1 ? "it" : "them");
 	if (s->no_loads)
 		note(f,
 		     "no verdicts are given: the kernel does not say when a library is loaded "

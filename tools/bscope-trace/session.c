@@ -269,6 +269,8 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		ret = loss_check(s);
 		if (!ret)
 			ret = bs_session_loads(s, true);
+		if (until > bs_session_loads_hold(s))
+			until = bs_session_loads_hold(s);
 		if (!ret && until > s->start_ns)
 			ret = bs_session_release(s, until);
 		bs_priority_normal(s->priority);

@@ -30,6 +30,9 @@
 #define ROOTS_MAX 8
 /* Longer than marks of the program before an exec, or of a process that has ended, are held. */
 #define HELD_NS NS_PER_S
+/* A process is looked at for a tenth of the time at most; what it has done since has to wait. */
+#define LOOK_SHARE  10u
+#define LOOK_MAX_NS (200 * NS_PER_MS)
 
 struct file_key {
 	dev_t dev;
@@ -57,6 +60,8 @@ struct bs_session_loads {
 	struct file *files;
 	struct load *v;
 	size_t n, cap;
+	uint64_t read_ns; /* when the records were read last; CLOCK_MONOTONIC */
+	uint64_t hold_ns; /* nothing from then on may be judged; 0: all may */
 };
 
 static bool file_looked_at(const struct bs_session *s, const struct file_key *key)
@@ -105,6 +110,7 @@ int bs_session_loads_new(struct bs_session *s)
 		s->no_loads = strerror(-ret);
 		return ret == -ENOMEM ? ret : 0;
 	}
+	l->read_ns = bs_now_ns();
 	s->loads = l;
 	return 0;
 }
@@ -297,24 +303,38 @@ static int gone_look(struct bs_session *s, const struct load *load)
 	ret = path_look(s, load);
 	if (ret > 0)
 		return file_add(s, load);
-	if (!ret)
+	if (!ret) {
 		bs_model_loss(s->model, bs_now_ns(), 0);
+		s->nunread++;
+	}
 	return ret;
 }
 
-/* Those of one process, n of them.  0; 1: some are not lit yet; or -ENOMEM. */
+enum { NOT_LIT = 1, NOT_LOOKED = 2 };
+
+static bool too_soon(const struct bs_process *p)
+{
+	uint64_t pause_ns = p->look_cost_ns * LOOK_SHARE;
+
+	return bs_now_ns() - p->looked_ns < (pause_ns < LOOK_MAX_NS ? pause_ns : LOOK_MAX_NS);
+}
+
+/* Those of one process, n of them.  0; NOT_LIT, NOT_LOOKED: not yet; or -ENOMEM. */
 static int loads_look(struct bs_session *s, const struct load *v, size_t n, bool light)
 {
 	struct bs_maps maps = {0};
 	int looked = -ESRCH, ret = 0;
 
-	if (v->p->alive && bs_collect_traces(s->collect, v->p->pid))
+	if (v->p->alive && bs_collect_traces(s->collect, v->p->pid)) {
+		if (light && too_soon(v->p))
+			return NOT_LOOKED;
 		looked = bs_session_look(s, v->p, light);
+	}
 	if (looked == -ENOMEM)
 		return looked;
 	if (looked > 0) {
 		bs_model_loss(s->model, bs_now_ns(), 0);
-		return 1;
+		return NOT_LIT;
 	}
 	/* Who has looked at all that it maps has seen what is mapped still. */
 	if (!looked && bs_maps_read(v->p->pid, &maps, NULL))
@@ -348,13 +368,16 @@ static int all_look(struct bs_session *s, bool light)
 int bs_session_loads(struct bs_session *s, bool light)
 {
 	struct bs_session_loads *l = s->loads;
+	bool lost = false, waits = false;
+	uint64_t before_ns;
 	size_t kept = 0;
-	bool lost = false;
 	int ret;
 
 	if (!l)
 		return 0;
 	loads_resolve(s);
+	before_ns = l->read_ns;
+	l->read_ns = bs_now_ns();
 	ret = bs_loads_read(l->loads, load_note, s, &lost);
 	for (size_t i = 0, n; i < l->n; i += n) {
 		int done = ret;
@@ -362,7 +385,8 @@ int bs_session_loads(struct bs_session *s, bool light)
 		for (n = 1; i + n < l->n && l->v[i + n].p == l->v[i].p;)
 			n++;
 		if (!ret)
-			done = l->v[i].p ? loads_look(s, &l->v[i], n, light) : 1;
+			done = l->v[i].p ? loads_look(s, &l->v[i], n, light) : NOT_LIT;
+		waits |= done == NOT_LOOKED;
 		for (size_t k = i; k < i + n; k++) {
 			if (done > 0)
 				l->v[kept++] = l->v[k];
@@ -372,5 +396,15 @@ int bs_session_loads(struct bs_session *s, bool light)
 		ret = done < 0 ? done : ret;
 	}
 	l->n = kept;
+	/* What is told of now was mapped after what had been told of by then. */
+	if (!waits)
+		l->hold_ns = 0;
+	else if (!l->hold_ns)
+		l->hold_ns = before_ns;
 	return ret || !lost ? ret : all_look(s, light);
+}
+
+uint64_t bs_session_loads_hold(const struct bs_session *s)
+{
+	return s->loads && s->loads->hold_ns ? s->loads->hold_ns : UINT64_MAX;
 }

@@ -105,6 +105,8 @@ int bs_session_loads_skip(struct bs_session *s);
  * bs_session_look.  0 or -ENOMEM.
  */
 int bs_session_loads(struct bs_session *s, bool light);
+/* Events from then on have to wait for a look; UINT64_MAX: none. */
+uint64_t bs_session_loads_hold(const struct bs_session *s);
 
 /* --- session_budget.c --- */
 

@@ -217,8 +217,11 @@ int bs_session_look(struct bs_session *s, struct bs_process *p, bool light)
 	uint64_t stops = s->lighting.stops;
 	bool lit = p->how == BS_LIT_JUMP;
 	struct bs_error err = {0};
+	uint64_t begin_ns = bs_now_ns();
 	int ret = modules_find(s, p);
 
+	p->looked_ns = bs_now_ns();
+	p->look_cost_ns = p->looked_ns - begin_ns;
 	if (ret)
 		return ret;
 	if (!light)
