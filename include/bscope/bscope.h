@@ -66,7 +66,8 @@
 
 /*
  * BSCOPE_DROP(class, id) - the object is gone.  Before freeing it: afterwards another thread may
- * already have a new one with the same id.
+ * already have a new one with the same id.  What this thread gives back or drops of its own after
+ * that is all right; what other threads have borrowed in its name is not: wait for them first.
  *
  *	BSCOPE_DROP(buf, buf);
  *	free(buf);
