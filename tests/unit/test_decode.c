@@ -207,6 +207,15 @@ static void life(void **state)
 	rec = record(BS_RING_EXEC, 0);
 	assert_int_equal(decode(&rec, &ev), 0);
 	assert_int_equal(ev.type, BS_EVENT_EXEC);
+	assert_int_equal(ev.has, 0);
+	rec.args[2] = 6 | BS_EXEC_HEARD;
+	assert_int_equal(decode(&rec, &ev), 0);
+	assert_int_equal(ev.has, BS_EVENT_HEARD);
+	assert_int_equal(ev.code, 6);
+
+	rec = record(BS_RING_KILLED, 0);
+	assert_int_equal(decode(&rec, &ev), 0);
+	assert_int_equal(ev.type, BS_EVENT_KILLED);
 
 	rec = record(BS_RING_EXIT, 0);
 	rec.args[0] = 0x8b;
