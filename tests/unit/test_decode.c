@@ -205,6 +205,7 @@ static void life(void **state)
 	assert_int_equal(decode(&rec, &ev), -EBADMSG);
 
 	rec = record(BS_RING_EXEC, 0);
+	rec.args[2] = 4;
 	assert_int_equal(decode(&rec, &ev), 0);
 	assert_int_equal(ev.type, BS_EVENT_EXEC);
 	assert_int_equal(ev.has, 0);
