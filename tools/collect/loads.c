@@ -16,10 +16,11 @@
 #include <linux/perf_event.h>
 
 /*
- * A record takes some hundred bytes (those of forks and exits come as well, and take 56): room for
- * some hundreds on each CPU, which are read some ten times a second.  A power of two.
+ * A record takes some hundred bytes; those of forks and exits, of threads too, come as well, and
+ * take 56: room for some thousands on each CPU, which are read twenty times a second at least.  A
+ * power of two.
  */
-#define DATA_BYTES (64u << 10)
+#define DATA_BYTES (256u << 10)
 /*
  * None is longer than its path (PATH_MAX) and a little.  A buffer that had less room than that may
  * have been too full for one, of which the kernel says nothing until the next one has room.
