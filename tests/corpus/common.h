@@ -21,7 +21,7 @@ static inline void wait_for_go(void)
 	char c;
 
 	while (!poll(&in, 1, 1))
-		for (int i = 0; i < 500; i++) {
+		for (int i = 0; i < 100; i++) {
 			BSCOPE_NEW(wait, &in);
 			BSCOPE_DROP(wait, &in);
 		}
