@@ -36,11 +36,9 @@ static bool linker_of(const char *program, char *linker, size_t size)
 	if (fd < 0)
 		return false;
 	if (!bs_elf_init(&e, fd, program, NULL)) {
-		for (size_t i = 0; i < e.nsections && !found; i++) {
-			const struct bs_elf_section *s = &e.sections[i];
+		const struct bs_elf_section *s = bs_elf_section_find(&e, ".interp");
 
-			if (!bs_elf_section_is(&e, s, ".interp") || s->size < 2 || s->size > size)
-				continue;
+		if (s && s->size >= 2 && s->size <= size) {
 			found = !bs_elf_read(&e, s->offset, linker, s->size);
 			linker[found ? s->size - 1 : 0] = '\0';
 		}

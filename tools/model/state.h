@@ -430,6 +430,7 @@ void bs_tie_free(struct bs_tie *tie);
 int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
 /* Its id is about to be another's: of which of them have others just borrowed? */
 void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
+/* The oldest borrow that is in force for certain, NULL if none is. */
 const struct bs_hold *bs_tie_held(const struct bs_tie *tie);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
 /* 1, 0 if no such borrow is in force, or -ENOMEM. */

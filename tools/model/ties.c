@@ -420,7 +420,6 @@ void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev)
 			bs_no_order(ev, tie->holds[i].changed_tid, tie->holds[i].changed_ns);
 }
 
-/* The oldest that is in force for certain, NULL if none is. */
 const struct bs_hold *bs_tie_held(const struct bs_tie *tie)
 {
 	for (uint32_t i = 0; i < tie->nholds; i++)

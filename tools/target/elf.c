@@ -124,6 +124,14 @@ bool bs_elf_section_is(const struct bs_elf *e, const struct bs_elf_section *s, c
 	return s->name < e->names_size && !strcmp(e->names + s->name, name);
 }
 
+const struct bs_elf_section *bs_elf_section_find(const struct bs_elf *e, const char *name)
+{
+	for (size_t i = 0; i < e->nsections; i++)
+		if (bs_elf_section_is(e, &e->sections[i], name))
+			return &e->sections[i];
+	return NULL;
+}
+
 static int segment_order(const void *a, const void *b)
 {
 	const struct bs_elf_segment *x = a, *y = b;

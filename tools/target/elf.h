@@ -75,6 +75,8 @@ uint16_t bs_elf_machine_native(void);
 int bs_elf_read(const struct bs_elf *e, uint64_t offset, void *buf, size_t n);
 
 bool bs_elf_section_is(const struct bs_elf *e, const struct bs_elf_section *s, const char *name);
+/* The first of that name, borrowed; NULL if there is none. */
+const struct bs_elf_section *bs_elf_section_find(const struct bs_elf *e, const char *name);
 
 /*
  * The contents of a section, with a 0 byte behind them; *data for free().

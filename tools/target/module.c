@@ -392,14 +392,6 @@ static int join_all(struct reader *r)
 	return 0;
 }
 
-static bool is_program(const struct bs_elf *e)
-{
-	for (size_t i = 0; i < e->nsections; i++)
-		if (bs_elf_section_is(e, &e->sections[i], ".interp"))
-			return true;
-	return false;
-}
-
 /* Strippers keep the headers of sections that are loaded. */
 static void code_set(const struct bs_elf *e, uint64_t batch, struct bs_runtime *found)
 {
@@ -501,7 +493,7 @@ int bs_module_read(int fd, const char *path, struct bs_module **out, struct bs_e
 	r.m->path = strdup(path);
 	r.m->dev = r.priv->elf.dev;
 	r.m->ino = r.priv->elf.ino;
-	r.m->program = is_program(&r.priv->elf);
+	r.m->program = bs_elf_section_find(&r.priv->elf, ".interp") != NULL;
 	ret = r.m->path ? read_sites(&r) : -ENOMEM;
 	switch (ret) {
 	case 0:
