@@ -665,10 +665,27 @@ static void test_filter(void **state)
 		if (n % 50000 == 0)
 			check_filter(n <= 250000);
 		if (n == 250000)
-			table()->filter[800] = table()->filter[801] = 254;
+			table()->filter[800] = table()->filter[801] = 255;
 	}
 	check_filter(false);
-	must(table()->filter[800] == 255 || table()->filter[801] == 255);
+	must(table()->filter[800] == 255 && table()->filter[801] == 255);
+}
+
+/* The 255th in one counter fills it, and the next does not make it begin anew. */
+static void test_filter_fills(void **state)
+{
+	struct bscope_site new = site_of(BSCOPE_KIND_NEW, 0, 1);
+	struct bscope_buffer *b = own_buffer();
+	uint64_t hash = 4242ull << 50;
+	uint8_t *counter = &table()->filter[hash >> (64 - BSCOPE_FOLLOW_FILTER_BITS)];
+
+	(void)state;
+	follow(BS_SAMPLE_OBJECTS, 1);
+	*counter = 253;
+	for (uint64_t i = 0; i < 4; i++) {
+		must(make(b, &new, id_of_hash(hash | i << 2), 0, 0).marked);
+		must(*counter == (i ? 255 : 254));
+	}
 }
 
 int main(void)
@@ -687,6 +704,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, wipe, unfollow),
 		cmocka_unit_test_setup_teardown(test_full_everywhere, wipe, unfollow),
 		cmocka_unit_test_setup_teardown(test_filter, wipe, unfollow),
+		cmocka_unit_test_setup_teardown(test_filter_fills, wipe, unfollow),
 	};
 
 	test_pid = getpid();
