@@ -205,7 +205,7 @@ PROVE = prove --merge --timer --failures --comments -e ''
 TEST_ENV = BSCOPE_TRACE_EVENTS=$$(sh tests/trace-events.sh) BUILD=$B CMOCKA_MESSAGE_OUTPUT=TAP CC='$(CC)' CLANG='$(CLANG)'
 E2E := $(wildcard tests/e2e/*.bats)
 
-check-run: all static unit programs $(FUZZ_REPLAY)
+check-run: all static unit programs bench-programs $(FUZZ_REPLAY)
 	$(Q)$(TEST_ENV) $(PROVE) $(UNIT_BIN) $(FUZZ_REPLAY) $(E2E)
 
 check-bpf: all unit programs ## the tests that need BPF

@@ -70,8 +70,12 @@ bench-overhead-share: $B/bscope-trace $B/tests/programs/known ## whether the sha
 bench-heaptrack: $B/bscope-trace $(PRELOAD_SO) ## who holds redis-server's memory, beside heaptrack's answer
 	$(Q)BUILD=$B sh bench/heaptrack.sh
 
+# All that benches run; "make check" builds them, that they follow what they measure.
+bench-programs: $(addprefix $B/bench/,detached pair hit_cost attach record_cost pause unwind symbols \
+	throughput sampling recorder.so)
+
 bench: bench-detached bench-preload bench-record-cost bench-hit-cost bench-attach bench-pause \
 	bench-unwind bench-throughput ## all but bench-redis, -overhead, -overhead-share, -symbols and -heaptrack
-.PHONY: bench bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
+.PHONY: bench bench-programs bench-detached bench-preload bench-hit-cost bench-attach bench-record-cost \
 	bench-pause bench-unwind bench-redis bench-overhead bench-overhead-share bench-symbols \
 	bench-heaptrack

@@ -34,6 +34,5 @@ bool chosen(struct bscope_buffer *b, uint64_t bytes, uint32_t stratum)
 {
 	if (follow_by_blocks())
 		return follow_block(b, stratum);
-	b->gap -= follow_size(bytes);
-	return follow_chosen(b);
+	return follow_chosen(b, follow_size(bytes));
 }

@@ -220,7 +220,7 @@ static int cycle(struct bs_guard *g, struct bs_patch *v, size_t n, struct times 
 
 	/* As the tool: what was only unlucky is tried again. */
 	for (int k = 0; k < TRIES && (ret == -ETIMEDOUT || ret == -EAGAIN); k++) {
-		ret = bs_guard_light(g, PLAN, target, v, n, false, &lit);
+		ret = bs_guard_light(g, PLAN, target, 0, v, n, false, &lit);
 		t->late += ret == -ETIMEDOUT;
 	}
 	if (ret || lit.written != n) {
