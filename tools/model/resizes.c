@@ -301,6 +301,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	obj->birth_ns = e.obj.birth_ns;
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;
+	obj->resized = true;
 	/* Another had that id: what is said of it now may be said of that. */
 	obj->flags = e.obj.flags | (obj->flags & BS_OBJ_TWIN ? BS_OBJ_UNSURE : 0u);
 	obj->origin = e.obj.origin;
