@@ -299,7 +299,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		return err;
 	}
 
-	if (bs_resized_already(m, p, ev))
+	if (bs_resized_already(m, p, ev) || bs_resized_before(m, p, ev))
 		e.obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj) {
