@@ -307,6 +307,45 @@ static void other_lives(void **state)
 	end(0, 1);
 }
 
+static void block(unsigned kind, uint64_t id, uint64_t bytes)
+{
+	const struct bs_event ev = {.ts_ns = now += 10 * US,
+				    .pid = PID,
+				    .tid = 7,
+				    .type = BS_EVENT_MARK,
+				    .kind = (uint8_t)kind,
+				    .klass_id = BLOCK,
+				    .id = id,
+				    .arg = bytes,
+				    .has = bytes ? BS_EVENT_HAS_BYTES : 0,
+				    .place = 60};
+
+	assert_int_equal(bs_model_event(m, &ev), 0);
+}
+
+/* A block that is older than the order of its locks has come to lie there since. */
+static void blocks_that_are_resized(void **state)
+{
+	const uint64_t old = A - 0x100, size = 0x200;
+
+	(void)state;
+	for (unsigned moves = 0; moves < 2; moves++) {
+		uint64_t from = moves ? 0x90000 : old - 0x100;
+
+		begin();
+		all_last = false;
+		mark(1, BSCOPE_KIND_NEW, MUTEX, B, 50, false);
+		block(BSCOPE_KIND_NEW, from, 0x80);
+		block(BSCOPE_KIND_NEW, old, size);
+		nest(1, A, B);
+		block(BSCOPE_KIND_DROP, old, 0);
+		block(BSCOPE_KIND_RESIZE_BEGIN, from, 0);
+		block(BSCOPE_KIND_RESIZE_END, moves ? old : from, 2 * size);
+		nest(2, B, A);
+		end(0, 1);
+	}
+}
+
 static void unseen(void **state)
 {
 	(void)state;
@@ -534,15 +573,15 @@ static void many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_orders),	 cmocka_unit_test(one_order),
-		cmocka_unit_test(three_threads), cmocka_unit_test(gates),
-		cmocka_unit_test(gates_unseen),	 cmocka_unit_test(readers),
-		cmocka_unit_test(trying),	 cmocka_unit_test(nesting),
-		cmocka_unit_test(other_lives),	 cmocka_unit_test(unseen),
-		cmocka_unit_test(handed_over),	 cmocka_unit_test(gate_taken_early),
-		cmocka_unit_test(static_locks),	 cmocka_unit_test(dropped_held),
-		cmocka_unit_test(processes),	 cmocka_unit_test(held_times),
-		cmocka_unit_test(many),
+		cmocka_unit_test(two_orders),	    cmocka_unit_test(one_order),
+		cmocka_unit_test(three_threads),    cmocka_unit_test(gates),
+		cmocka_unit_test(gates_unseen),	    cmocka_unit_test(readers),
+		cmocka_unit_test(trying),	    cmocka_unit_test(nesting),
+		cmocka_unit_test(other_lives),	    cmocka_unit_test(blocks_that_are_resized),
+		cmocka_unit_test(unseen),	    cmocka_unit_test(handed_over),
+		cmocka_unit_test(gate_taken_early), cmocka_unit_test(static_locks),
+		cmocka_unit_test(dropped_held),	    cmocka_unit_test(processes),
+		cmocka_unit_test(held_times),	    cmocka_unit_test(many),
 
 	};
 

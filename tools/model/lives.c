@@ -17,6 +17,8 @@ void bs_mark_unknown(struct bs_model *m, uint32_t klass)
 struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			    uint64_t hash, struct bs_obj *obj, bool found)
 {
+	bool doubt;
+
 	/* What is known of who borrows and owns it was of another; which may be in its resize. */
 	bs_pending_replace(m, p, ev);
 	if (m->classes[ev->klass_id].nties && bs_tie_over(m, p, ev))
@@ -26,9 +28,9 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 	if (obj->flags & BS_OBJ_DEAD) {
 		bool fresh = !(ev->has & BS_EVENT_IN_ORDER) &&
 			     ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
-		bool doubt = obj->flags & BS_OBJ_DOUBT ||
-			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
 
+		doubt = obj->flags & BS_OBJ_DOUBT ||
+			bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
 		/* It may have been alive; or it was this one that was dropped. */
 		if (doubt && bs_recent_add(&m->twins, ev, 0))
 			return NULL;
@@ -45,8 +47,14 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 		return NULL;
 	m->totals.vanished++;
 	bs_mark_unknown(m, ev->klass_id);
-	obj->flags = ev->has & BS_EVENT_IN_ORDER ? 0 : BS_OBJ_TWIN;
+	/* That one may have come later; or a drop of it that has come may have been of this one. */
+	doubt = bs_fresh_at_its_id(obj, ev) ||
+		(obj->flags & BS_OBJ_DOUBT && ev->ts_ns <= obj->birth_ns + 2 * BS_MODEL_SKEW_NS);
+	obj->flags = doubt ? BS_OBJ_TWIN | BS_OBJ_UNSURE | BS_OBJ_DOUBT : BS_OBJ_TWIN;
+	if (ev->has & BS_EVENT_IN_ORDER)
+		obj->flags = 0;
 	obj->refs = 0;
+	obj->resized = false;
 	return obj;
 }
 
@@ -75,8 +83,8 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *
 	obj->origin = origin;
 	if (bs_resized_from(m, p, ev))
 		obj->flags |= BS_OBJ_FRESH;
-	/* What was said of it a moment ago may have been said of this one. */
-	if (m->explained || bs_resized_already(p, ev))
+	/* What was said of it a moment ago may have been said of this one, or its resize. */
+	if (m->explained || bs_resized_already(m, p, ev) || bs_resized_before(m, p, ev))
 		obj->flags |= BS_OBJ_UNSURE | BS_OBJ_DOUBT;
 	else if (bs_recent_find(&m->marks, ev))
 		obj->flags |= BS_OBJ_UNSURE;
@@ -210,16 +218,19 @@ static int unfollowed_drop(struct bs_model *m, struct bs_proc *p, const struct b
 int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
 		   struct bs_obj *dead)
 {
-	bool found;
+	bool found, doubt;
 	int owed = 0;
 
 	bs_mark_unknown(m, ev->klass_id);
 	if (dead) {
 		owed = ev->ts_ns < dead->birth_ns + m->coarse_ns ? dead->refs : 0;
+		/* Which of two drops without an order was the last? */
+		doubt = bs_sampling(m) || (!(ev->has & BS_EVENT_IN_ORDER) &&
+					   ev->ts_ns <= dead->birth_ns + BS_MODEL_SKEW_NS);
 		dead->birth_ns = ev->ts_ns;
 		dead->bytes = ev->tid;
 		dead->origin = bs_pin(m, ev);
-		dead->flags = BS_OBJ_DEAD | (bs_sampling(m) ? dead->flags & BS_OBJ_DOUBT : 0u);
+		dead->flags = BS_OBJ_DEAD | (doubt ? dead->flags & BS_OBJ_DOUBT : 0u);
 	} else if (bs_sampling(m)) {
 		if (unfollowed_drop(m, p, ev, hash))
 			return -ENOMEM;
@@ -246,11 +257,32 @@ static uint8_t dead_flags(const struct bs_model *m, const struct bs_class *c,
 	if (bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
 		flags |= BS_OBJ_DOUBT;
 	/* Or one that nobody has seen. */
-	if (ev->ts_ns <= obj->birth_ns + BS_MODEL_SKEW_NS && bs_recent_find(&m->firsts, ev))
+	if (bs_fresh_at_its_id(obj, ev) && bs_recent_find(&m->firsts, ev))
 		flags |= BS_OBJ_DOUBT;
 	if (!(obj->flags & BS_OBJ_ADOPTED) && bs_seen_since(m, c, obj->birth_ns))
 		flags |= BS_OBJ_WHOLE;
 	return flags;
+}
+
+/* Of one that was being resized, and has no id; dead: what is known of who had its id before. */
+static int given_up_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			 uint64_t hash, struct bs_obj *dead, const struct bs_obj *gone)
+{
+	uint8_t flags = gone->flags & BS_OBJ_DOUBT;
+	bool found;
+
+	/* The end of its resize may have been lost, and this be another one's. */
+	if (!bs_seen_since(m, &m->classes[ev->klass_id], gone->birth_ns))
+		flags = BS_OBJ_DOUBT;
+	if (!dead)
+		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
+	else
+		bs_objects_revive(&p->objects, hash, dead);
+	if (!dead)
+		return -ENOMEM;
+	dead->flags = flags;
+	bs_objects_bury(&p->objects, hash, dead, bs_pin(m, ev), ev->tid, ev->ts_ns);
+	return bs_object_gone(m, gone, ev->ts_ns);
 }
 
 /*
@@ -262,6 +294,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 					       struct bs_obj *obj)
 {
 	struct bs_pending *e;
+	struct bs_obj *to;
 	int err;
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
@@ -281,7 +314,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 			bs_pending_remove(p, i);
 			bs_tie_free(given_up.tie);
 			if (given_up.known)
-				return bs_object_gone(m, &given_up.obj, ev->ts_ns);
+				return given_up_drop(m, p, ev, hash, obj, &given_up.obj);
 		}
 	}
 	e = bs_pending_of(p, ev);
@@ -300,12 +333,21 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		e->known = false;
 		return bs_object_gone(m, &e->obj, ev->ts_ns);
 	}
+	to = bs_resized_to(m, p, ev);
+	if (to && !(to->flags & BS_OBJ_DEAD)) {
+		/* It may be that one's, and what was resized the next one of that id. */
+		to->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+		if (obj)
+			obj->flags |= obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT
+							       : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+	}
 	/* Of the object before, whose end was late; or of this one, and that is still to come. */
 	if (obj && bs_recent_take(&m->twins, ev)) {
 		obj->flags |=
 			obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 		bs_undecided(m);
-		return 0;
+		/* Or of the next one, whose new is still to come. */
+		return bs_recent_add(&m->marks, ev, 0);
 	}
 	if (obj && obj->flags & BS_OBJ_DEAD) {
 		struct bs_evidence drop = bs_death_of(obj);
@@ -336,7 +378,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 
 	/* Mostly it is alive, and nothing else is going on. */
 	if (!obj || obj->flags & BS_OBJ_DEAD || ev->has & BS_EVENT_TRIES || p->npending ||
-	    m->coarse_ns || !bs_recent_over(&m->twins, ev)) {
+	    m->coarse_ns || !bs_recent_over(&m->twins, ev) || !bs_recent_over(&m->resized, ev)) {
 		err = drop_look(m, p, ev, hash, obj);
 		if (err <= 0)
 			return err;

@@ -274,7 +274,10 @@ static bool blocks(const struct witness *a, const struct witness *b)
 	return a->wanted_exclusive || b->held_exclusive;
 }
 
-/* Is there an object of known size that holds it, and was there before? */
+/*
+ * Is there an object of known size that holds it, and was there before?  One that was resized has
+ * come to lie there later.
+ */
 static bool in_a_block(struct bs_model *m, const struct bs_proc *p, uint64_t id, uint64_t since_ns)
 {
 	const struct bs_obj *obj;
@@ -285,7 +288,7 @@ static bool in_a_block(struct bs_model *m, const struct bs_proc *p, uint64_t id,
 	m->block_looks++;
 	while ((obj = bs_objects_next(&p->objects, &pos)))
 		if (id >= obj->id && id - obj->id < obj->bytes && obj->birth_ns < since_ns &&
-		    !(obj->flags & BS_OBJ_DOUBT))
+		    !obj->resized && !(obj->flags & BS_OBJ_DOUBT))
 			return bs_seen_since(m, &m->classes[obj->klass], obj->birth_ns);
 	return false;
 }

@@ -19,10 +19,14 @@ static bool is_maker(const struct bs_model *m, const struct bs_obj *obj, const s
 	return false;
 }
 
-/* The one that had the id before may be meant. */
+/* The one that had the id before may be meant; which nobody may have seen. */
 static bool may_be_another(const struct bs_model *m, const struct bs_obj *obj,
 			   const struct bs_event *ev)
 {
+	if (!bs_fresh_at_its_id(obj, ev))
+		return false;
+	if (bs_recent_find(&m->firsts, ev) || (obj->resized && bs_recent_find(&m->fresh, ev)))
+		return true;
 	if ((obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT)) == BS_OBJ_FRESH &&
 	    is_maker(m, obj, ev))
 		return false;

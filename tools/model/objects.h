@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BS_OBJ_MAX_BYTES ((UINT64_C(1) << 48) - 1)
+#define BS_OBJ_MAX_BYTES ((UINT64_C(1) << 47) - 1)
 
 /* struct bs_obj.flags */
 #define BS_OBJ_ADOPTED 0x01u /* known since a resize: its birth was not seen */
@@ -29,8 +29,9 @@
 struct bs_obj {
 	uint64_t id;
 	uint64_t birth_ns; /* of its new, or of the resize that made it known; dead: of its drop */
-	uint64_t bytes : 48; /* dead: the thread of its drop */
-	int64_t refs : 16;   /* retains - releases since */
+	uint64_t bytes : 47;  /* dead: the thread of its drop */
+	uint64_t resized : 1; /* it has not been all the time where it is */
+	int64_t refs : 16;    /* retains - releases since */
 	uint32_t klass : 24;
 	uint32_t flags : 8;
 	uint32_t origin; /* dead: the place of its drop */

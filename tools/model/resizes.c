@@ -20,6 +20,17 @@ struct bs_pending *bs_pending_search(const struct bs_proc *p, const struct bs_ev
 	return NULL;
 }
 
+struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
+			     const struct bs_event *ev)
+{
+	const struct bs_moment *at = bs_recent_find(&m->resized, ev);
+
+	if (!at)
+		return NULL;
+	return bs_objects_find(&p->objects, bs_objects_hash(m->seed, ev->klass_id, at->to),
+			       ev->klass_id, at->to);
+}
+
 void bs_pending_replaced(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_pending *e = bs_pending_of(p, ev);
@@ -120,7 +131,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		e->replaced = true;
 		bs_undecided(m);
-		return err;
+		return err ? err : bs_recent_add(&m->marks, ev, 0);
 	}
 	if (bs_coarse_shared(m, ev->klass_id)) {
 		struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
@@ -159,8 +170,10 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 /*
  * An object that existed before anybody looked is known from now on.  Its bytes are alive, but
  * they did not grow here: they stay out of the series, and what it changes by later goes in.
+ * flags: what is known of it nevertheless.
  */
-static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
+static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
+		 uint32_t flags)
 {
 	uint32_t origin = bs_origin_intern(&m->origins, ev->klass_id, ev->place, ev->code);
 	struct bs_origin *g;
@@ -173,7 +186,8 @@ static int adopt(struct bs_model *m, struct bs_proc *p, const struct bs_event *e
 		return -ENOMEM;
 	obj->birth_ns = ev->ts_ns;
 	obj->bytes = ev->has & BS_EVENT_HAS_BYTES ? bs_clamp_bytes(ev->arg) : 0;
-	obj->flags |= BS_OBJ_ADOPTED | (bs_resized_already(p, ev) ? BS_OBJ_DOUBT : 0u);
+	obj->flags |= BS_OBJ_ADOPTED | (flags & (BS_OBJ_DOUBT | BS_OBJ_UNSURE)) |
+		      (bs_resized_already(m, p, ev) ? BS_OBJ_DOUBT : 0u);
 	obj->origin = origin;
 	g = &m->origins.v[origin];
 	m->totals.adopted++;
@@ -256,7 +270,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		/* Its begin was before the attach, or not followed. */
 		if (!bs_sampling(m))
 			bs_mark_unknown(m, ev->klass_id);
-		return adopt(m, p, ev, hash);
+		return adopt(m, p, ev, hash, 0);
 	}
 	e = p->pending[i];
 	bs_pending_remove(p, i);
@@ -269,14 +283,15 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	}
 	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	if (obj &&
-	    (!(obj->flags & BS_OBJ_DEAD) || bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))) {
+	    (!(obj->flags & BS_OBJ_DEAD) || bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns) ||
+	     (obj->flags & BS_OBJ_DOUBT && ev->ts_ns <= obj->birth_ns + 2 * BS_MODEL_SKEW_NS))) {
 		/* Perhaps it was this one that was dropped, and the other that is. */
 		bs_tie_free(e.tie);
 		e.tie = NULL;
 		e.obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	}
 	if (!e.known) {
-		int err = adopt(m, p, ev, hash);
+		int err = adopt(m, p, ev, hash, e.obj.flags);
 
 		if (!err && e.tie)
 			return bs_tie_attach(m, p, e.tie, ev->id);
@@ -284,7 +299,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		return err;
 	}
 
-	if (bs_resized_already(p, ev))
+	if (bs_resized_already(m, p, ev) || bs_resized_before(m, p, ev))
 		e.obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	obj = bs_take_id(m, p, &m->classes[ev->klass_id], ev, hash);
 	if (!obj) {
@@ -301,6 +316,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	obj->birth_ns = e.obj.birth_ns;
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;
+	obj->resized = true;
 	/* Another had that id: what is said of it now may be said of that. */
 	obj->flags = e.obj.flags | (obj->flags & BS_OBJ_TWIN ? BS_OBJ_UNSURE : 0u);
 	obj->origin = e.obj.origin;

@@ -190,6 +190,9 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 		return 0;
 	if (!ev->klass_id)
 		return resizes_forgotten(m, p, 0, ev->ts_ns);
+	/* Its new may be still to come, by a thread whose clock is a little ahead. */
+	if (bs_recent_add(&m->marks, ev, 0))
+		return -ENOMEM;
 	e = bs_pending_of(p, ev);
 	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	if (e && !obj)

@@ -116,7 +116,9 @@ struct bs_hold {
 	uint64_t by;
 	struct bs_evidence since; /* its first level */
 	uint32_t levels;
-	uint32_t exclusive;  /* the first level that is, from 1; 0: none */
+	uint32_t exclusive;	/* the first level that is, from 1; 0: none */
+	uint32_t exclusive_tid; /* who began that, and when */
+	uint64_t exclusive_ns;
 	uint64_t changed_ns; /* a level began or ended last, by whom */
 	uint32_t changed_tid;
 	bool doubt;	 /* levels of several threads have no order: what is left? */
@@ -197,7 +199,9 @@ struct bs_suspect {
 	struct bs_verdict_row row;
 	struct bs_key key;  /* the object whose marks could explain it */
 	uint64_t by, other; /* of borrows and uses */
-	uint64_t after_ns;  /* evidence begins here */
+	uint32_t other_tid; /* since when that was in the way */
+	uint64_t other_ns;
+	uint64_t after_ns; /* evidence begins here */
 };
 
 /* Marks of the last moment that one of another thread may give another meaning. */
@@ -745,12 +749,44 @@ static inline bool bs_resized_from(const struct bs_model *m, const struct bs_pro
 		bs_recent_any(&m->resized, ev, 2 * BS_MODEL_SKEW_NS));
 }
 
-/* Has a resize begun a moment ago of what was not known under that id?  Perhaps it was this. */
-static inline bool bs_resized_already(const struct bs_proc *p, const struct bs_event *ev)
+/* May it have its id since a moment ago?  Of one that was resized nobody knows since when. */
+static inline bool bs_fresh_at_its_id(const struct bs_obj *obj, const struct bs_event *ev)
+{
+	return obj->resized || ev->ts_ns <= obj->birth_ns + BS_MODEL_SKEW_NS;
+}
+
+/* The object that had that id until its resize, which is over, a moment ago; NULL if none. */
+struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
+			     const struct bs_event *ev);
+
+/*
+ * Was it another one than this, which was known, that was resized, and whose new is to come?  NULL:
+ * none was.
+ */
+static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_obj *obj)
+{
+	return !obj || obj->flags & (BS_OBJ_ADOPTED | BS_OBJ_DOUBT | BS_OBJ_DEAD) ||
+	       !bs_seen_since(m, &m->classes[obj->klass], obj->birth_ns);
+}
+
+/* Has one been resized a moment ago whose new may be this? */
+static inline bool bs_resized_before(const struct bs_model *m, const struct bs_proc *p,
+				     const struct bs_event *ev)
+{
+	return bs_recent_find(&m->resized, ev) && bs_may_be_the_next(m, bs_resized_to(m, p, ev));
+}
+
+/*
+ * Has a resize begun a moment ago of what was not known under that id, or not for certain?  Perhaps
+ * it was this.
+ */
+static inline bool bs_resized_already(const struct bs_model *m, const struct bs_proc *p,
+				      const struct bs_event *ev)
 {
 	const struct bs_pending *e = bs_pending_of(p, ev);
 
-	return e && !e->known && bs_no_order(ev, e->tid, e->begin_ns);
+	return e && (!e->known || bs_may_be_the_next(m, &e->obj)) &&
+	       bs_no_order(ev, e->tid, e->begin_ns);
 }
 
 static inline struct bs_key bs_key_of(const struct bs_event *ev)

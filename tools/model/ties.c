@@ -428,6 +428,22 @@ const struct bs_hold *bs_tie_held(const struct bs_tie *tie)
 	return NULL;
 }
 
+/* A borrow begins while that one is in force: one of them is exclusive. */
+static int conflict(struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev,
+		    const struct bs_tie *tie, const struct bs_hold *other, bool exclusive)
+{
+	uint32_t before = m->nsuspects;
+	int err = bs_suspect(m, BS_VERDICT_CONFLICTING_BORROW, ev, tie->key, other->since,
+			     bs_proof_ns(m, p, tie->key, other->since.ts_ns), ev->arg, other->by);
+
+	/* Readers are in nobody's way until one of their levels is exclusive. */
+	if (m->nsuspects > before && !exclusive) {
+		m->suspects[before].other_tid = other->exclusive_tid;
+		m->suspects[before].other_ns = other->exclusive_ns;
+	}
+	return err;
+}
+
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive)
 {
 	struct bs_tie *tie = tie_get(m, p, ev);
@@ -450,9 +466,7 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 			bs_undecided(m);
 			continue;
 		}
-		err = bs_suspect(m, BS_VERDICT_CONFLICTING_BORROW, ev, tie->key, other->since,
-				 bs_proof_ns(m, p, tie->key, other->since.ts_ns), ev->arg,
-				 other->by);
+		err = conflict(m, p, ev, tie, other, exclusive);
 		break;
 	}
 	if (!hold && tie->nholds == tie->cap) {
@@ -479,8 +493,11 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 			err = holder_add(m, p, hold->holder, ev->arg, tie);
 	}
 	hold->levels++;
-	if (exclusive && !hold->exclusive)
+	if (exclusive && !hold->exclusive) {
 		hold->exclusive = hold->levels;
+		hold->exclusive_tid = ev->tid;
+		hold->exclusive_ns = ev->ts_ns;
+	}
 	return err;
 }
 

@@ -68,6 +68,8 @@ int bs_suspect(struct bs_model *m, enum bs_verdict verdict, const struct bs_even
 		.key = object,
 		.by = by,
 		.other = other,
+		.other_tid = since.tid,
+		.other_ns = since.ts_ns,
 		.after_ns = after_ns,
 	};
 	return 0;
@@ -117,7 +119,8 @@ static bool explains(struct bs_suspect *s, const struct bs_event *ev)
 /* Would it, had it been a moment earlier than what the mark is held against? */
 static bool explains_since(const struct bs_suspect *s, const struct bs_event *ev)
 {
-	return s->row.verdict == BS_VERDICT_DOUBLE_DROP && ev->kind == BSCOPE_KIND_NEW;
+	return s->row.verdict == BS_VERDICT_DOUBLE_DROP &&
+	       (ev->kind == BSCOPE_KIND_NEW || ev->kind == BSCOPE_KIND_RESIZE_END);
 }
 
 /*
@@ -129,7 +132,7 @@ static bool ends_overlap(const struct bs_suspect *s, const struct bs_event *ev)
 	if (s->row.verdict != BS_VERDICT_CONFLICTING_BORROW || ev->kind != BSCOPE_KIND_UNBORROW)
 		return false;
 	return (ev->arg == s->other && bs_no_order(ev, s->row.tid, s->row.at_ns)) ||
-	       (ev->arg == s->by && bs_no_order(ev, s->row.since_tid, s->row.since_ns));
+	       (ev->arg == s->by && bs_no_order(ev, s->other_tid, s->other_ns));
 }
 
 bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * test_verdict_close.c - marks of several threads that are closer than their clocks can tell, where
+ * an id goes from one object to the next: each order in which they may come is legal.
+ *
+ * Each test is a history that a correct program had, in the order in which its stamps put it; what
+ * really happened is said beside it.
+ */
+#include "verdict_check.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	model_new();
+	started();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bs_model_free(m);
+	return 0;
+}
+
+static void mark_at(uint64_t ts, unsigned kind, uint32_t tid, uint32_t klass, uint64_t id,
+		    uint64_t arg)
+{
+	static uint32_t place;
+	struct bs_event ev = {
+		.ts_ns = ts,
+		.id = id,
+		.arg = arg,
+		.pid = PID,
+		.tid = tid,
+		.place = ++place,
+		.klass_id = klass,
+		.type = BS_EVENT_MARK,
+		.kind = (uint8_t)kind,
+		.has = BS_EVENT_HAS_OTHER,
+	};
+
+	if (kind == BSCOPE_KIND_NEW || kind == BSCOPE_KIND_RESIZE_END)
+		ev.has = BS_EVENT_HAS_BYTES;
+	now = ts > now ? ts : now;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+}
+
+#define AT(ts, kind, t, id, arg) mark_at(ts, BSCOPE_KIND_##kind, t, BUF, id, arg)
+/* A while later. */
+#define LATER(kind, t, id, arg) AT(now + 10 * US, kind, t, id, arg)
+
+/* 4 drops one, resizes another to its id, and hands that to 3, which drops it. */
+static void dropped_and_resized_onto(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	LATER(NEW, 4, 0x50000, 64);
+	LATER(NEW, 4, 0x70000, 64);
+	AT(t, DROP, 3, 0x50000, 0);
+	AT(t + 100, DROP, 4, 0x50000, 0);
+	AT(t + 100, RESIZE_BEGIN, 4, 0x70000, 0);
+	AT(t + 200, RESIZE_END, 4, 0x50000, 128);
+	NOTHING();
+}
+
+/* 1 drops one, 3 makes another of its id, 2 resizes that: its counts are its own. */
+static void dropped_and_the_next_resized(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	LATER(RELEASE, 1, 0x20000, 0);
+	AT(t, RESIZE_BEGIN, 2, 0x20000, 0);
+	AT(t + 100, RESIZE_END, 2, 0x60000, 128);
+	AT(t + 200, NEW, 3, 0x20000, 64);
+	AT(t + 300, DROP, 1, 0x20000, 0);
+	LATER(RELEASE, 2, 0x60000, 0);
+	LATER(DROP, 2, 0x60000, 0);
+	NOTHING();
+}
+
+/* 1 gives back two references and drops what nobody knew; 3 makes another of its id. */
+static void counts_of_one_unseen(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	AT(t, NEW, 3, 0x60000, 64);
+	AT(t + 300, RELEASE, 1, 0x60000, 0);
+	AT(t + 400, RELEASE, 1, 0x60000, 0);
+	AT(t + 500, DROP, 1, 0x60000, 0);
+	NOTHING();
+}
+
+/* 2 moves what nobody knew, and drops it; 3 makes another of its id, and uses it. */
+static void move_of_one_unseen(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	AT(t, NEW, 3, 0x60000, 64);
+	AT(t + 300, MOVE, 2, 0x60000, 7);
+	LATER(USE, 3, 0x60000, 3);
+	NOTHING();
+}
+
+/* 4 drops what nobody knew; 1 resizes its own to that id. */
+static void resized_onto_one_unseen(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	LATER(NEW, 1, 0x10000, 64);
+	AT(t, RESIZE_BEGIN, 1, 0x10000, 0);
+	AT(t + 100, RESIZE_END, 1, 0x60000, 128);
+	AT(t + 200, DROP, 4, 0x60000, 0);
+	AT(t + 3 * US, BORROW_MUT, 2, 0x60000, 2);
+	NOTHING();
+}
+
+/* 3 drops one; 4 makes the next, of which 3 gives a reference back, and drops it; 3 makes one. */
+static void three_drops(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	LATER(NEW, 1, 0x40000, 64);
+	AT(t, NEW, 4, 0x40000, 64);
+	AT(t, DROP, 4, 0x40000, 0);
+	AT(t + 200, DROP, 5, 0x40000, 0);
+	AT(t + 360, DROP, 3, 0x40000, 0);
+	AT(t + 570, RELEASE, 3, 0x40000, 0);
+	AT(t + 980, NEW, 3, 0x40000, 64);
+	NOTHING();
+}
+
+/* 4 makes one in its region; 5 drops it, and makes another of its id. */
+static void made_before_the_next(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	mark_at(now + 10 * US, BSCOPE_KIND_REGION_ENTER, 4, REQ, 9, 0);
+	AT(t, DROP, 5, 0x90000, 0);
+	AT(t, NEW, 5, 0x90000, 64);
+	AT(t + 300, NEW, 4, 0x90000, 64);
+	mark_at(now + 10 * US, BSCOPE_KIND_REGION_EXIT, 4, REQ, 9, 0);
+	NOTHING();
+}
+
+/* 2 makes one in its region; 3 resizes it, and drops it. */
+static void made_before_its_resize(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	mark_at(now + 10 * US, BSCOPE_KIND_REGION_ENTER, 2, REQ, 9, 0);
+	AT(t, RESIZE_BEGIN, 3, 0x20000, 0);
+	AT(t + 100, RESIZE_END, 3, 0x50000, 128);
+	AT(t + 200, NEW, 2, 0x20000, 64);
+	LATER(DROP, 3, 0x50000, 0);
+	mark_at(now + 10 * US, BSCOPE_KIND_REGION_EXIT, 2, REQ, 9, 0);
+	NOTHING();
+}
+
+/* For 3 it is borrowed and given back, then by 1 no more, and then by 1 exclusively. */
+static void a_level_that_is_exclusive(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	LATER(NEW, 4, 0x70000, 64);
+	LATER(BORROW, 4, 0x70000, 1);
+	AT(t, BORROW_MUT, 5, 0x70000, 1);
+	AT(t + 300, BORROW, 4, 0x70000, 3);
+	AT(t + 480, UNBORROW, 4, 0x70000, 1);
+	AT(t + 670, UNBORROW, 2, 0x70000, 3);
+	NOTHING();
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(dropped_and_resized_onto),  T(dropped_and_the_next_resized),
+		T(counts_of_one_unseen),      T(move_of_one_unseen),
+		T(resized_onto_one_unseen),   T(three_drops),
+		T(made_before_the_next),      T(made_before_its_resize),
+		T(a_level_that_is_exclusive),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
