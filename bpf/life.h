@@ -22,8 +22,8 @@
 #define PF_SIGNALED 0x00000400u /* include/linux/sched.h */
 
 /* 0 if it did not fit.  wakeup: of bpf_ringbuf_submit. */
-static __always_inline int life_as(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third,
-				   __u64 wakeup)
+static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
+				   __u64 third, __u64 wakeup)
 {
 	struct bs_ring_event *event;
 
@@ -34,7 +34,7 @@ static __always_inline int life_as(__u32 type, __u32 pid, __u64 arg, __u64 more,
 	}
 	event->ts_ns = bpf_ktime_get_ns();
 	event->pid = pid;
-	event->tid = bpf_get_current_pid_tgid();
+	event->tid = tid;
 	event->type = type;
 	event->site = 0;
 	event->args[0] = arg;
@@ -47,7 +47,14 @@ static __always_inline int life_as(__u32 type, __u32 pid, __u64 arg, __u64 more,
 /* Rare, and a new process may be gone soon: the reader is woken each time. */
 static __always_inline int life(__u32 type, __u32 pid, __u64 arg, __u64 more, __u64 third)
 {
-	return life_as(type, pid, arg, more, third, BPF_RB_FORCE_WAKEUP);
+	return life_as(type, pid, bpf_get_current_pid_tgid(), arg, more, third,
+		       BPF_RB_FORCE_WAKEUP);
+}
+
+/* It did not come to the end of what it was at. */
+static __always_inline int killed(__u32 pid, __u32 tid)
+{
+	return life_as(BS_RING_KILLED, pid, tid, 0, 0, 0, BPF_RB_NO_WAKEUP);
 }
 
 /* Its table of followed objects, if it has one, goes with its memory. */
@@ -157,6 +164,15 @@ int on_prepare_exec(__u64 *ctx)
 	return 0;
 }
 
+/*
+ * Is it in the middle of a signal handler, perhaps?  The signal is blocked there (sigaction(2)), if
+ * the program has not said SA_NODEFER.
+ */
+static __always_inline int in_handler(const struct task_struct *task)
+{
+	return task->blocked.sig[0] != 0;
+}
+
 /* (task, old pid, binary) */
 SEC("tp_btf/sched_process_exec")
 int on_exec(__u64 *ctx)
@@ -179,6 +195,9 @@ int on_exec(__u64 *ctx)
 	/* First, so that whoever looks never takes the new program for the old one. */
 	if (bpf_map_update_elem(&execs, &pid, &number, BPF_ANY))
 		number = 0;
+	/* As a thread that is killed. */
+	if (in_handler(task))
+		killed(pid, ctx[1]);
 	/* If that does not fit, the number tells whoever has read all that was sent before. */
 	heard = plan == BS_TRACED_TRAP && interval_open ? BS_EXEC_HEARD : 0;
 	life(BS_RING_EXEC, pid, name[0], name[1], number | heard);
@@ -196,15 +215,21 @@ int on_exit(__u64 *ctx)
 	struct signal_struct *signal = task->signal;
 	__u32 pid = task->tgid;
 	__u32 code;
+	int last;
 
 	if (!bpf_map_lookup_elem(&traced, &pid))
 		return 0;
 	/* On Linux 6.18 the memory is still there; on older kernels this may be too late. */
 	last_batch();
-	/* Its process ends, or begins a new program, which is told in a moment. */
-	if (task->flags & PF_SIGNALED)
-		life_as(BS_RING_KILLED, pid, 0, 0, 0, BPF_RB_NO_WAKEUP);
-	if (signal->live.counter)
+	last = !signal->live.counter;
+	/*
+	 * It did not come to its end: its process ends, or begins a new program, which is told in a
+	 * moment.  Who ends the process itself may do so in a handler.
+	 */
+	if (task->flags & PF_SIGNALED ||
+	    (in_handler(task) && (last || signal->flags & SIGNAL_GROUP_EXIT)))
+		killed(pid, task->pid);
+	if (!last)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))
 		return 0;

@@ -18,6 +18,10 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+typedef struct {
+	unsigned long sig[1]; /* the first 64 */
+} sigset_t;
+
 struct signal_struct {
 	atomic_t live; /* threads that have not gone through exit */
 	int group_exit_code;
@@ -33,6 +37,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
+	sigset_t blocked;
 };
 
 #pragma clang attribute pop

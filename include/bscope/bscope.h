@@ -21,7 +21,9 @@
  *         is read through them.  Integers are widened as C does it, so -1 is the same id
  *         from every signed type.  In reports an object is called by the text of its id.
  *         Who borrows or owns (by, to) is named by one value as long as that lasts: the
- *         address of what is resized meanwhile, and may move, is none.
+ *         address of what is resized meanwhile, and may move, is none.  A value that is the
+ *         id of an object with marks is that object: a struct without any, whose first member
+ *         is one, is named by something else.
  *
  * Placement.  Marks that acquire stand after what they mark; marks that release stand before.
  * So the marked hold lies inside the real one, and marks that overlap prove that the program

@@ -46,8 +46,8 @@ unheard() {
 
 @test "a destructor that the end of its process cuts off has done nothing wrong" {
 	need_bpf
-	for i in 1 2 3 4 5; do
-		"$TRACE" -q -m trap --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$PROGRAMS/cut_off" middle
+	for how in middle middle middle middle middle handler exec; do
+		"$TRACE" -q -m trap --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$PROGRAMS/cut_off" $how
 		json '.events.received == 6 and .verdicts == [] and .objects.undecided == 2'
 	done
 	"$TRACE" -q -m trap --format=json -o "$BATS_TEST_TMPDIR/report.json" -- "$PROGRAMS/cut_off" end

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cut_off.c - a process that ends while another of its threads is in the middle of a destructor, or
- * when that thread has come to its end.
+ * cut_off.c - a process that ends while one of its threads is in the middle of a destructor, or when
+ * that thread has come to its end.
  *
- *     cut_off middle|end
+ *     cut_off middle|handler|exec|end
+ *
+ * middle: by another thread; handler: a signal comes, whose handler ends it, or (exec) executes
+ * another program.
  *
  * The destructor of a cache that owns an entry and has borrowed a table drops and gives back
  * nothing before it is cut off; nor does it by its end, which is wrong.
  */
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +22,20 @@
 
 static int cache, entry, table;
 static sem_t dropped;
-static int ends;
+static const char *how;
+
+static int is(const char *name)
+{
+	return !strcmp(how, name);
+}
+
+static void on_term(int signal)
+{
+	(void)signal;
+	if (is("exec"))
+		execl("/bin/true", "true", (char *)NULL);
+	_exit(0);
+}
 
 static void *destroy(void *arg)
 {
@@ -27,8 +44,10 @@ static void *destroy(void *arg)
 	BSCOPE_MOVE(entry, &entry, &cache);
 	BSCOPE_BORROW(table, &table, &cache);
 	BSCOPE_DROP(cache, &cache);
-	if (ends)
+	if (is("end"))
 		return arg;
+	if (!is("middle"))
+		raise(SIGTERM);
 	sem_post(&dropped);
 	for (;;)
 		pause();
@@ -38,12 +57,13 @@ int main(int argc, char **argv)
 {
 	pthread_t thread;
 
-	ends = argc > 1 && !strcmp(argv[1], "end");
+	how = argc > 1 ? argv[1] : "middle";
+	signal(SIGTERM, on_term);
 	sem_init(&dropped, 0, 0);
 	BSCOPE_NEW(table, &table);
 	if (pthread_create(&thread, NULL, destroy, NULL))
 		abort();
-	if (ends)
+	if (is("end"))
 		pthread_join(thread, NULL);
 	else
 		while (sem_wait(&dropped))
