@@ -117,6 +117,20 @@ unseen_or_seen() {
 	json '[.verdicts[].verdict] == ["double-drop"]'
 }
 
+# After the first half of a second processes are looked at less often.
+@test "nor of one that had gone when it was looked at, and comes back before its traps are lit" {
+	need_bpf
+	local dots
+	printf -v dots '%560s' ''
+	dots=${dots// /.}
+	for k in 10 20 30 40 50; do
+		for m in auto trap; do
+			begun "${dots}oc${dots:0:k}ndopd" -m "$m"
+			unseen_or_seen 4
+		done
+	done
+}
+
 @test "nor if nobody can read its file any more" {
 	need_bpf
 	begun ndopcud -m trap

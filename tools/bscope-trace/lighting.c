@@ -276,6 +276,14 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err)
 	return 0;
 }
 
+bool bs_lighting_lacks_traps(const struct bs_lighting *l, const struct bs_module *m)
+{
+	for (size_t i = 0; i < l->nmodules; i++)
+		if ((!m || l->modules[i].m == m) && l->modules[i].m->nsites && !l->modules[i].all)
+			return true;
+	return false;
+}
+
 static bool traps_lit(const struct bs_lighting *l)
 {
 	for (size_t i = 0; i < l->nmodules; i++)
