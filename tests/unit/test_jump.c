@@ -336,6 +336,7 @@ static void test_number(void **state)
 	struct bs_jumps j;
 	size_t numbered = 0;
 	uint32_t number;
+	int32_t probe;
 
 	(void)state;
 	assert_int_equal(find_own(getpid(), 70000, &j, &err), 0);
@@ -361,6 +362,16 @@ static void test_number(void **state)
 		s->index = BSCOPE_SITE_NO_INDEX;
 	}
 	assert_int_equal(numbered, j.n);
+	/* Another library is in its place: nothing is written there. */
+	probe = __start_bscope_sites->probe;
+	for (struct bscope_site *s = __start_bscope_sites; s < __stop_bscope_sites; s++)
+		s->probe++;
+	assert_int_equal(bs_jumps_number(getpid(), &j), -EFAULT);
+	for (struct bscope_site *s = __start_bscope_sites; s < __stop_bscope_sites; s++) {
+		assert_int_equal(s->index, BSCOPE_SITE_NO_INDEX);
+		s->probe--;
+	}
+	assert_int_equal(__start_bscope_sites->probe, probe);
 	/* Records that cannot be written: nothing may be lit. */
 	j.record[j.n / 2] = 8;
 	assert_true(bs_jumps_number(getpid(), &j) < 0);

@@ -313,12 +313,14 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 			j->foreign++;
 			continue;
 		}
+		j->index[j->n] = BSCOPE_INDEX(jm->first + (uint32_t)i, jm->klass[i], site->kind);
+		j->record[j->n] = bias + site->record_vaddr;
 		j->v[j->n] = (struct bs_patch){
 			.addr = at,
 			.rel = (int32_t)(site->stub_vaddr - (site->probe_vaddr + 6)),
+			.number_at = j->record[j->n] + offsetof(struct bscope_site, index),
+			.number = j->index[j->n],
 		};
-		j->index[j->n] = BSCOPE_INDEX(jm->first + (uint32_t)i, jm->klass[i], site->kind);
-		j->record[j->n] = bias + site->record_vaddr;
 		count_page(at, &text, &j->pages);
 		count_page(j->record[j->n], &data, &j->pages);
 		j->n++;
@@ -418,19 +420,50 @@ void bs_jumps_fini(struct bs_jumps *j)
 	memset(j, 0, sizeof(*j));
 }
 
+/*
+ * Do the records from the first on still say that they are of these switches?  A library may have
+ * been unloaded since, and what is mapped there now is nothing for us to write to.
+ */
+static int records_check(pid_t pid, const struct bs_jumps *j, size_t first, size_t n)
+{
+	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
+	struct bscope_site records[BS_MEMORY_PIECES];
+	int ret;
+
+	for (size_t i = 0; i < n; i++) {
+		local[i] = (struct iovec){&records[i], sizeof(records[i])};
+		remote[i] =
+			(struct iovec){(void *)(uintptr_t)j->record[first + i], sizeof(records[i])};
+	}
+	ret = bs_memory_readv(pid, local, remote, n);
+	for (size_t i = 0; i < n && !ret; i++) {
+		const struct bs_patch *p = &j->v[first + i];
+		uint64_t at = j->record[first + i];
+		uint64_t probe = at + (uint64_t)(int64_t)records[i].probe;
+		uint64_t stub = at + offsetof(struct bscope_site, stub) +
+				(uint64_t)(int64_t)records[i].stub;
+
+		if (probe + 1 != p->addr || stub != p->addr + 5 + (uint64_t)(int64_t)p->rel)
+			ret = -EFAULT;
+	}
+	return ret;
+}
+
 int bs_jumps_number(pid_t pid, const struct bs_jumps *j)
 {
 	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
 
 	for (size_t i = 0; i < j->n;) {
-		size_t n = 0;
-		int ret;
+		size_t n = j->n - i < BS_MEMORY_PIECES ? j->n - i : BS_MEMORY_PIECES;
+		int ret = records_check(pid, j, i, n);
 
-		for (; n < BS_MEMORY_PIECES && i < j->n; n++, i++) {
+		if (ret)
+			return ret;
+		for (size_t k = 0; k < n; k++, i++) {
 			uint64_t at = j->record[i] + offsetof(struct bscope_site, index);
 
-			local[n] = (struct iovec){&j->index[i], sizeof(j->index[i])};
-			remote[n] = (struct iovec){(void *)(uintptr_t)at, sizeof(j->index[i])};
+			local[k] = (struct iovec){&j->index[i], sizeof(j->index[i])};
+			remote[k] = (struct iovec){(void *)(uintptr_t)at, sizeof(j->index[i])};
 		}
 		ret = bs_memory_writev(pid, local, remote, n);
 		if (ret)

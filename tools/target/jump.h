@@ -79,7 +79,10 @@ int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, str
 		  struct bs_error *err);
 void bs_jumps_fini(struct bs_jumps *j);
 
-/* Writes the numbers into the records.  0 or -errno; then nothing may be lit. */
+/*
+ * Writes the numbers into the records.  0 or -errno, then nothing may be lit; -EFAULT: a record is
+ * not that of its switch any more.
+ */
 int bs_jumps_number(pid_t pid, const struct bs_jumps *j);
 
 #endif
