@@ -530,7 +530,11 @@ static void result_note(struct bs_lighting *l, struct bs_process *p, const struc
 	}
 	for (size_t i = 0; i < j->n; i++)
 		l->foreign += j->v[i].state == BS_PATCH_FOREIGN;
-	l->elsewhere += j->foreign;
+	/* They are found again each time that something else is lit. */
+	if (j->foreign > p->elsewhere) {
+		l->elsewhere += j->foreign - p->elsewhere;
+		p->elsewhere = j->foreign;
+	}
 	if (l->options->verbose)
 		fprintf(stderr,
 			"bscope-trace: pid %d: %u of %zu switches lit, %u threads stopped for "
@@ -831,6 +835,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 									: BS_LIT_NONE);
 	p->plan = 0;
 	p->npools = 0;
+	p->elsewhere = 0;
 	p->no_jumps = false;
 	p->begun_ns = bs_now_ns();
 	p->tries = 0;

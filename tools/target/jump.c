@@ -176,6 +176,7 @@ struct search {
 	uint64_t (*entries)[3]; /* of the runtimes that can be used */
 	size_t nentries;
 	bool starting, unusable, no_memory;
+	bool linking; /* a library with sites is not relocated yet */
 	size_t room;
 };
 
@@ -287,6 +288,18 @@ static void count_page(uint64_t addr, uint64_t *last, uint64_t *pages)
 	++*pages;
 }
 
+/*
+ * Records can be written to, once the dynamic linker has mapped them: see runtime_add.  The slots
+ * of the GOT through which stubs call are 0 until it has filled them.
+ */
+static bool is_mapped_whole(const struct search *s, const struct bs_jump_module *jm, uint64_t bias)
+{
+	const struct bs_mapping *map =
+		jm->m->nsites ? bs_maps_find(s->maps, bias + jm->m->sites[0].record_vaddr) : NULL;
+
+	return !jm->m->nsites || (map && map->write);
+}
+
 static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 {
 	struct search *s = ctx;
@@ -294,6 +307,10 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 	uint64_t slot = 0, called = 0, text = UINT64_MAX, data = UINT64_MAX;
 	int ret = room_for(s, jm->m->nsites);
 
+	if (!is_mapped_whole(s, jm, bias)) {
+		s->linking = true;
+		return ret;
+	}
 	for (size_t i = 0; i < jm->m->nsites && !ret; i++) {
 		const struct bs_site *site = &jm->m->sites[i];
 		const struct bs_stub *stub = &jm->stubs[i];
@@ -310,6 +327,7 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 				called = 0;
 		}
 		if (!is_entry(s, stub->indirect ? called : target, site->nargs)) {
+			s->linking |= stub->indirect && !called;
 			j->foreign++;
 			continue;
 		}
@@ -404,6 +422,8 @@ int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, str
 		ret = bs_error_set(err, -ENOENT,
 				   "pid %d: no libbscope in it (built with BSCOPE_NO_RUNTIME?)",
 				   (int)pid);
+	else if (s.linking)
+		ret = bs_error_set(err, -EAGAIN, "pid %d: it is just loading a library", (int)pid);
 	free(s.entries);
 	bs_maps_fini(&maps);
 	if (ret)

@@ -72,8 +72,8 @@ struct bs_jumps {
 /*
  * What can be lit in the process now; nothing where it has mapped no chosen site.  Errors, with
  * err: -ESRCH; -ENOENT (it has no runtime: built with BSCOPE_NO_RUNTIME); -EAGAIN (its runtime is
- * not set up yet: it is just starting); -ENOTSUP (the runtime is of another version, or got no
- * memory for its buffers); -ENOMEM.
+ * not set up yet: it is just starting; or it is just loading a library with sites); -ENOTSUP (the
+ * runtime is of another version, or got no memory for its buffers); -ENOMEM.
  */
 int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, struct bs_jumps *out,
 		  struct bs_error *err);
