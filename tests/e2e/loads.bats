@@ -117,6 +117,20 @@ unseen_or_seen() {
 	json '[.verdicts[].verdict] == ["double-drop"]'
 }
 
+# After the first half of a second processes are looked at less often.
+@test "nor of one that had gone when it was looked at, and comes back before its traps are lit" {
+	need_bpf
+	local dots
+	printf -v dots '%560s' ''
+	dots=${dots// /.}
+	for k in 10 20 30 40 50; do
+		for m in auto trap; do
+			begun "${dots}oc${dots:0:k}ndopd" -m "$m"
+			unseen_or_seen 4
+		done
+	done
+}
+
 @test "nor if nobody can read its file any more" {
 	need_bpf
 	begun ndopcud -m trap
@@ -214,4 +228,44 @@ unseen_or_seen() {
 		attached wndmd -m "$m"
 		json '[.verdicts[].verdict] == ["double-drop"] and .objects.undecided == 0'
 	done
+}
+
+# One is mapped where another one was, with the same bytes, between a look and the writing.
+@test "the marks of libraries that are loaded and unloaded all the time are counted by jumps" {
+	need_bpf
+	cat >again.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <dlfcn.h>
+		#include <time.h>
+		static char a[64];
+		static double now(void)
+		{
+			struct timespec t;
+			clock_gettime(CLOCK_MONOTONIC, &t);
+			return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+		}
+		int main(int argc, char **argv)
+		{
+			for (double until = now() + 2; argc > 1 && now() < until;) {
+				for (int i = 1; i < argc; i++) {
+					void *lib = dlopen(argv[i], RTLD_NOW);
+					void (*plug_new)(void *) = (void (*)(void *))dlsym(lib, "plug_new");
+					for (double end = now() + 0.003; now() < end;) {
+						plug_new(a);
+						for (volatile int k = 0; k < 3000; k++)
+							;
+						BSCOPE_DROP(buf, a);
+					}
+					dlclose(lib);
+				}
+			}
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o again again.c "${link[@]}"
+	cp plug.so plug2.so
+	cp plug.so plug3.so
+	timeout 60 "$TRACE" -q -m jump --format=json -o report.json -- ./again ./plug.so ./plug2.so ./plug3.so
+	json '(.events | .written == .received + .lost and .lost_by_reason.unaccounted == 0) and .verdicts == []
+		and all(.notes[]; test("could not be decoded") | not)'
 }

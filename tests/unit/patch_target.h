@@ -106,6 +106,7 @@ static void patch_sites(struct bs_patch *v)
 		v[i].addr = site->addr;
 		v[i].rel = (int32_t)(site->stub - (site->addr + 5));
 		v[i].state = 77;
+		v[i].number_at = 0;
 	}
 }
 

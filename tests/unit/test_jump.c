@@ -336,6 +336,7 @@ static void test_number(void **state)
 	struct bs_jumps j;
 	size_t numbered = 0;
 	uint32_t number;
+	int32_t probe;
 
 	(void)state;
 	assert_int_equal(find_own(getpid(), 70000, &j, &err), 0);
@@ -361,6 +362,16 @@ static void test_number(void **state)
 		s->index = BSCOPE_SITE_NO_INDEX;
 	}
 	assert_int_equal(numbered, j.n);
+	/* Another library is in its place: nothing is written there. */
+	probe = __start_bscope_sites->probe;
+	for (struct bscope_site *s = __start_bscope_sites; s < __stop_bscope_sites; s++)
+		s->probe++;
+	assert_int_equal(bs_jumps_number(getpid(), &j), -EFAULT);
+	for (struct bscope_site *s = __start_bscope_sites; s < __stop_bscope_sites; s++) {
+		assert_int_equal(s->index, BSCOPE_SITE_NO_INDEX);
+		s->probe--;
+	}
+	assert_int_equal(__start_bscope_sites->probe, probe);
 	/* Records that cannot be written: nothing may be lit. */
 	j.record[j.n / 2] = 8;
 	assert_true(bs_jumps_number(getpid(), &j) < 0);
@@ -611,6 +622,60 @@ static void test_library(void **state)
 	program_check("library");
 }
 
+/* Where the call of a stub through the GOT finds its target; 0: it is a direct one. */
+static uint64_t got_slot(const struct program *p, const struct bs_jumps *j, size_t at)
+{
+	uint32_t number = j->index[at] >> BSCOPE_INDEX_SITE_SHIFT & BSCOPE_SLOT_INDEX_MASK;
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct bs_jump_module *jm = &p->v[i];
+		uint32_t k = number - jm->first;
+
+		if (number >= jm->first && k < jm->m->nsites && jm->stubs[k].indirect)
+			return j->record[at] - jm->m->sites[k].record_vaddr + jm->stubs[k].target;
+	}
+	return 0;
+}
+
+/* The dynamic linker has mapped a library, and is about to fill its GOT: that is none to be left.
+ */
+static void test_linking(void **state)
+{
+	uint64_t slot = 0, zero = 0, called;
+	struct bs_error err = {0};
+	struct program p;
+	struct bs_jumps j;
+	char path[64];
+	int mem;
+
+	(void)state;
+	program_start(&p, "library");
+	assert_int_equal(bs_jumps_find(p.pid, p.v, p.n, &j, &err), 0);
+	for (size_t i = 0; i < j.n && !slot; i++)
+		slot = got_slot(&p, &j, i);
+	assert_true(slot);
+	bs_jumps_fini(&j);
+	/* It can be written to though the program may not. */
+	snprintf(path, sizeof(path), "/proc/%d/mem", p.pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(mem, &called, 8, (off_t)slot), 8);
+	assert_int_equal(pwrite(mem, &zero, 8, (off_t)slot), 8);
+	assert_int_equal(bs_jumps_find(p.pid, p.v, p.n, &j, &err), -EAGAIN);
+	assert_non_null(strstr(err.text, "just loading a library"));
+	/* Something else stands there: that is none of ours. */
+	zero = 4096;
+	assert_int_equal(pwrite(mem, &zero, 8, (off_t)slot), 8);
+	assert_int_equal(bs_jumps_find(p.pid, p.v, p.n, &j, &err), 0);
+	assert_true(j.foreign);
+	bs_jumps_fini(&j);
+	assert_int_equal(pwrite(mem, &called, 8, (off_t)slot), 8);
+	assert_int_equal(bs_jumps_find(p.pid, p.v, p.n, &j, &err), 0);
+	assert_int_equal(j.foreign, 0);
+	bs_jumps_fini(&j);
+	close(mem);
+	program_end(&p);
+}
+
 static void test_without_runtime(void **state)
 {
 	struct bs_error err = {0};
@@ -699,6 +764,7 @@ int main(void)
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_shared),
 		cmocka_unit_test(test_library),
+		cmocka_unit_test(test_linking),
 		cmocka_unit_test(test_without_runtime),
 		cmocka_unit_test(test_main_thread_ended),
 	};

@@ -980,6 +980,48 @@ static void test_gone_and_crossing(void **state)
 	assert_int_equal(bs_patch_look(pid, false, v, SITES), -ESRCH);
 }
 
+/* Numbers of libraries that were loaded anew since are not there: what would be lit is nobody's. */
+static void test_unnumbered(void **state)
+{
+	enum { PER_PAGE = 4096 / sizeof(uint32_t) };
+	static uint32_t numbers[SITES + PER_PAGE];
+	struct bs_patch *v = shared->v;
+	size_t without = 0;
+	pid_t pid;
+
+	(void)state;
+	for (size_t i = 0; i < SITES; i++) {
+		/* Not in the order of the switches, and on more than one page. */
+		size_t at = i % 2 ? i : i + PER_PAGE - 1;
+
+		v[i].number = (uint32_t)i + 1;
+		v[i].number_at = (uintptr_t)&numbers[at];
+		numbers[at] = i % 3 ? v[i].number : 0;
+		without += i % 3 == 0;
+	}
+	v[1].number_at = 8;
+	without++;
+	pid = child_of(eight_threads);
+	assert_true(WAIT_FOR(shared->steppers == 8 && shared->rounds >= 8));
+	assert_int_equal(patch(pid, true), 0);
+	assert_int_equal(shared->result.written, SITES - without);
+	for (size_t i = 0; i < SITES; i++) {
+		bool lit = i % 3 && i != 1;
+
+		assert_int_equal(is_lit(pid, &v[i]), lit);
+		assert_int_equal(v[i].state, lit ? BS_PATCH_LIT : BS_PATCH_GONE);
+	}
+	/* They are still to be lit. */
+	assert_int_equal(bs_patch_look(pid, true, v, SITES), without);
+	/* Whoever is lit is darkened in any case. */
+	v[2].number = 77;
+	assert_int_equal(patch(pid, false), 0);
+	assert_int_equal(shared->result.written, SITES - without);
+	assert_true(text_intact(pid));
+	assert_int_equal(shared->wrong, 0);
+	end(pid);
+}
+
 /* Not in order, and twice the same: strange, but nothing breaks. */
 static void test_disorder(void **state)
 {
@@ -1011,6 +1053,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_foreign_bytes, setup),
 		cmocka_unit_test_setup(test_gone_and_crossing, setup),
 		cmocka_unit_test_setup(test_disorder, setup),
+		cmocka_unit_test_setup(test_unnumbered, setup),
 		cmocka_unit_test_setup(test_cycles, setup),
 		cmocka_unit_test_setup(test_main_thread_dead, setup),
 		cmocka_unit_test_setup(test_threads_come_and_go, setup),

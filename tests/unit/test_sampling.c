@@ -30,7 +30,9 @@ static const struct bs_sample tenth = {BS_SAMPLE_OBJECTS, 10, 0},
 /* As bs_jumps_find: what a control block says now. */
 static struct bs_jump_pool pool(unsigned i)
 {
-	return (struct bs_jump_pool){.control = (uintptr_t)&controls[i],
+	return (struct bs_jump_pool){.addr = controls[i].pool,
+				     .buffers = controls[i].buffers,
+				     .control = (uintptr_t)&controls[i],
 				     .table = controls[i].table};
 }
 
@@ -44,8 +46,14 @@ static int setup(void **state)
 	(void)state;
 	memset(controls, 0, sizeof(controls));
 	memset(tables, 0, sizeof(tables));
-	for (unsigned i = 0; i < RUNTIMES; i++)
+	for (unsigned i = 0; i < RUNTIMES; i++) {
+		controls[i].abi = BSCOPE_CONTROL_ABI;
+		controls[i].size = sizeof(controls[i]);
+		controls[i].started = 1;
+		controls[i].pool = (i + 1) << 20;
+		controls[i].buffers = 16;
 		controls[i].table = own_table(i);
+	}
 	return 0;
 }
 
@@ -172,6 +180,30 @@ static void another_mean(void **state)
 	assert_int_equal(bs_sampling_full(getpid(), both, 2), 7);
 }
 
+/* What is mapped where a plugin's own runtime was is left alone. */
+static void a_runtime_that_has_gone(void **state)
+{
+	const struct bs_sample hundredth = {BS_SAMPLE_OBJECTS, 100, 0};
+	struct bs_jump_pool pools[3];
+	struct bs_error err = {0};
+	static uint8_t other[sizeof(controls[1])];
+
+	(void)state;
+	begin(&tenth, true, 0, 1);
+	for (unsigned i = 0; i < 3; i++)
+		pools[i] = pool(i);
+	pools[2].control = 8; /* nothing is mapped there */
+	memset(&controls[1], 0xaa, sizeof(controls[1]));
+	memset(other, 0xaa, sizeof(other));
+	assert_int_equal(bs_sampling_change(getpid(), pools, 3, &hundredth), 0);
+	assert_int_equal(controls[0].follow_block, 100);
+	assert_memory_equal(&controls[1], other, sizeof(other));
+	/* To be lit it must be there: it is looked for anew. */
+	assert_int_equal(bs_sampling_begin(getpid(), pools, 2, &hundredth, false, 0, true, &err),
+			 -EFAULT);
+	assert_memory_equal(&controls[1], other, sizeof(other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +212,7 @@ int main(void)
 		cmocka_unit_test_setup(a_runtime_that_comes_later_joins, setup),
 		cmocka_unit_test_setup(without_memory_there_is_none, setup),
 		cmocka_unit_test_setup(another_mean, setup),
+		cmocka_unit_test_setup(a_runtime_that_has_gone, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

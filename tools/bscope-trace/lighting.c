@@ -276,6 +276,14 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err)
 	return 0;
 }
 
+bool bs_lighting_lacks_traps(const struct bs_lighting *l, const struct bs_module *m)
+{
+	for (size_t i = 0; i < l->nmodules; i++)
+		if ((!m || l->modules[i].m == m) && l->modules[i].m->nsites && !l->modules[i].all)
+			return true;
+	return false;
+}
+
 static bool traps_lit(const struct bs_lighting *l)
 {
 	for (size_t i = 0; i < l->nmodules; i++)
@@ -522,7 +530,11 @@ static void result_note(struct bs_lighting *l, struct bs_process *p, const struc
 	}
 	for (size_t i = 0; i < j->n; i++)
 		l->foreign += j->v[i].state == BS_PATCH_FOREIGN;
-	l->elsewhere += j->foreign;
+	/* They are found again each time that something else is lit. */
+	if (j->foreign > p->elsewhere) {
+		l->elsewhere += j->foreign - p->elsewhere;
+		p->elsewhere = j->foreign;
+	}
 	if (l->options->verbose)
 		fprintf(stderr,
 			"bscope-trace: pid %d: %u of %zu switches lit, %u threads stopped for "
@@ -823,6 +835,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 									: BS_LIT_NONE);
 	p->plan = 0;
 	p->npools = 0;
+	p->elsewhere = 0;
 	p->no_jumps = false;
 	p->begun_ns = bs_now_ns();
 	p->tries = 0;

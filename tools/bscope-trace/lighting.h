@@ -89,6 +89,8 @@ uint64_t bs_lighting_sample_full(const struct bs_lighting *l, const struct bs_fo
 
 /* Lights all chosen sites of all modules by traps, those that are not yet. */
 int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err);
+/* Does this module, or (NULL) any with sites, have to wait for its traps still? */
+bool bs_lighting_lacks_traps(const struct bs_lighting *l, const struct bs_module *m);
 
 /*
  * Does what can be done for a process now: lights by jumps what it has mapped and is not lit;

@@ -86,6 +86,7 @@ struct bs_session {
 	uint64_t next_drain_ns;
 	uint64_t life_lost;	/* likewise: records of forks, execs and exits */
 	uint64_t lost;		/* as of the last look at the counters */
+	uint64_t unreadable;	/* likewise: of decoder.bad */
 	uint64_t marks;		/* received so far, for the live line */
 	uint64_t next_scan_ns;	/* when to look for new modules and for processes that have gone */
 	uint64_t scan_often_ns; /* until then a fresh program may be mapping its libraries */

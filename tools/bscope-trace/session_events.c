@@ -79,6 +79,15 @@ static int pushed(struct bs_session *s, size_t marks)
 	return bs_session_release(s, s->watermark_ns);
 }
 
+/* What cannot be decoded may have been any mark: told before what is put in line now is judged. */
+static void unreadable_tell(struct bs_session *s)
+{
+	if (s->decoder.bad == s->unreadable)
+		return;
+	s->unreadable = s->decoder.bad;
+	bs_model_loss(s->model, bs_now_ns(), 0);
+}
+
 int bs_session_record(void *ctx, const void *data, size_t size)
 {
 	const struct bs_ring_event *rec = data;
@@ -102,8 +111,10 @@ int bs_session_record(void *ctx, const void *data, size_t size)
 		s->reference_tsc = bs_tsc_now();
 		return bs_buffers_record(s->buffers, data, size);
 	}
-	if (bs_decode_stack(&s->decoder, data, size, stack, &ev))
+	if (bs_decode_stack(&s->decoder, data, size, stack, &ev)) {
+		unreadable_tell(s);
 		return 0;
+	}
 	if (ev.type != BS_EVENT_MARK) {
 		bs_priority_normal(s->priority);
 		bs_session_life(s, &ev);
@@ -159,6 +170,7 @@ int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 		events = bs_decode_prepare(&s->decoder, pid, tid, &slots[i],
 					   stacks ? &stacks[i] : NULL, k, &s->tsc, s->reference_tsc,
 					   room, &prepared);
+		unreadable_tell(s);
 		prepared.stream = buffer;
 		ret = bs_order_push_slots(s->order, &prepared, events);
 		if (!ret)

@@ -142,12 +142,16 @@ void bs_session_loads_free(struct bs_session *s)
 
 /*
  * Of what is not lit there are no marks, and when it is lit all that it has is looked at first.
- * Traps are in the file, for whoever maps it; jumps in the process.
+ * Traps are in the file, for whoever maps it; jumps in the process.  A file that another process
+ * brought in, or that had gone when it was looked at, may have no traps yet.
  */
-static bool may_miss(enum bs_lit how, const struct bs_module *m, bool looked_at)
+static bool may_miss(const struct bs_session *s, enum bs_lit how, const struct bs_module *m,
+		     bool looked_at)
 {
 	if (how == BS_LIT_NONE)
 		return false;
+	if (how == BS_LIT_TRAP && m)
+		return bs_lighting_lacks_traps(&s->lighting, m);
 	/* A program comes with an exec, which ends jumps. */
 	return m ? how == BS_LIT_JUMP && !m->program : !looked_at;
 }
@@ -158,8 +162,8 @@ static bool may_be_missing(const struct bs_session *s, const struct bs_process *
 	const struct bs_module *m = module_of(s, key);
 	bool looked_at = file_looked_at(s, key);
 
-	return may_miss(p->how, m, looked_at) ||
-	       (bs_now_ns() - p->how_last_ns < HELD_NS && may_miss(p->how_last, m, looked_at));
+	return may_miss(s, p->how, m, looked_at) ||
+	       (bs_now_ns() - p->how_last_ns < HELD_NS && may_miss(s, p->how_last, m, looked_at));
 }
 
 /* Memory that has an inode, and no name by which anybody could load it. */
@@ -269,7 +273,7 @@ static int path_open_anywhere(const struct bs_session *s, const struct load *loa
 }
 
 /* What its sites said was not seen.  1: it is known now; 0: it is not; or -ENOMEM. */
-static int path_look(struct bs_session *s, const struct load *load)
+static int path_look(struct bs_session *s, const struct load *load, bool light)
 {
 	uint32_t first = bs_sites_count(s->sites) + 1;
 	int fd = path_open_anywhere(s, load), ret;
@@ -289,18 +293,21 @@ static int path_look(struct bs_session *s, const struct load *load)
 		return 1;
 	}
 	ret = bs_session_late(s, m, &err);
+	/* It may come back.  If that fails it lacks traps, and is looked at again then. */
+	if (!ret && light && s->lighting.trapped && bs_lighting_traps(&s->lighting, &err))
+		bs_session_trouble(s, &err);
 	return ret ? ret : (bs_session_classes(s, first, bs_now_ns()) ? -ENOMEM : 1);
 }
 
 /* It does not run any more.  0 or -ENOMEM. */
-static int gone_look(struct bs_session *s, const struct load *load)
+static int gone_look(struct bs_session *s, const struct load *load, bool light)
 {
 	int ret;
 
 	/* They were dark in that process. */
 	if (module_of(s, &load->key))
 		return bs_session_classes(s, 1, bs_now_ns());
-	ret = path_look(s, load);
+	ret = path_look(s, load, light);
 	if (ret > 0)
 		return file_add(s, load);
 	if (!ret) {
@@ -340,7 +347,8 @@ static int loads_look(struct bs_session *s, const struct load *v, size_t n, bool
 	if (!looked && bs_maps_read(v->p->pid, &maps, NULL))
 		memset(&maps, 0, sizeof(maps));
 	for (size_t i = 0; i < n && !ret; i++)
-		ret = light && is_mapped(&maps, &v[i]) ? file_add(s, &v[i]) : gone_look(s, &v[i]);
+		ret = light && is_mapped(&maps, &v[i]) ? file_add(s, &v[i])
+						       : gone_look(s, &v[i], light);
 	bs_maps_fini(&maps);
 	return ret;
 }

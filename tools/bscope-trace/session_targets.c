@@ -216,6 +216,7 @@ int bs_session_look(struct bs_session *s, struct bs_process *p, bool light)
 	uint32_t first = bs_sites_count(s->sites) + 1;
 	uint64_t stops = s->lighting.stops;
 	bool lit = p->how == BS_LIT_JUMP;
+	bool lacking = p->how == BS_LIT_TRAP && bs_lighting_lacks_traps(&s->lighting, NULL);
 	struct bs_error err = {0};
 	uint64_t begin_ns = bs_now_ns();
 	int ret = modules_find(s, p);
@@ -230,7 +231,7 @@ int bs_session_look(struct bs_session *s, struct bs_process *p, bool light)
 	if (p->how == BS_LIT_JUMP && !lit)
 		ret = unmoved_forget(s, p) ? -ENOMEM : ret;
 	/* What it had loaded meanwhile may have been at work before it was lit. */
-	if (lit && s->lighting.stops != stops)
+	if (lacking || (lit && s->lighting.stops != stops))
 		first = 1;
 	if (ret && ret != -ESRCH && bs_process_alive(p->pid)) {
 		bs_session_trouble(s, &err);

@@ -176,6 +176,7 @@ struct search {
 	uint64_t (*entries)[3]; /* of the runtimes that can be used */
 	size_t nentries;
 	bool starting, unusable, no_memory;
+	bool linking; /* a library with sites is not relocated yet */
 	size_t room;
 };
 
@@ -287,6 +288,18 @@ static void count_page(uint64_t addr, uint64_t *last, uint64_t *pages)
 	++*pages;
 }
 
+/*
+ * Records can be written to, once the dynamic linker has mapped them: see runtime_add.  The slots
+ * of the GOT through which stubs call are 0 until it has filled them.
+ */
+static bool is_mapped_whole(const struct search *s, const struct bs_jump_module *jm, uint64_t bias)
+{
+	const struct bs_mapping *map =
+		jm->m->nsites ? bs_maps_find(s->maps, bias + jm->m->sites[0].record_vaddr) : NULL;
+
+	return !jm->m->nsites || (map && map->write);
+}
+
 static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 {
 	struct search *s = ctx;
@@ -294,6 +307,10 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 	uint64_t slot = 0, called = 0, text = UINT64_MAX, data = UINT64_MAX;
 	int ret = room_for(s, jm->m->nsites);
 
+	if (!is_mapped_whole(s, jm, bias)) {
+		s->linking = true;
+		return ret;
+	}
 	for (size_t i = 0; i < jm->m->nsites && !ret; i++) {
 		const struct bs_site *site = &jm->m->sites[i];
 		const struct bs_stub *stub = &jm->stubs[i];
@@ -310,15 +327,18 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 				called = 0;
 		}
 		if (!is_entry(s, stub->indirect ? called : target, site->nargs)) {
+			s->linking |= stub->indirect && !called;
 			j->foreign++;
 			continue;
 		}
+		j->index[j->n] = BSCOPE_INDEX(jm->first + (uint32_t)i, jm->klass[i], site->kind);
+		j->record[j->n] = bias + site->record_vaddr;
 		j->v[j->n] = (struct bs_patch){
 			.addr = at,
 			.rel = (int32_t)(site->stub_vaddr - (site->probe_vaddr + 6)),
+			.number_at = j->record[j->n] + offsetof(struct bscope_site, index),
+			.number = j->index[j->n],
 		};
-		j->index[j->n] = BSCOPE_INDEX(jm->first + (uint32_t)i, jm->klass[i], site->kind);
-		j->record[j->n] = bias + site->record_vaddr;
 		count_page(at, &text, &j->pages);
 		count_page(j->record[j->n], &data, &j->pages);
 		j->n++;
@@ -402,6 +422,8 @@ int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, str
 		ret = bs_error_set(err, -ENOENT,
 				   "pid %d: no libbscope in it (built with BSCOPE_NO_RUNTIME?)",
 				   (int)pid);
+	else if (s.linking)
+		ret = bs_error_set(err, -EAGAIN, "pid %d: it is just loading a library", (int)pid);
 	free(s.entries);
 	bs_maps_fini(&maps);
 	if (ret)
@@ -418,19 +440,50 @@ void bs_jumps_fini(struct bs_jumps *j)
 	memset(j, 0, sizeof(*j));
 }
 
+/*
+ * Do the records from the first on still say that they are of these switches?  A library may have
+ * been unloaded since, and what is mapped there now is nothing for us to write to.
+ */
+static int records_check(pid_t pid, const struct bs_jumps *j, size_t first, size_t n)
+{
+	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
+	struct bscope_site records[BS_MEMORY_PIECES];
+	int ret;
+
+	for (size_t i = 0; i < n; i++) {
+		local[i] = (struct iovec){&records[i], sizeof(records[i])};
+		remote[i] =
+			(struct iovec){(void *)(uintptr_t)j->record[first + i], sizeof(records[i])};
+	}
+	ret = bs_memory_readv(pid, local, remote, n);
+	for (size_t i = 0; i < n && !ret; i++) {
+		const struct bs_patch *p = &j->v[first + i];
+		uint64_t at = j->record[first + i];
+		uint64_t probe = at + (uint64_t)(int64_t)records[i].probe;
+		uint64_t stub = at + offsetof(struct bscope_site, stub) +
+				(uint64_t)(int64_t)records[i].stub;
+
+		if (probe + 1 != p->addr || stub != p->addr + 5 + (uint64_t)(int64_t)p->rel)
+			ret = -EFAULT;
+	}
+	return ret;
+}
+
 int bs_jumps_number(pid_t pid, const struct bs_jumps *j)
 {
 	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
 
 	for (size_t i = 0; i < j->n;) {
-		size_t n = 0;
-		int ret;
+		size_t n = j->n - i < BS_MEMORY_PIECES ? j->n - i : BS_MEMORY_PIECES;
+		int ret = records_check(pid, j, i, n);
 
-		for (; n < BS_MEMORY_PIECES && i < j->n; n++, i++) {
+		if (ret)
+			return ret;
+		for (size_t k = 0; k < n; k++, i++) {
 			uint64_t at = j->record[i] + offsetof(struct bscope_site, index);
 
-			local[n] = (struct iovec){&j->index[i], sizeof(j->index[i])};
-			remote[n] = (struct iovec){(void *)(uintptr_t)at, sizeof(j->index[i])};
+			local[k] = (struct iovec){&j->index[i], sizeof(j->index[i])};
+			remote[k] = (struct iovec){(void *)(uintptr_t)at, sizeof(j->index[i])};
 		}
 		ret = bs_memory_writev(pid, local, remote, n);
 		if (ret)

@@ -72,14 +72,17 @@ struct bs_jumps {
 /*
  * What can be lit in the process now; nothing where it has mapped no chosen site.  Errors, with
  * err: -ESRCH; -ENOENT (it has no runtime: built with BSCOPE_NO_RUNTIME); -EAGAIN (its runtime is
- * not set up yet: it is just starting); -ENOTSUP (the runtime is of another version, or got no
- * memory for its buffers); -ENOMEM.
+ * not set up yet: it is just starting; or it is just loading a library with sites); -ENOTSUP (the
+ * runtime is of another version, or got no memory for its buffers); -ENOMEM.
  */
 int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, struct bs_jumps *out,
 		  struct bs_error *err);
 void bs_jumps_fini(struct bs_jumps *j);
 
-/* Writes the numbers into the records.  0 or -errno; then nothing may be lit. */
+/*
+ * Writes the numbers into the records.  0 or -errno, then nothing may be lit; -EFAULT: a record is
+ * not that of its switch any more.
+ */
 int bs_jumps_number(pid_t pid, const struct bs_jumps *j);
 
 #endif

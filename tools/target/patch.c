@@ -58,9 +58,12 @@ struct patch {
 	struct page *page;
 	size_t npages;
 	uint8_t (*batch)[PAGE]; /* BATCH of them */
-	bool no_mem;		/* /proc/PID/mem refuses to write: by ptrace */
-	bool gone;		/* the memory is no process's any more */
-	bool unfit;		/* nothing was to be written */
+	uint8_t *numbers;	/* a page of records, n_numbers bytes from numbers_at on */
+	uint64_t numbers_at;
+	size_t n_numbers;
+	bool no_mem; /* /proc/PID/mem refuses to write: by ptrace */
+	bool gone;   /* the memory is no process's any more */
+	bool unfit;  /* nothing was to be written */
 	uint32_t written;
 };
 
@@ -412,6 +415,38 @@ static void step_over(const struct patch *p, pid_t tid)
 #endif
 }
 
+/* Records lie side by side, mostly in the order of their switches. */
+static bool has_number(struct patch *p, const struct bs_patch *one)
+{
+	uint32_t number;
+	uint64_t in_page = one->number_at & (PAGE - 1);
+	ssize_t got;
+
+	if (!one->number_at)
+		return true;
+	if (one->number_at - in_page != p->numbers_at) {
+		p->numbers_at = one->number_at - in_page;
+		got = pread(p->mem, p->numbers, PAGE, (off_t)p->numbers_at);
+		p->n_numbers = got > 0 ? (size_t)got : 0;
+	}
+	if (in_page + sizeof(number) > p->n_numbers)
+		return false;
+	memcpy(&number, p->numbers + in_page, sizeof(number));
+	return number == one->number;
+}
+
+/*
+ * A library that was unloaded and loaded anew after its records were numbered (or another one in
+ * its place) may have the same bytes at the same addresses.  Lit without a number, its marks would
+ * be lost, and nobody would know of it.
+ */
+static void leave_unnumbered(struct patch *p, const struct page *page)
+{
+	for (size_t i = page->first; i < page->first + page->n; i++)
+		if (to_change(p, i) && !has_number(p, &p->v[i]))
+			p->v[i].state = BS_PATCH_GONE;
+}
+
 static void write_all(void *arg, const pid_t *tids, size_t n)
 {
 	struct patch *p = arg;
@@ -431,8 +466,11 @@ static void write_all(void *arg, const pid_t *tids, size_t n)
 		bool read = look_at_batch(p, &p->page[i], pages, tids[0]);
 
 		for (size_t k = 0; k < pages; k++)
-			if (read || look(p, &p->page[i + k], p->batch[k]))
+			if (read || look(p, &p->page[i + k], p->batch[k])) {
+				if (p->light)
+					leave_unnumbered(p, &p->page[i + k]);
 				write_page(p, &p->page[i + k], p->batch[k], tids[0]);
+			}
 	}
 	if (p->gone)
 		return;
@@ -499,12 +537,14 @@ static void patch(struct patch *p, pid_t pid, struct bs_patch_result *result)
 
 	p->page = malloc((p->n ? p->n : 1) * sizeof(*p->page));
 	p->batch = malloc(BATCH * sizeof(*p->batch));
-	if (!p->page || !p->batch) {
+	p->numbers = malloc(PAGE);
+	if (!p->page || !p->batch || !p->numbers) {
 		fail(result, -ENOMEM);
 		return;
 	}
 	/* Memory that is there, when it is needed. */
 	memset(p->batch, 0, BATCH * sizeof(*p->batch));
+	memset(p->numbers, 0, PAGE);
 	changes = look_at_all(p);
 	if (p->gone) {
 		fail(result, -ESRCH);
@@ -544,6 +584,7 @@ void bs_patch_as(pid_t pid, const struct bs_patch_how *how, struct bs_patch *v, 
 	close(p.mem);
 	free(p.page);
 	free(p.batch);
+	free(p.numbers);
 }
 
 void bs_patch(pid_t pid, bool light, struct bs_patch *v, size_t n, uint64_t (*shares)(void *ctx),

@@ -20,7 +20,7 @@ enum bs_patch_state {
 	BS_PATCH_DARK = 0, /* the nop, as far as we know */
 	BS_PATCH_LIT = 1,
 	BS_PATCH_FOREIGN = 2, /* bytes that are neither nop nor our jump: left alone */
-	BS_PATCH_GONE = 3,    /* its page cannot be read or written (any more) */
+	BS_PATCH_GONE = 3,    /* its page cannot be read or written, or its number is not there */
 };
 
 /* One switch of one process. */
@@ -28,6 +28,13 @@ struct bs_patch {
 	uint64_t addr;	/* its first byte, in the process */
 	int32_t rel;	/* of the jump: stub - (addr + 5) */
 	uint32_t state; /* enum bs_patch_state; written by those who patch */
+	/*
+	 * Where the number of its site was written, in the process; 0: nowhere.  It is lit only if
+	 * that is still there: a library that was loaded anew in the meantime looks the same and
+	 * has none.
+	 */
+	uint64_t number_at;
+	uint32_t number;
 };
 
 /*

@@ -15,6 +15,20 @@
 
 #define FIELD(pool, member) ((pool).control + offsetof(struct bscope_control, member))
 
+/*
+ * Is the runtime still where it was found?  A plugin that has brought its own may have been
+ * unloaded since, and what is mapped there now is not ours.  Its pool stays.
+ */
+static int is_there(pid_t pid, const struct bs_jump_pool *pool, bool *there)
+{
+	struct bscope_control control;
+	int ret = bs_memory_read(pid, pool->control, &control, sizeof(control));
+
+	*there = !ret && control.abi == BSCOPE_CONTROL_ABI && control.size >= sizeof(control) &&
+		 control.started && control.pool == pool->addr && control.buffers == pool->buffers;
+	return ret == -EFAULT ? 0 : ret;
+}
+
 static int empty(pid_t pid, uint64_t table)
 {
 	struct bscope_follow *none;
@@ -111,8 +125,12 @@ int bs_sampling_begin(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 		ret = empty(pid, table);
 	for (size_t i = 0; i < n && !ret; i++) {
 		uint32_t follow = plain | (stack_kinds && pools[i].stacks ? BSCOPE_STACKS : 0);
+		bool there;
 
-		if (chosen) {
+		ret = is_there(pid, &pools[i], &there);
+		if (!ret && !there)
+			ret = -EFAULT;
+		if (!ret && chosen) {
 			bool told;
 
 			ret = bs_memory_write(pid, FIELD(pools[i], table), &table, sizeof(table));
@@ -138,8 +156,13 @@ int bs_sampling_change(pid_t pid, const struct bs_jump_pool *pools, size_t n,
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < n && !ret; i++)
-		ret = tell(pid, &pools[i], s);
+	for (size_t i = 0; i < n && !ret; i++) {
+		bool there;
+
+		ret = is_there(pid, &pools[i], &there);
+		if (there)
+			ret = tell(pid, &pools[i], s);
+	}
 	return ret;
 }
 
