@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cut_off.c - a process that ends while one of its threads is in the middle of a destructor, or when
- * that thread has come to its end.
+ * cut_off.c - a process that ends while one of its threads is in the middle of a destructor, or
+ * when that thread has come to its end.
  *
  *     cut_off middle|handler|exec|end
  *
