@@ -166,6 +166,45 @@ static void made_before_its_resize(void **state)
 	NOTHING();
 }
 
+/* 2 makes one, 5 drops it and makes another of its id in its region, which 2 drops. */
+static void made_between_two_drops(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	for (unsigned last = 0; last < 2; last++, t += 100 * US) {
+		mark_at(t - 10 * US, BSCOPE_KIND_REGION_ENTER, 5, REQ, 9, 0);
+		AT(t, NEW, 2, 0x90000, 64);
+		AT(t + 600, DROP, 2, 0x90000, 0);
+		AT(t + 700, DROP, 5, 0x90000, 0);
+		AT(t + 800, NEW, 5, 0x90000, 64);
+		/* Long ago, or a moment ago. */
+		mark_at(last ? t + 900 : t + 10 * US, BSCOPE_KIND_REGION_EXIT, 5, REQ, 9, 0);
+		NOTHING();
+	}
+}
+
+/* The same; but what comes in between is long over. */
+static void made_a_while_after(void **state)
+{
+	uint64_t t = now + 100 * US;
+	struct bs_verdict_row *rows;
+	size_t n;
+
+	(void)state;
+	mark_at(t - 10 * US, BSCOPE_KIND_REGION_ENTER, 5, REQ, 9, 0);
+	AT(t, NEW, 2, 0x90000, 64);
+	AT(t + 100, DROP, 2, 0x90000, 0);
+	AT(t + 3 * US, NEW, 5, 0x90000, 64);
+	mark_at(t + 10 * US, BSCOPE_KIND_REGION_EXIT, 5, REQ, 9, 0);
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].verdict, BS_VERDICT_LEAK);
+	assert_int_equal(rows[0].since_ns, t + 3 * US);
+	free(rows);
+}
+
 /* For 3 it is borrowed and given back, then by 1 no more, and then by 1 exclusively. */
 static void a_level_that_is_exclusive(void **state)
 {
@@ -189,6 +228,7 @@ int main(void)
 		T(counts_of_one_unseen),      T(move_of_one_unseen),
 		T(resized_onto_one_unseen),   T(three_drops),
 		T(made_before_the_next),      T(made_before_its_resize),
+		T(made_between_two_drops),    T(made_a_while_after),
 		T(a_level_that_is_exclusive),
 	};
 

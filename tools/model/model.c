@@ -90,6 +90,13 @@ static int dense_reserve(void **v, uint32_t *n, uint32_t i, size_t size)
 	return 0;
 }
 
+/* An object comes to an id, or leaves it. */
+static bool is_life(uint8_t kind)
+{
+	return kind == BSCOPE_KIND_NEW || kind == BSCOPE_KIND_DROP ||
+	       kind == BSCOPE_KIND_RESIZE_BEGIN || kind == BSCOPE_KIND_RESIZE_END;
+}
+
 static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_event in_order;
@@ -137,6 +144,11 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		if (err)
 			return err;
 	}
+	if (m->has_regions && is_life(ev->kind)) {
+		err = bs_region_life(m, p, ev);
+		if (err)
+			return err;
+	}
 	/* The two that most marks are, before a jump that nobody can guess. */
 	if (ev->kind == BSCOPE_KIND_NEW)
 		return bs_object_new(m, p, c, ev, hash);
@@ -149,7 +161,7 @@ static int mark(struct bs_model *m, const struct bs_event *ev, uint64_t hash)
 		return bs_resize_end(m, p, ev, hash);
 	/* A region need not be an object: entering it is its beginning. */
 	case BSCOPE_KIND_REGION_ENTER:
-		return bs_region_enter(p, ev);
+		return bs_region_enter(m, p, ev);
 	case BSCOPE_KIND_REGION_EXIT:
 		return bs_region_exit(m, p, ev);
 	default:

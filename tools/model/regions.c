@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bscope/abi.h"
 #include "model/state.h"
 
 #define PRUNE_MIN 64u
 
-int bs_region_enter(struct bs_proc *p, const struct bs_event *ev)
+int bs_region_enter(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	m->has_regions = true;
 	if (p->nregions == p->regions_cap) {
 		uint32_t cap = p->regions_cap ? p->regions_cap * 2 : 4;
 		struct bs_region *regions = reallocarray(p->regions, cap, sizeof(*regions));
@@ -54,7 +56,9 @@ static struct bs_obj *birth_find(const struct bs_model *m, const struct bs_proc 
 	struct bs_obj *obj = bs_objects_find(
 		&p->objects, bs_objects_hash(m->seed, klass, b->key.id), klass, b->key.id);
 
-	return obj && !(obj->flags & BS_OBJ_DEAD) && obj->birth_ns == b->at.ts_ns ? obj : NULL;
+	return obj && !(obj->flags & (BS_OBJ_DEAD | BS_OBJ_ADOPTED)) && obj->birth_ns == b->at.ts_ns
+		       ? obj
+		       : NULL;
 }
 
 static void prune(const struct bs_model *m, const struct bs_proc *p, struct bs_region *r)
@@ -66,6 +70,28 @@ static void prune(const struct bs_model *m, const struct bs_proc *p, struct bs_r
 			r->births[kept++] = r->births[i];
 	r->n = kept;
 	r->prune_at = 2 * kept > PRUNE_MIN ? 2 * kept : PRUNE_MIN;
+}
+
+int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	/* It may be another one that leaves. */
+	bool all = ev->kind == BSCOPE_KIND_RESIZE_BEGIN && bs_recent_find(&m->lives, ev);
+
+	for (uint32_t i = 0; i < p->nregions; i++) {
+		struct bs_region *r = &p->regions[i];
+
+		/* Else those of the last moment: each region has its own in their order. */
+		for (uint32_t k = r->n; k-- > 0;) {
+			struct bs_birth *b = &r->births[k];
+
+			if (!all && ev->ts_ns > b->at.ts_ns + BS_MODEL_SKEW_NS)
+				break;
+			if (b->key.id == ev->id && b->key.klass == ev->klass_id &&
+			    (all || bs_no_order(ev, b->at.tid, b->at.ts_ns)))
+				b->at.place = 0;
+		}
+	}
+	return bs_recent_add(&m->lives, ev, 0);
 }
 
 int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
@@ -89,19 +115,29 @@ int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		.key = {.id = ev->id, .klass = ev->klass_id},
 		.at = bs_evidence_of(m, ev),
 	};
+	if (bs_recent_find(&m->lives, ev))
+		r->births[r->n - 1].at.place = 0;
 	return 0;
 }
 
-void bs_region_rename(struct bs_proc *p, const struct bs_event *ev, uint64_t from,
-		      uint64_t birth_ns)
+void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t from, uint64_t birth_ns)
 {
+	bool close = bs_recent_find(&m->lives, ev);
+
 	for (uint32_t i = 0; i < p->nregions; i++) {
 		struct bs_region *r = &p->regions[i];
 
-		for (uint32_t k = 0; k < r->n; k++)
-			if (r->births[k].key.id == from && r->births[k].at.ts_ns == birth_ns &&
-			    r->births[k].key.klass == ev->klass_id)
-				r->births[k].key.id = ev->id;
+		for (uint32_t k = 0; k < r->n; k++) {
+			struct bs_birth *b = &r->births[k];
+
+			if (b->key.id != from || b->key.klass != ev->klass_id ||
+			    b->at.ts_ns != birth_ns)
+				continue;
+			b->key.id = ev->id;
+			if (close)
+				b->at.place = 0;
+		}
 	}
 }
 
@@ -136,6 +172,11 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		if (!obj ||
 		    obj->flags & (BS_OBJ_MOVED | BS_OBJ_COUNTED | BS_OBJ_UNSURE | BS_OBJ_DOUBT))
 			continue;
+		/* By clocks that differ, it may be another one that lives. */
+		if (!b->at.place) {
+			bs_undecided(m);
+			continue;
+		}
 		/* Since then, or it may have been made in a region further in. */
 		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, r->entered_ns, 0, 0);
 	}

@@ -162,7 +162,7 @@ struct bs_holder {
 
 struct bs_birth {
 	struct bs_key key;
-	struct bs_evidence at;
+	struct bs_evidence at; /* place 0: others came to that id, or left it, at the same time */
 };
 
 struct bs_region {
@@ -314,6 +314,7 @@ struct bs_model {
 
 	uint64_t loss_ns; /* marks up to here may have been lost */
 	uint64_t undecided;
+	bool has_regions;	     /* one was entered */
 	bool explained;		     /* the mark at hand explains one before it */
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
@@ -323,6 +324,7 @@ struct bs_model {
 	struct bs_recent fresh;	    /* news on ids that were others' a moment ago */
 	struct bs_recent firsts;    /* news on ids that may have been others', unseen */
 	struct bs_recent resized;   /* begins of resizes that have ended */
+	struct bs_recent lives;	    /* with regions: whatever came to an id, or left it */
 	struct bs_recent orphaning; /* drops of who had something: was it alone at its id? */
 	struct bs_last_end ends[BS_LAST_ENDS]; /* by a hash of whose borrow, of what */
 
@@ -504,13 +506,18 @@ int bs_lockorder_mark(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 void bs_lockorder_fini(struct bs_model *m, struct bs_proc *p);
 void bs_lockorder_free(struct bs_model *m);
 
-int bs_region_enter(struct bs_proc *p, const struct bs_event *ev);
+int bs_region_enter(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/*
+ * Something comes to an id, or leaves it, before anything is made of that: births at that id from
+ * which it has no order prove nothing.
+ */
+int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* An object was made. */
 int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* An object has another id now. */
-void bs_region_rename(struct bs_proc *p, const struct bs_event *ev, uint64_t from,
-		      uint64_t birth_ns);
+void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		      uint64_t from, uint64_t birth_ns);
 void bs_regions_fini(struct bs_proc *p);
 
 /*

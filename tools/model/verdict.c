@@ -238,6 +238,7 @@ void bs_findings_fini(struct bs_model *m)
 	free(m->fresh.v);
 	free(m->firsts.v);
 	free(m->orphaning.v);
+	free(m->lives.v);
 }
 
 static int row_cmp(const void *x, const void *y)
