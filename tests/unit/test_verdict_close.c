@@ -205,6 +205,69 @@ static void made_a_while_after(void **state)
 	free(rows);
 }
 
+/* 1 counts it, or 4 moves it to 5, before 5 resizes it. */
+static void said_before_its_resize(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	for (unsigned kind = BSCOPE_KIND_MOVE; kind <= BSCOPE_KIND_RETAIN;
+	     kind += BSCOPE_KIND_RETAIN - BSCOPE_KIND_MOVE, t += 100 * US) {
+		mark_at(t - 10 * US, BSCOPE_KIND_REGION_ENTER, 5, REQ, 9, 0);
+		AT(t, NEW, 5, 0x20000, 64);
+		AT(t + 300, RESIZE_BEGIN, 5, 0x20000, 0);
+		AT(t + 400, RESIZE_END, 5, 0x60000, 128);
+		mark_at(t + 500, BSCOPE_KIND_REGION_EXIT, 5, REQ, 9, 0);
+		mark_at(t + 600, kind, 1, BUF, 0x20000, 5);
+		NOTHING();
+		AT(t + 50 * US, DROP, 5, 0x60000, 0);
+	}
+	AT(t, NEW, 5, 0x20000, 64);
+	AT(t + 10 * US, MOVE, 5, 0x20000, 4);
+	AT(t + 20 * US, RESIZE_BEGIN, 5, 0x20000, 0);
+	AT(t + 20 * US + 100, RESIZE_END, 5, 0x60000, 128);
+	AT(t + 20 * US + 200, USE, 5, 0x60000, 5);
+	AT(t + 20 * US + 300, MOVE, 4, 0x20000, 5);
+	NOTHING();
+}
+
+/* 3 resizes what nobody knew, 2 makes another of its id; 3 and 1 give references back. */
+static void resized_before_the_next(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	AT(t, NEW, 2, 0x60000, 64);
+	AT(t + 200, RESIZE_BEGIN, 3, 0x60000, 0);
+	AT(t + 300, RESIZE_END, 3, 0x10000, 128);
+	LATER(RELEASE, 3, 0x10000, 0);
+	LATER(RELEASE, 1, 0x10000, 0);
+	LATER(DROP, 2, 0x10000, 0);
+	NOTHING();
+}
+
+/* 4 gives both back; then 3 resizes one, and 5 the other to its id. */
+static void given_back_and_resized_onto(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, 0x70000, 64);
+	LATER(NEW, 3, 0x90000, 64);
+	LATER(BORROW, 5, 0x70000, 4);
+	LATER(BORROW, 3, 0x90000, 4);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 3, 0x90000, 0);
+	AT(t + 100, RESIZE_END, 3, 0x80000, 128);
+	AT(t + 500, RESIZE_BEGIN, 5, 0x70000, 0);
+	AT(t + 600, RESIZE_END, 5, 0x90000, 128);
+	AT(t + 900, UNBORROW, 4, 0x90000, 4);
+	AT(t + 1100, UNBORROW, 4, 0x70000, 4);
+	LATER(DROP, 3, 0x80000, 0);
+	LATER(DROP, 3, 0x90000, 0);
+	NOTHING();
+}
+
 /* For 3 it is borrowed and given back, then by 1 no more, and then by 1 exclusively. */
 static void a_level_that_is_exclusive(void **state)
 {
@@ -224,12 +287,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(dropped_and_resized_onto),  T(dropped_and_the_next_resized),
-		T(counts_of_one_unseen),      T(move_of_one_unseen),
-		T(resized_onto_one_unseen),   T(three_drops),
-		T(made_before_the_next),      T(made_before_its_resize),
-		T(made_between_two_drops),    T(made_a_while_after),
-		T(a_level_that_is_exclusive),
+		T(dropped_and_resized_onto),	T(dropped_and_the_next_resized),
+		T(counts_of_one_unseen),	T(move_of_one_unseen),
+		T(resized_onto_one_unseen),	T(three_drops),
+		T(made_before_the_next),	T(made_before_its_resize),
+		T(made_between_two_drops),	T(made_a_while_after),
+		T(said_before_its_resize),	T(resized_before_the_next),
+		T(given_back_and_resized_onto), T(a_level_that_is_exclusive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

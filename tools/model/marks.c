@@ -107,14 +107,10 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	switch (ev->kind) {
 	case BSCOPE_KIND_UNBORROW:
 		ret = bs_tie_unborrow(m, p, ev);
-		if (!ret && r->tie) {
-			struct bs_event renamed = *ev;
-
-			/* What looks wrong under its new id, this explains. */
-			renamed.id = r->tie->key.id;
-			bs_suspects_explain(m, &renamed);
+		if (ret > 0 && r->tie && r->tie->key.id != ev->id)
+			bs_hold_doubt(r->tie, ev);
+		else if (!ret && r->tie)
 			ret = bs_hold_end(m, p, r->tie, ev);
-		}
 		return ret < 0 ? ret : 0;
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:

@@ -153,6 +153,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
 	if (doubt)
 		e->obj.flags |= BS_OBJ_UNSURE;
+	/* Or it is one that nobody has seen, and whose id the other one gets. */
+	if (e->known && bs_recent_find(&m->firsts, ev))
+		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	if (!e->known) {
 		const struct bs_obj *dead =
 			bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);

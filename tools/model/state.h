@@ -436,6 +436,8 @@ void bs_tie_free(struct bs_tie *tie);
 int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
 /* Its id is about to be another's: of which of them have others just borrowed? */
 void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
+/* The end of a borrow by that one may have been of this object, and was taken for another's. */
+void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev);
 /* The oldest borrow that is in force for certain, NULL if none is. */
 const struct bs_hold *bs_tie_held(const struct bs_tie *tie);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);

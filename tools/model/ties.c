@@ -420,6 +420,14 @@ void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev)
 			bs_no_order(ev, tie->holds[i].changed_tid, tie->holds[i].changed_ns);
 }
 
+void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev)
+{
+	struct bs_hold *hold = hold_find(tie, ev->arg);
+
+	if (hold)
+		hold->doubt = true;
+}
+
 const struct bs_hold *bs_tie_held(const struct bs_tie *tie)
 {
 	for (uint32_t i = 0; i < tie->nholds; i++)
