@@ -283,17 +283,186 @@ static void a_level_that_is_exclusive(void **state)
 	NOTHING();
 }
 
+static void one(enum bs_verdict verdict)
+{
+	struct bs_verdict_row *rows;
+	size_t found;
+
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &found), 0);
+	assert_int_equal(found, 1);
+	assert_int_equal(rows[0].verdict, verdict);
+	assert_int_equal(rows[0].count, 1);
+	free(rows);
+}
+
+/* An id that nobody knew whose it was has another object much later, which is in no doubt. */
+static void doubt_of_long_ago(void **state)
+{
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	LATER(NEW, 2, 0x20000, 64);
+	AT(now + 100, DROP, 1, 0x20000, 0);
+	LATER(DROP, 2, 0x20000, 0);
+	LATER(NEW, 3, 0x20000, 64);
+	LATER(DROP, 3, 0x20000, 0);
+	LATER(DROP, 3, 0x20000, 0);
+	one(BS_VERDICT_DOUBLE_DROP);
+}
+
+/* The same of an object that was resized to that id. */
+static void resized_onto_doubt_of_long_ago(void **state)
+{
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	LATER(NEW, 2, 0x20000, 64);
+	AT(now + 100, DROP, 1, 0x20000, 0);
+	LATER(DROP, 2, 0x20000, 0);
+	LATER(NEW, 3, 0x60000, 64);
+	LATER(RESIZE_BEGIN, 3, 0x60000, 0);
+	LATER(RESIZE_END, 3, 0x20000, 128);
+	LATER(RETAIN, 3, 0x20000, 0);
+	LATER(DROP, 3, 0x20000, 0);
+	one(BS_VERDICT_UNBALANCED_COUNT);
+}
+
+/* 3 moves it to 8, then 1 resizes it, then 8 uses it. */
+static void moved_before_its_resize(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	LATER(MOVE, 1, 0x20000, 7);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 1, 0x20000, 0);
+	AT(t + 100, RESIZE_END, 1, 0x60000, 128);
+	AT(t + 200, USE, 2, 0x60000, 8);
+	AT(t + 300, MOVE, 3, 0x20000, 8);
+	NOTHING();
+}
+
+/* The same, resized twice. */
+static void moved_before_two_resizes(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	LATER(MOVE, 1, 0x20000, 7);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 1, 0x20000, 0);
+	AT(t + 100, RESIZE_END, 1, 0x60000, 128);
+	AT(t + 200, RESIZE_BEGIN, 1, 0x60000, 0);
+	AT(t + 300, RESIZE_END, 1, 0x70000, 128);
+	AT(t + 400, USE, 2, 0x70000, 8);
+	AT(t + 500, MOVE, 3, 0x20000, 8);
+	LATER(USE, 2, 0x70000, 8);
+	NOTHING();
+}
+
+/* 4 gives back the one, which 3 then resizes; to its id 5 resizes the other, which 4 has, too. */
+static void given_back_before_its_resize(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, 0x90000, 64);
+	LATER(NEW, 5, 0x70000, 64);
+	LATER(BORROW, 4, 0x90000, 4);
+	LATER(BORROW, 4, 0x70000, 4);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 3, 0x90000, 0);
+	AT(t + 10, RESIZE_END, 3, 0x80000, 128);
+	AT(t + 100, RESIZE_BEGIN, 5, 0x70000, 0);
+	AT(t + 800, RESIZE_END, 5, 0x90000, 128);
+	AT(t + 900, UNBORROW, 4, 0x90000, 4);
+	LATER(DROP, 3, 0x80000, 0);
+	LATER(UNBORROW, 4, 0x90000, 4);
+	LATER(DROP, 5, 0x90000, 0);
+	NOTHING();
+}
+
+/* 4 resizes one that is counted, and makes another of its id, which 2 resizes and drops. */
+static void resized_and_the_next_too(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 4, 0x60000, 64);
+	LATER(RETAIN, 4, 0x60000, 0);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 2, 0x60000, 0);
+	AT(t + 10, RESIZE_END, 2, 0x80000, 128);
+	AT(t + 900, RESIZE_BEGIN, 4, 0x60000, 0);
+	AT(t + 910, RESIZE_END, 4, 0x50000, 128);
+	AT(t + 920, NEW, 4, 0x60000, 64);
+	AT(t + 1500, DROP, 2, 0x80000, 0);
+	LATER(RELEASE, 4, 0x50000, 0);
+	NOTHING();
+}
+
+/* 2 drops the owner, and moves what it had to somebody else; which 5 resizes then. */
+static void moved_in_its_resize(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	mark_at(now + 10 * US, BSCOPE_KIND_NEW, 2, CONN, 0x30000, 16);
+	LATER(NEW, 2, 0x40000, 64);
+	LATER(MOVE, 2, 0x40000, 0x30000);
+	t = now + 100 * US;
+	mark_at(t, BSCOPE_KIND_DROP, 2, CONN, 0x30000, 0);
+	AT(t + 200, RESIZE_BEGIN, 5, 0x40000, 0);
+	AT(t + 1100, MOVE, 2, 0x40000, 0x77);
+	AT(t + 1500, RESIZE_END, 5, 0x40000, 128);
+	now += 2000000 * US;
+	exits();
+	NOTHING();
+}
+
+/* By stamps that are all the same one that was made before the region has the id of one in it. */
+static void resized_to_one_of_a_region(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	AT(t, NEW, 1, 0x20000, 64);
+	mark_at(t, BSCOPE_KIND_REGION_ENTER, 1, CONN, 0x30000, 0);
+	AT(t, NEW, 1, 0x60000, 64);
+	AT(t, DROP, 1, 0x60000, 0);
+	AT(t, RESIZE_BEGIN, 1, 0x20000, 0);
+	AT(t, RESIZE_END, 1, 0x60000, 128);
+	mark_at(t, BSCOPE_KIND_REGION_EXIT, 1, CONN, 0x30000, 0);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(dropped_and_resized_onto),	T(dropped_and_the_next_resized),
-		T(counts_of_one_unseen),	T(move_of_one_unseen),
-		T(resized_onto_one_unseen),	T(three_drops),
-		T(made_before_the_next),	T(made_before_its_resize),
-		T(made_between_two_drops),	T(made_a_while_after),
-		T(said_before_its_resize),	T(resized_before_the_next),
-		T(given_back_and_resized_onto), T(a_level_that_is_exclusive),
+		T(dropped_and_resized_onto),
+		T(dropped_and_the_next_resized),
+		T(counts_of_one_unseen),
+		T(move_of_one_unseen),
+		T(resized_onto_one_unseen),
+		T(three_drops),
+		T(made_before_the_next),
+		T(made_before_its_resize),
+		T(made_between_two_drops),
+		T(made_a_while_after),
+		T(said_before_its_resize),
+		T(resized_before_the_next),
+		T(given_back_and_resized_onto),
+		T(a_level_that_is_exclusive),
+		T(doubt_of_long_ago),
+		T(resized_onto_doubt_of_long_ago),
+		T(moved_before_its_resize),
+		T(moved_before_two_resizes),
+		T(given_back_before_its_resize),
+		T(resized_and_the_next_too),
+		T(moved_in_its_resize),
+		T(resized_to_one_of_a_region),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,17 +28,21 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 	if (obj->flags & BS_OBJ_DEAD) {
 		bool fresh = !(ev->has & BS_EVENT_IN_ORDER) &&
 			     ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
+		bool twin = obj->flags & BS_OBJ_DOUBT;
 
-		doubt = obj->flags & BS_OBJ_DOUBT ||
+		doubt = (twin && (fresh || bs_sampling(m))) ||
 			bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
+		twin |= doubt;
 		/* It may have been alive; or it was this one that was dropped. */
-		if (doubt && bs_recent_add(&m->twins, ev, 0))
+		if (twin && bs_recent_add(&m->twins, ev, 0))
 			return NULL;
 		if (fresh && bs_recent_add(&m->fresh, ev, 0))
 			return NULL;
 		bs_objects_revive(&p->objects, hash, obj);
-		obj->flags =
-			(fresh ? BS_OBJ_FRESH : 0) | (doubt ? BS_OBJ_UNSURE | BS_OBJ_DOUBT : 0);
+		/* If that was long ago, what is said of this one a moment later is not in doubt. */
+		obj->flags = (fresh ? BS_OBJ_FRESH : 0) | (doubt  ? BS_OBJ_UNSURE | BS_OBJ_DOUBT
+							   : twin ? BS_OBJ_TWIN
+								  : 0);
 		return obj;
 	}
 	if (bs_coarse_shared(m, ev->klass_id))
@@ -294,7 +298,6 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 					       struct bs_obj *obj)
 {
 	struct bs_pending *e;
-	struct bs_obj *to;
 	int err;
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
@@ -333,14 +336,10 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		e->known = false;
 		return bs_object_gone(m, &e->obj, ev->ts_ns);
 	}
-	to = bs_resized_to(m, p, ev);
-	if (to && !(to->flags & BS_OBJ_DEAD)) {
-		/* It may be that one's, and what was resized the next one of that id. */
-		to->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
-		if (obj)
-			obj->flags |= obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT
-							       : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
-	}
+	/* It may be that one's, and what was resized the next one of that id. */
+	if (bs_resized_doubt(m, p, ev) && obj)
+		obj->flags |=
+			obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	/* Of the object before, whose end was late; or of this one, and that is still to come. */
 	if (obj && bs_recent_take(&m->twins, ev)) {
 		obj->flags |=

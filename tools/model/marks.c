@@ -25,7 +25,8 @@ static bool may_be_another(const struct bs_model *m, const struct bs_obj *obj,
 {
 	if (!bs_fresh_at_its_id(obj, ev))
 		return false;
-	if (bs_recent_find(&m->firsts, ev) || (obj->resized && bs_recent_find(&m->fresh, ev)))
+	if (bs_recent_find(&m->firsts, ev) ||
+	    (obj->resized && (bs_recent_find(&m->fresh, ev) || bs_recent_find(&m->twins, ev))))
 		return true;
 	if ((obj->flags & (BS_OBJ_FRESH | BS_OBJ_TWIN | BS_OBJ_DOUBT)) == BS_OBJ_FRESH &&
 	    is_maker(m, obj, ev))
@@ -98,12 +99,89 @@ static struct resized resized_find(const struct bs_model *m, struct bs_proc *p,
 	return (struct resized){0};
 }
 
+/* Said of that one, or of another: what is known of it from here on proves less. */
+static void doubt(struct bs_obj *obj, struct bs_tie *tie, const struct bs_event *ev)
+{
+	switch (ev->kind) {
+	case BSCOPE_KIND_UNBORROW:
+		if (tie)
+			bs_hold_doubt(tie, ev);
+		break;
+	case BSCOPE_KIND_MOVE:
+		if (obj)
+			obj->flags |= BS_OBJ_MOVED;
+		if (tie)
+			bs_tie_disown(tie);
+		break;
+	case BSCOPE_KIND_RETAIN:
+	case BSCOPE_KIND_RELEASE:
+		if (obj)
+			obj->flags |= BS_OBJ_UNSURE;
+		break;
+	default:
+		break;
+	}
+}
+
+#define NAMES_MAX 16u
+
+static bool named(const uint64_t *names, uint32_t n, uint64_t id)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (names[i] == id)
+			return true;
+	return false;
+}
+
+/*
+ * A mark of what was resized a moment ago.  There may have been several of that id, or it has been
+ * resized again since: by whatever name one of them goes by now, it may be meant.  r: the one that
+ * the caller looks after.
+ */
+static void doubt_others(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			 const struct resized *r)
+{
+	uint64_t names[NAMES_MAX] = {ev->id};
+	struct bs_event at = *ev;
+	uint32_t n = 1;
+
+	for (uint32_t i = m->resized.begin; i < m->resized.n && n < NAMES_MAX; i++) {
+		const struct bs_moment *to = &m->resized.v[i];
+
+		if (to->pid == ev->pid && to->key.klass == ev->klass_id &&
+		    bs_no_order(ev, to->tid, to->ts_ns) && named(names, n, to->key.id) &&
+		    !named(names, n, to->to))
+			names[n++] = to->to;
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		struct bs_obj *obj = bs_objects_find(
+			&p->objects, bs_objects_hash(m->seed, ev->klass_id, names[i]), ev->klass_id,
+			names[i]);
+
+		/* What looks wrong under its new name, this explains. */
+		at.id = names[i];
+		bs_suspects_explain(m, &at);
+		if (!r->obj || obj != r->obj)
+			doubt(obj, bs_tie_find(m, p, ev->klass_id, names[i]), ev);
+	}
+	for (uint32_t i = 0; i < p->npending; i++) {
+		struct bs_pending *e = &p->pending[i];
+
+		if (&e->obj != r->obj && e->obj.klass == ev->klass_id &&
+		    named(names, n, e->obj.id) && bs_no_order(ev, e->tid, e->begin_ns))
+			doubt(&e->obj,
+			      e->replaced ? e->tie : bs_tie_find(m, p, ev->klass_id, e->obj.id),
+			      ev);
+	}
+}
+
 /* A mark that either that one may mean, or the one that has the id now, or that will have it. */
 static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		       struct bs_obj *obj, const struct resized *r)
 {
 	int ret;
 
+	doubt_others(m, p, ev, r);
 	switch (ev->kind) {
 	case BSCOPE_KIND_UNBORROW:
 		ret = bs_tie_unborrow(m, p, ev);
@@ -124,7 +202,7 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 		if (r->obj)
 			r->obj->flags |= BS_OBJ_MOVED;
 		if (r->tie)
-			r->tie->owned = false;
+			bs_tie_disown(r->tie);
 		bs_undecided(m);
 		return obj ? bs_tie_move(m, p, ev, false) : 0;
 	case BSCOPE_KIND_RETAIN:

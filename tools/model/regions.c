@@ -131,8 +131,12 @@ void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct 
 		for (uint32_t k = 0; k < r->n; k++) {
 			struct bs_birth *b = &r->births[k];
 
-			if (b->key.id != from || b->key.klass != ev->klass_id ||
-			    b->at.ts_ns != birth_ns)
+			if (b->key.klass != ev->klass_id || b->at.ts_ns != birth_ns)
+				continue;
+			/* Of the same stamp, and gone: it is not the one that is there now. */
+			if (b->key.id == ev->id && from != ev->id)
+				b->at.place = 0;
+			if (b->key.id != from)
 				continue;
 			b->key.id = ev->id;
 			if (close)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bscope/abi.h"
+
 struct bs_pending *bs_pending_search(const struct bs_proc *p, const struct bs_event *ev)
 {
 	for (uint32_t i = p->npending; i-- > 0;) {
@@ -29,6 +31,21 @@ struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
 		return NULL;
 	return bs_objects_find(&p->objects, bs_objects_hash(m->seed, ev->klass_id, at->to),
 			       ev->klass_id, at->to);
+}
+
+bool bs_resized_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_obj *to = bs_resized_to(m, p, ev);
+	struct bs_event renamed = *ev;
+
+	if (!to)
+		return false;
+	/* What looks wrong under its new id may be right: so does a new explain it all. */
+	renamed.id = to->id;
+	renamed.kind = BSCOPE_KIND_NEW;
+	bs_suspects_explain(m, &renamed);
+	to->flags |= to->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+	return !(to->flags & BS_OBJ_DEAD);
 }
 
 void bs_pending_replaced(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
@@ -153,8 +170,11 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
 	if (doubt)
 		e->obj.flags |= BS_OBJ_UNSURE;
-	/* Or it is one that nobody has seen, and whose id the other one gets. */
-	if (e->known && bs_recent_find(&m->firsts, ev))
+	/*
+	 * Or it is one that nobody has seen, and whose id the other one gets; or another one was
+	 * resized before, and this is the one that had the id then.
+	 */
+	if (bs_resized_doubt(m, p, ev) || (e->known && bs_recent_find(&m->firsts, ev)))
 		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	if (!e->known) {
 		const struct bs_obj *dead =
@@ -286,7 +306,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	}
 	obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 	if (obj &&
-	    (!(obj->flags & BS_OBJ_DEAD) || bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns) ||
+	    ((obj->flags & BS_OBJ_DEAD ? bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns)
+				       : bs_fresh_at_its_id(obj, ev)) ||
 	     (obj->flags & BS_OBJ_DOUBT && ev->ts_ns <= obj->birth_ns + 2 * BS_MODEL_SKEW_NS))) {
 		/* Perhaps it was this one that was dropped, and the other that is. */
 		bs_tie_free(e.tie);
@@ -320,8 +341,7 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;
 	obj->resized = true;
-	/* Another had that id: what is said of it now may be said of that. */
-	obj->flags = e.obj.flags | (obj->flags & BS_OBJ_TWIN ? BS_OBJ_UNSURE : 0u);
+	obj->flags = e.obj.flags;
 	obj->origin = e.obj.origin;
 	if (shared) {
 		obj->refs = owed;

@@ -434,6 +434,12 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 void bs_tie_free(struct bs_tie *tie);
 /* sure: it was this object that was moved, and not the one before. */
 int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
+/* It may have been moved: who owns it is not known, nor whether who was dropped did. */
+static inline void bs_tie_disown(struct bs_tie *tie)
+{
+	tie->owned = false;
+	tie->orphaned = (struct bs_evidence){0};
+}
 /* Its id is about to be another's: of which of them have others just borrowed? */
 void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
 /* The end of a borrow by that one may have been of this object, and was taken for another's. */
@@ -763,6 +769,12 @@ static inline bool bs_fresh_at_its_id(const struct bs_obj *obj, const struct bs_
 {
 	return obj->resized || ev->ts_ns <= obj->birth_ns + BS_MODEL_SKEW_NS;
 }
+
+/*
+ * An object had that id until its resize, which is over, a moment ago; or what is said of that id
+ * is said of it, and another was resized: so it is in doubt.  False: there is none, or it is dead.
+ */
+bool bs_resized_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 
 /* The object that had that id until its resize, which is over, a moment ago; NULL if none. */
 struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
