@@ -120,6 +120,22 @@ int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	return 0;
 }
 
+/* The first birth of that time or later: they are in order, but for what comes late. */
+static uint32_t births_from(const struct bs_region *r, uint64_t ts_ns)
+{
+	uint32_t from = 0, to = r->n;
+
+	while (from < to) {
+		uint32_t mid = from + (to - from) / 2;
+
+		if (r->births[mid].at.ts_ns < ts_ns)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
+}
+
 void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		      uint64_t from, uint64_t birth_ns)
 {
@@ -128,10 +144,11 @@ void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct 
 	for (uint32_t i = 0; i < p->nregions; i++) {
 		struct bs_region *r = &p->regions[i];
 
-		for (uint32_t k = 0; k < r->n; k++) {
+		for (uint32_t k = births_from(r, birth_ns);
+		     k < r->n && r->births[k].at.ts_ns == birth_ns; k++) {
 			struct bs_birth *b = &r->births[k];
 
-			if (b->key.klass != ev->klass_id || b->at.ts_ns != birth_ns)
+			if (b->key.klass != ev->klass_id)
 				continue;
 			/* Of the same stamp, and gone: it is not the one that is there now. */
 			if (b->key.id == ev->id && from != ev->id)
