@@ -421,6 +421,23 @@ static void moved_in_its_resize(void **state)
 	NOTHING();
 }
 
+/* 5 drops the holder, and gives back what it had; the next of that id, of 2 and 1, borrows it. */
+static void given_back_by_the_next_holder(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, 0x90000, 64);
+	mark_at(now + 10 * US, BSCOPE_KIND_NEW, 5, CONN, 0x30000, 16);
+	LATER(BORROW, 5, 0x90000, 0x30000);
+	t = now + 100 * US;
+	mark_at(t, BSCOPE_KIND_DROP, 5, CONN, 0x30000, 0);
+	AT(t + 2200, UNBORROW, 1, 0x90000, 0x30000);
+	AT(t + 2300, BORROW, 2, 0x90000, 0x30000);
+	AT(t + 2700, UNBORROW, 5, 0x90000, 0x30000);
+	NOTHING();
+}
+
 /* By stamps that are all the same one that was made before the region has the id of one in it. */
 static void resized_to_one_of_a_region(void **state)
 {
@@ -463,6 +480,7 @@ int main(void)
 		T(resized_and_the_next_too),
 		T(moved_in_its_resize),
 		T(resized_to_one_of_a_region),
+		T(given_back_by_the_next_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,9 @@ struct bs_suspect {
 	uint32_t other_tid; /* since when that was in the way */
 	uint64_t other_ns;
 	uint64_t after_ns; /* evidence begins here */
+	/* Of a borrow that outlived: the end that proves it, or may be that of the next one. */
+	uint32_t end_tid;
+	uint64_t end_ns; /* 0: none has come */
 };
 
 /* Marks of the last moment that one of another thread may give another meaning. */

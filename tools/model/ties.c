@@ -539,6 +539,7 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		const struct bs_event *ev)
 {
 	struct bs_hold *hold = hold_find(tie, ev->arg);
+	uint32_t before = m->nsuspects;
 	int err = 0;
 
 	if (!hold)
@@ -555,6 +556,10 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 			bs_undecided(m);
 		else
 			err = orphan_found(m, p, tie, hold);
+		if (m->nsuspects > before) {
+			m->suspects[before].end_tid = ev->tid;
+			m->suspects[before].end_ns = ev->ts_ns;
+		}
 	}
 	tie->nholds--;
 	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));

@@ -135,6 +135,17 @@ static bool ends_overlap(const struct bs_suspect *s, const struct bs_event *ev)
 	       (ev->arg == s->by && bs_no_order(ev, s->other_tid, s->other_ns));
 }
 
+/*
+ * It was ended by another thread than its holder's destructor; or that was the end of the next one,
+ * by the next of that id, and its own comes now.
+ */
+static bool ends_next(const struct bs_suspect *s, const struct bs_event *ev)
+{
+	return s->end_ns && bs_no_order(ev, s->end_tid, s->end_ns) && ev->arg == s->by &&
+	       (ev->kind == BSCOPE_KIND_BORROW || ev->kind == BSCOPE_KIND_BORROW_MUT ||
+		ev->kind == BSCOPE_KIND_UNBORROW);
+}
+
 bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 {
 	/* It may have been said of who has another id since its resize. */
@@ -151,7 +162,7 @@ bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 			same && ((bs_no_order(ev, s->row.tid, s->row.at_ns) && explains(s, ev)) ||
 				 (bs_no_order(ev, s->row.since_tid, s->row.since_ns) &&
 				  explains_since(s, ev)) ||
-				 ends_overlap(s, ev));
+				 ends_overlap(s, ev) || ends_next(s, ev));
 		if (explained)
 			m->undecided++;
 		else
@@ -211,8 +222,9 @@ int bs_suspects_decide(struct bs_model *m, uint64_t now_ns)
 
 	for (; n < m->nsuspects && !err; n++) {
 		const struct bs_suspect *s = &m->suspects[n];
+		uint64_t last_ns = s->end_ns > s->row.at_ns ? s->end_ns : s->row.at_ns;
 
-		if (now_ns < s->row.at_ns || now_ns - s->row.at_ns <= wait)
+		if (now_ns < last_ns || now_ns - last_ns <= wait)
 			break;
 		if (complete(m, s))
 			err = find(m, &s->row);
