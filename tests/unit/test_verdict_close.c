@@ -421,6 +421,21 @@ static void moved_in_its_resize(void **state)
 	NOTHING();
 }
 
+/* 1 drops what nobody knew; 3 resizes its own, which is borrowed, to that id. */
+static void borrowed_and_resized_onto_one_unseen(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, 0x40000, 64);
+	LATER(BORROW, 4, 0x40000, 4);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 3, 0x40000, 0);
+	AT(t + 100, RESIZE_END, 3, 0x70000, 128);
+	AT(t + 200, DROP, 1, 0x70000, 0);
+	NOTHING();
+}
+
 /* 5 drops the holder, and gives back what it had; the next of that id, of 2 and 1, borrows it. */
 static void given_back_by_the_next_holder(void **state)
 {
@@ -481,6 +496,7 @@ int main(void)
 		T(moved_in_its_resize),
 		T(resized_to_one_of_a_region),
 		T(given_back_by_the_next_holder),
+		T(borrowed_and_resized_onto_one_unseen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,11 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 	uint32_t before;
 	int err = 0;
 
+	/* Perhaps it was one that nobody has seen. */
+	if (obj && bs_fresh_at_its_id(obj, ev) && bs_recent_find(&m->firsts, ev)) {
+		bs_undecided(m);
+		return 0;
+	}
 	if (tie && tie->nholds) {
 		const struct bs_hold *hold = bs_tie_held(tie);
 
