@@ -421,6 +421,22 @@ static void moved_in_its_resize(void **state)
 	NOTHING();
 }
 
+/* The same; two of one id, of which the second, in a region further in, is forgotten. */
+static void two_of_a_stamp_in_regions(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	mark_at(t, BSCOPE_KIND_REGION_ENTER, 1, CONN, 0x30000, 0);
+	AT(t, NEW, 1, 0x60000, 64);
+	AT(t, DROP, 1, 0x60000, 0);
+	mark_at(t, BSCOPE_KIND_REGION_ENTER, 1, CONN, 0x40000, 0);
+	AT(t, NEW, 1, 0x60000, 64);
+	mark_at(t, BSCOPE_KIND_REGION_EXIT, 1, CONN, 0x40000, 0);
+	mark_at(t, BSCOPE_KIND_REGION_EXIT, 1, CONN, 0x30000, 0);
+	one(BS_VERDICT_LEAK);
+}
+
 /* 1 drops what nobody knew; 3 resizes its own, which is borrowed, to that id. */
 static void borrowed_and_resized_onto_one_unseen(void **state)
 {
@@ -495,6 +511,7 @@ int main(void)
 		T(resized_and_the_next_too),
 		T(moved_in_its_resize),
 		T(resized_to_one_of_a_region),
+		T(two_of_a_stamp_in_regions),
 		T(given_back_by_the_next_holder),
 		T(borrowed_and_resized_onto_one_unseen),
 	};

@@ -188,7 +188,7 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	}
 	for (uint32_t i = 0; i < r->n && !err; i++) {
 		const struct bs_birth *b = &r->births[i];
-		const struct bs_obj *obj = birth_find(m, p, b);
+		struct bs_obj *obj = birth_find(m, p, b);
 
 		if (!obj ||
 		    obj->flags & (BS_OBJ_MOVED | BS_OBJ_COUNTED | BS_OBJ_UNSURE | BS_OBJ_DOUBT))
@@ -200,6 +200,8 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		}
 		/* Since then, or it may have been made in a region further in. */
 		err = bs_suspect(m, BS_VERDICT_LEAK, ev, b->key, b->at, r->entered_ns, 0, 0);
+		/* Once: by equal stamps (coarse) one that was there before looks like this. */
+		obj->flags |= BS_OBJ_MOVED;
 	}
 	region_remove(p, r);
 	return err;
