@@ -437,6 +437,23 @@ static void two_of_a_stamp_in_regions(void **state)
 	one(BS_VERDICT_LEAK);
 }
 
+/* 3 makes one and drops it, 4 makes the next, which borrows by that id and not by its member. */
+static void alive_for_all_that_is_known(void **state)
+{
+	uint64_t t = now + 100 * US;
+
+	(void)state;
+	LATER(NEW, 1, 0x90000, 64);
+	mark_at(t, BSCOPE_KIND_NEW, 4, CONN, 0x30000, 16);
+	mark_at(t + 100, BSCOPE_KIND_NEW, 3, CONN, 0x30000, 16);
+	mark_at(t + 700, BSCOPE_KIND_DROP, 3, CONN, 0x30000, 0);
+	mark_at(t + 3000, BSCOPE_KIND_NEW, 4, REQ, 0x30000, 8);
+	LATER(BORROW, 2, 0x90000, 0x30000);
+	mark_at(now + 10 * US, BSCOPE_KIND_DROP, 4, REQ, 0x30000, 0);
+	LATER(UNBORROW, 5, 0x90000, 0x30000);
+	NOTHING();
+}
+
 /* 1 drops what nobody knew; 3 resizes its own, which is borrowed, to that id. */
 static void borrowed_and_resized_onto_one_unseen(void **state)
 {
@@ -511,6 +528,7 @@ int main(void)
 		T(resized_and_the_next_too),
 		T(moved_in_its_resize),
 		T(resized_to_one_of_a_region),
+		T(alive_for_all_that_is_known),
 		T(two_of_a_stamp_in_regions),
 		T(given_back_by_the_next_holder),
 		T(borrowed_and_resized_onto_one_unseen),

@@ -101,13 +101,6 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 /* --- tracked objects that hold and own ----------------------------------------------------------
  */
 
-/* Nobody knows whether it lives: of one that is alive; or was dropped a moment ago. */
-static bool doubt_lasts(const struct bs_obj *obj, const struct bs_event *ev)
-{
-	return !(obj->flags & BS_OBJ_DEAD) || (!(ev->has & BS_EVENT_IN_ORDER) &&
-					       ev->ts_ns <= obj->birth_ns + 2 * BS_MODEL_SKEW_NS);
-}
-
 /*
  * The class of the one object that is alive and has that id; 0: none, or more than one, or there
  * may be others: some are not followed, or a mark of any class may be missing.  ev: the mark at
@@ -133,10 +126,9 @@ static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p,
 			return 0;
 		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
 		/* Whether that one lives is not known, or by clocks that differ it does still. */
-		if (obj && (obj->flags & BS_OBJ_DOUBT
-				    ? doubt_lasts(obj, ev)
-				    : (obj->flags & BS_OBJ_DEAD &&
-				       bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))))
+		if (obj && (obj->flags & BS_OBJ_DOUBT ||
+			    (obj->flags & BS_OBJ_DEAD &&
+			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))))
 			return 0;
 		if (!obj || obj->flags & BS_OBJ_DEAD)
 			continue;
