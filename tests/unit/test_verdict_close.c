@@ -23,10 +23,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+static uint32_t place;
+
+/* Marks stand at the places from there on. */
+static void mark_from(uint32_t first)
+{
+	place = first - 1;
+}
+
 static void mark_at(uint64_t ts, unsigned kind, uint32_t tid, uint32_t klass, uint64_t id,
 		    uint64_t arg)
 {
-	static uint32_t place;
 	struct bs_event ev = {
 		.ts_ns = ts,
 		.id = id,
@@ -283,17 +290,53 @@ static void a_level_that_is_exclusive(void **state)
 	NOTHING();
 }
 
+/* What one thread does has an order, however many borrows have ended just before. */
+static void of_one_thread(void **state)
+{
+	enum { ROUNDS = 2000 };
+	struct bs_verdict_row *rows;
+	uint64_t t = now + 100 * US;
+	size_t n, count = 0;
+
+	(void)state;
+	mark_from(1);
+	AT(t, NEW, 5, 0x20000, 64);
+	for (uint64_t by = 1; by < 2 * ROUNDS; by += 2, t += 400) {
+		mark_from(100);
+		AT(t + 100, BORROW, 5, 0x20000, by);
+		AT(t + 200, BORROW_MUT, 5, 0x20000, by + 1);
+		AT(t + 300, UNBORROW, 5, 0x20000, by + 1);
+		AT(t + 400, UNBORROW, 5, 0x20000, by);
+	}
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_undecided(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);
+	for (size_t i = 0; i < n; i++)
+		count += rows[i].count;
+	assert_int_equal(n, 1);
+	assert_int_equal(count, ROUNDS);
+	free(rows);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(dropped_and_resized_onto),	T(dropped_and_the_next_resized),
-		T(counts_of_one_unseen),	T(move_of_one_unseen),
-		T(resized_onto_one_unseen),	T(three_drops),
-		T(made_before_the_next),	T(made_before_its_resize),
-		T(made_between_two_drops),	T(made_a_while_after),
-		T(said_before_its_resize),	T(resized_before_the_next),
-		T(given_back_and_resized_onto), T(a_level_that_is_exclusive),
+		T(dropped_and_resized_onto),
+		T(dropped_and_the_next_resized),
+		T(counts_of_one_unseen),
+		T(move_of_one_unseen),
+		T(resized_onto_one_unseen),
+		T(three_drops),
+		T(made_before_the_next),
+		T(made_before_its_resize),
+		T(made_between_two_drops),
+		T(made_a_while_after),
+		T(said_before_its_resize),
+		T(resized_before_the_next),
+		T(given_back_and_resized_onto),
+		T(a_level_that_is_exclusive),
+		T(of_one_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
