@@ -253,6 +253,24 @@ static void resized_before_the_next(void **state)
 	NOTHING();
 }
 
+/* 4 resizes one and makes another of its id, 2 resizes that. */
+static void resized_and_the_next_resized(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 4, 0x60000, 64);
+	LATER(RETAIN, 4, 0x60000, 0);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 2, 0x60000, 0);
+	AT(t + 100, RESIZE_END, 2, 0x80000, 128);
+	AT(t + 900, RESIZE_BEGIN, 4, 0x60000, 0);
+	AT(t + 1000, RESIZE_END, 4, 0x50000, 128);
+	AT(t + 1100, NEW, 4, 0x60000, 64);
+	LATER(DROP, 2, 0x80000, 0);
+	NOTHING();
+}
+
 /* 4 gives both back; then 3 resizes one, and 5 the other to its id. */
 static void given_back_and_resized_onto(void **state)
 {
@@ -322,21 +340,14 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(dropped_and_resized_onto),
-		T(dropped_and_the_next_resized),
-		T(counts_of_one_unseen),
-		T(move_of_one_unseen),
-		T(resized_onto_one_unseen),
-		T(three_drops),
-		T(made_before_the_next),
-		T(made_before_its_resize),
-		T(made_between_two_drops),
-		T(made_a_while_after),
-		T(said_before_its_resize),
-		T(resized_before_the_next),
-		T(given_back_and_resized_onto),
-		T(a_level_that_is_exclusive),
-		T(of_one_thread),
+		T(dropped_and_resized_onto),	 T(dropped_and_the_next_resized),
+		T(counts_of_one_unseen),	 T(move_of_one_unseen),
+		T(resized_onto_one_unseen),	 T(three_drops),
+		T(made_before_the_next),	 T(made_before_its_resize),
+		T(made_between_two_drops),	 T(made_a_while_after),
+		T(said_before_its_resize),	 T(resized_before_the_next),
+		T(given_back_and_resized_onto),	 T(a_level_that_is_exclusive),
+		T(resized_and_the_next_resized), T(of_one_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
