@@ -23,10 +23,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+static uint32_t place;
+
+/* Marks stand at the places from there on. */
+static void mark_from(uint32_t first)
+{
+	place = first - 1;
+}
+
 static void mark_at(uint64_t ts, unsigned kind, uint32_t tid, uint32_t klass, uint64_t id,
 		    uint64_t arg)
 {
-	static uint32_t place;
 	struct bs_event ev = {
 		.ts_ns = ts,
 		.id = id,
@@ -243,6 +250,24 @@ static void resized_before_the_next(void **state)
 	LATER(RELEASE, 3, 0x10000, 0);
 	LATER(RELEASE, 1, 0x10000, 0);
 	LATER(DROP, 2, 0x10000, 0);
+	NOTHING();
+}
+
+/* 4 resizes one and makes another of its id, 2 resizes that. */
+static void resized_and_the_next_resized(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 4, 0x60000, 64);
+	LATER(RETAIN, 4, 0x60000, 0);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 2, 0x60000, 0);
+	AT(t + 100, RESIZE_END, 2, 0x80000, 128);
+	AT(t + 900, RESIZE_BEGIN, 4, 0x60000, 0);
+	AT(t + 1000, RESIZE_END, 4, 0x50000, 128);
+	AT(t + 1100, NEW, 4, 0x60000, 64);
+	LATER(DROP, 2, 0x80000, 0);
 	NOTHING();
 }
 
@@ -502,6 +527,34 @@ static void resized_to_one_of_a_region(void **state)
 	NOTHING();
 }
 
+/* What one thread does has an order, however many borrows have ended just before. */
+static void of_one_thread(void **state)
+{
+	enum { ROUNDS = 2000 };
+	struct bs_verdict_row *rows;
+	uint64_t t = now + 100 * US;
+	size_t n, count = 0;
+
+	(void)state;
+	mark_from(1);
+	AT(t, NEW, 5, 0x20000, 64);
+	for (uint64_t by = 1; by < 2 * ROUNDS; by += 2, t += 400) {
+		mark_from(100);
+		AT(t + 100, BORROW, 5, 0x20000, by);
+		AT(t + 200, BORROW_MUT, 5, 0x20000, by + 1);
+		AT(t + 300, UNBORROW, 5, 0x20000, by + 1);
+		AT(t + 400, UNBORROW, 5, 0x20000, by);
+	}
+	assert_int_equal(bs_model_end(m), 0);
+	assert_int_equal(bs_model_undecided(m), 0);
+	assert_int_equal(bs_model_verdicts(m, &rows, &n), 0);
+	for (size_t i = 0; i < n; i++)
+		count += rows[i].count;
+	assert_int_equal(n, 1);
+	assert_int_equal(count, ROUNDS);
+	free(rows);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -532,6 +585,8 @@ int main(void)
 		T(two_of_a_stamp_in_regions),
 		T(given_back_by_the_next_holder),
 		T(borrowed_and_resized_onto_one_unseen),
+		T(resized_and_the_next_resized),
+		T(of_one_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

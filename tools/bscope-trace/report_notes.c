@@ -170,6 +170,12 @@ void bs_report_notes(const struct bs_session *s, const struct bs_report *r,
 		     "%zu file%s that could be executed had gone before anybody could look at %s: what "
 		     "looks wrong up to then is undecided",
 		     s->nunread, s->nunread == 1 ? "" : "s", s->nunread == 1 ? "it" : "them");
+	if (s->nloads_lost)
+		note(f,
+		     "so many files were mapped on this machine, by whatever process, that the kernel "
+		     "could not tell of all of them (%zu time%s): what looks wrong up to then is "
+		     "undecided, for a library that was loaded meanwhile could explain it",
+		     s->nloads_lost, s->nloads_lost == 1 ? "" : "s");
 	if (s->no_loads)
 		note(f,
 		     "no verdicts are given: the kernel does not say when a library is loaded "

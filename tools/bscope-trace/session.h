@@ -93,6 +93,7 @@ struct bs_session {
 	uint64_t exits;		/* since what they followed was taken away last */
 	uint64_t next_gone_ns;	/* when that may be done again */
 	size_t scan_at;		/* where the last look stopped */
+	size_t nloads_lost;	/* looks before which there was no room for all that was mapped */
 	size_t nunread;		/* files that were gone before anybody knew what is in them */
 	size_t nlate;		/* files lit while a process already ran them */
 	const char *late_path;	/* the first of them, a module's */

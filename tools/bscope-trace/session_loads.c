@@ -360,6 +360,7 @@ static int all_look(struct bs_session *s, bool light)
 	int ret = 0;
 
 	bs_model_loss(s->model, bs_now_ns(), 0);
+	s->nloads_lost++;
 	for (size_t i = 0; i < s->followed.n && ret != -ENOMEM; i++) {
 		struct bs_process *p = s->followed.v[i];
 

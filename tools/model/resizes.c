@@ -109,6 +109,7 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_pending *e;
+	struct bs_obj *to;
 	struct bs_tie *tie;
 	bool doubt;
 	int err = 0;
@@ -121,6 +122,10 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->tie = NULL;
 		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	}
+	to = bs_resized_to(m, p, ev);
+	/* Likewise, and that one is over already. */
+	if (to && !(to->flags & BS_OBJ_DEAD))
+		to->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	bs_pending_replace(m, p, ev);
 	bs_ties_holder_moves(m, p, ev);
 	if (p->npending == BS_MODEL_MAX_PENDING)

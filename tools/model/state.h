@@ -237,7 +237,8 @@ static inline bool bs_recent_over(const struct bs_recent *r, const struct bs_eve
 struct bs_last_end {
 	uint64_t hash, ts_ns;
 	uint32_t tid;
-	bool several; /* of several threads, or borrows, without an order */
+	bool several;	      /* of several borrows, without an order to each other */
+	bool several_threads; /* likewise */
 };
 
 struct bs_finding {

@@ -387,7 +387,9 @@ static bool end_came(const struct bs_model *m, const struct bs_event *ev)
 
 	if (ev->has & BS_EVENT_IN_ORDER || !e->ts_ns || ev->ts_ns > e->ts_ns + BS_MODEL_SKEW_NS)
 		return false;
-	return e->several || (e->hash == hash && bs_no_order(ev, e->tid, e->ts_ns));
+	if (!e->several && e->hash != hash)
+		return false;
+	return e->several_threads || bs_no_order(ev, e->tid, e->ts_ns);
 }
 
 void bs_borrow_ended(struct bs_model *m, const struct bs_event *ev)
@@ -399,7 +401,8 @@ void bs_borrow_ended(struct bs_model *m, const struct bs_event *ev)
 	if (ev->has & BS_EVENT_IN_ORDER)
 		return;
 	/* What another one said of itself is forgotten no sooner than it may matter. */
-	e->several = !over && (e->several || e->hash != hash || e->tid != ev->tid);
+	e->several = !over && (e->several || e->hash != hash);
+	e->several_threads = !over && (e->several_threads || e->tid != ev->tid);
 	e->hash = hash;
 	e->tid = ev->tid;
 	e->ts_ns = over || ev->ts_ns > e->ts_ns ? ev->ts_ns : e->ts_ns;
