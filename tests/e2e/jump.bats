@@ -508,3 +508,53 @@ memory_cgroups() {
 	trace -p "$PID"
 	json '.mode == "jump" and .events.written == 17 and .events.received == 17'
 }
+
+@test "a child that executes another program: nothing is written to what that has where the pool was" {
+	cd "$BATS_TEST_TMPDIR"
+	# Without other memory to get in the way it has the same addresses.
+	cat >other.c <<-'END'
+		#define _GNU_SOURCE
+		#include <stdlib.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			size_t size = 400000;
+			void *at = (void *)strtoul(argv[argc - 1], NULL, 0);
+			volatile long *p = mmap(at, size, PROT_READ | PROT_WRITE,
+						MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+			if (p != at) return 2;
+			usleep(30000);
+			for (size_t i = 0; i < size / sizeof(*p); i++) if (p[i]) return 1;
+			return 0;
+		}
+	END
+	cat >first.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <bscope/control.h>
+		#include <stdio.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(void)
+		{
+			char at[32];
+			int status, ended[3] = {0};
+			snprintf(at, sizeof(at), "%#lx", (unsigned long)bscope_control()->pool);
+			for (int i = 0; i < 600; i++) { BSCOPE_NEW(buf, a); BSCOPE_DROP(buf, a); usleep(1000); }
+			for (int i = 0; i < 60; i++) {
+				if (!fork()) { execl("./other", "./other", at, (char *)NULL); _exit(2); }
+				wait(&status);
+				ended[WIFEXITED(status) && WEXITSTATUS(status) < 2 ? WEXITSTATUS(status) : 2]++;
+			}
+			printf("{\"well\": %d, \"written_to\": %d, \"other\": %d}\n", ended[0], ended[1], ended[2]);
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -static -o other other.c
+	${CC:-cc} -O1 -I"$ROOT/include" -o first first.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	timeout 60 setarch -R "$TRACE" -q -m jump --format=json -o "$(report)" -- ./first >said.json
+	cat said.json
+	json '.well == 60' said.json
+	json '.mode == "jump" and .events.received > 100'
+}

@@ -44,6 +44,8 @@ struct bs_buffers_ops {
 	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
 	/* How many records has the ring lost so far?  May be NULL: none. */
 	uint64_t (*lost)(void *ctx);
+	/* Has it begun to execute another program, of which no record has come?  NULL: never. */
+	bool (*executes)(void *ctx, uint32_t pid);
 	void *ctx;
 };
 
