@@ -558,3 +558,23 @@ memory_cgroups() {
 	json '.well == 60' said.json
 	json '.mode == "jump" and .events.received > 100'
 }
+
+@test "a COMMAND that cannot be stopped while it runs: the report says that it was not lit, and why" {
+	cat >"$BATS_TEST_TMPDIR/waits.c" <<-'END'
+		#define _DEFAULT_SOURCE
+		#include <bscope/bscope.h>
+		#include <signal.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(void)
+		{
+			/* Its parent waits in the kernel, until it is no more. */
+			if (!vfork()) { usleep(600000); kill(getppid(), SIGKILL); _exit(0); }
+			BSCOPE_NEW(buf, a);
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/waits" "$BATS_TEST_TMPDIR/waits.c" "$BUILD/libbscope.a"
+	run trace -- "$BATS_TEST_TMPDIR/waits"
+	json '.mode == "jump" and .events.received == 0 and any(.notes[]; test("over before the sites in it could be lit: pid"))'
+}

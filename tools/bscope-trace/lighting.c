@@ -651,6 +651,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		ret = -EAGAIN;
 	}
 	p->next_try_ns = bs_now_ns() + TRY_NS;
+	snprintf(p->why, sizeof(p->why), "%s", err->text);
 	if (ret == -ESRCH || (worth_another_try(ret) && p->tries < TRIES_MAX && !wait))
 		return ret == -ESRCH ? ret : 0;
 	p->tries = 0;
@@ -660,7 +661,6 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		return ret;
 	}
 	p->no_jumps = true;
-	snprintf(p->why, sizeof(p->why), "%s", err->text);
 	memset(err, 0, sizeof(*err));
 	return process_traps(l, p, err);
 }
@@ -816,8 +816,15 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 	bs_buffers_fork(l->buffers, owner->pid, child->pid);
 }
 
-static void how_ends(struct bs_process *p)
+bool bs_lighting_unlit(const struct bs_lighting *l, const struct bs_process *p)
 {
+	return l->options->mode == BS_MODE_JUMP && p->how == BS_LIT_NONE && p->tries;
+}
+
+static void how_ends(struct bs_lighting *l, struct bs_process *p)
+{
+	if (bs_lighting_unlit(l, p) && !l->unlit++)
+		memcpy(l->unlit_why, p->why, sizeof(l->unlit_why));
 	if (p->how == BS_LIT_NONE)
 		return;
 	p->how_last = p->how;
@@ -826,7 +833,7 @@ static void how_ends(struct bs_process *p)
 
 void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 {
-	how_ends(p);
+	how_ends(l, p);
 	bs_buffers_gone(l->buffers, p->pid);
 	p->shares = NULL;
 	/* Traps are lit in the files, for whoever executes them; unless they are about to go. */
@@ -845,7 +852,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
-	how_ends(p);
+	how_ends(l, p);
 	how_set(l, p, BS_LIT_NONE);
 	/* Others would hit them, though they are lit by jumps. */
 	if (l->jumped)
