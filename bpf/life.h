@@ -22,16 +22,14 @@
 #define PF_SIGNALED 0x00000400u /* include/linux/sched.h */
 
 /* 0 if it did not fit.  wakeup: of bpf_ringbuf_submit. */
-static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
+static __always_inline int send_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
 				   __u64 third, __u64 wakeup)
 {
 	struct bs_ring_event *event;
 
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
-	if (!event) {
-		__sync_fetch_and_add(&counters()->life_lost, 1);
+	if (!event)
 		return 0;
-	}
 	event->ts_ns = bpf_ktime_get_ns();
 	event->pid = pid;
 	event->tid = tid;
@@ -42,6 +40,16 @@ static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, 
 	event->args[2] = third;
 	bpf_ringbuf_submit(event, wakeup);
 	return 1;
+}
+
+/* The same, of what is counted as lost lives if not. */
+static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
+				   __u64 third, __u64 wakeup)
+{
+	if (send_as(type, pid, tid, arg, more, third, wakeup))
+		return 1;
+	__sync_fetch_and_add(&counters()->life_lost, 1);
+	return 0;
 }
 
 /* Rare, and a new process may be gone soon: the reader is woken each time. */
@@ -111,6 +119,20 @@ int on_newtask(__u64 *ctx)
 }
 
 /*
+ * Nothing is left of it: with sampling most threads may have recorded nothing.  The half that would
+ * be sent has perhaps never been touched, which cannot be read, and looked like a loss.
+ */
+static __always_inline void send_left(__u64 buffer, __u64 next, __u64 extra)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	if (!ring_is_full() &&
+	    send_as(BS_RING_LEFT, id >> 32, id, buffer, next, extra, wake_flags()))
+		return;
+	count_lost(BS_BATCH_LAST);
+}
+
+/*
  * The thread's buffer is about to go, or to lose its owner: what was not sent is sent now.  Mostly
  * that is some of one half.  But a thread that was killed after it had reserved the first slot of a
  * half, and before it handed over the one before (an event whose slots would have been in both
@@ -135,6 +157,10 @@ static __always_inline void last_batch(void)
 			.next = head[1], .extra = head[2], .ts_ns = bpf_ktime_get_ns()};
 
 		bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
+		if (head[1] == sent) {
+			send_left(buffer, head[1], head[2]);
+			return;
+		}
 		half = (head[1] - 1) & ~(__u64)(BSCOPE_BATCH_SLOTS - 1);
 		if (head[1] && half > sent)
 			send_batch(buffer, half, 0);

@@ -75,7 +75,7 @@ int bs_buffers_share(struct bs_buffers *b, pid_t parent, pid_t child);
  */
 int bs_buffers_gone(struct bs_buffers *b, pid_t pid);
 
-/* A record of the ring of type BS_RING_BATCH or BS_RING_BUFFER; others are ignored.
+/* A record of the ring of type BS_RING_BATCH, BS_RING_BUFFER or BS_RING_LEFT; others are ignored.
  */
 int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size);
 
