@@ -84,8 +84,8 @@ int on_fork(__u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0];
 	struct task_struct *child = (void *)ctx[1];
-	__u32 pid = parent->tgid, child_pid = child->tgid, inherited;
-	const __u64 *table;
+	__u32 pid = parent->tgid, child_pid = child->tgid, tid = parent->pid, inherited;
+	const __u64 *table, *blocked;
 	const __u32 *plan;
 
 	if (child->pid != child->tgid) /* a thread */
@@ -98,6 +98,10 @@ int on_fork(__u64 *ctx)
 		__sync_fetch_and_add(&counters()->traced_full, 1);
 		return 0;
 	}
+	/* In a handler, perhaps: so is the child. */
+	blocked = bpf_map_lookup_elem(&handlers, &tid);
+	if (blocked && bpf_map_update_elem(&handlers, &child_pid, blocked, BPF_ANY))
+		handlers_full = 1;
 	/* At the same address, and empty (buffer.h); a vfork child's is its parent's. */
 	table = child->mm != parent->mm ? bpf_map_lookup_elem(&tables, &pid) : NULL;
 	if (table)
@@ -191,12 +195,38 @@ int on_prepare_exec(__u64 *ctx)
 }
 
 /*
- * Is it in the middle of a signal handler, perhaps?  The signal is blocked there (sigaction(2)), if
- * the program has not said SA_NODEFER.
+ * (signal, info, action), in the thread, before it blocks what its handler is not to be interrupted
+ * by.  The first one counts: a later one may come in the middle of its handler.
  */
-static __always_inline int in_handler(const struct task_struct *task)
+SEC("tp_btf/signal_deliver")
+int on_signal(__u64 *ctx)
 {
-	return task->blocked.sig[0] != 0;
+	__u64 id = bpf_get_current_pid_tgid(), blocked;
+	const struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = id >> 32, tid = id;
+
+	(void)ctx;
+	if (!bpf_map_lookup_elem(&traced, &pid) || bpf_map_lookup_elem(&handlers, &tid))
+		return 0;
+	blocked = task->blocked.sig[0];
+	if (bpf_map_update_elem(&handlers, &tid, &blocked, BPF_NOEXIST))
+		handlers_full = 1;
+	return 0;
+}
+
+/*
+ * Is it in the middle of a signal handler, perhaps?  The signal is blocked there (sigaction(2)), if
+ * the program has not said SA_NODEFER; behind it what was blocked before is again.  What a program
+ * blocks that has handled no signal says nothing: many do, for signalfd(2) and sigwait(3).
+ */
+static __always_inline int in_handler(const struct task_struct *task, __u32 tid)
+{
+	const __u64 *before = bpf_map_lookup_elem(&handlers, &tid);
+	__u64 blocked = task->blocked.sig[0];
+
+	if (!before)
+		return handlers_full && blocked;
+	return blocked && blocked != *before;
 }
 
 /* (task, old pid, binary) */
@@ -204,7 +234,7 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	__u32 pid = task->tgid, plan = exec_plan, before = 0, number, heard;
+	__u32 pid = task->tgid, plan = exec_plan, before = 0, number, heard, tid;
 	const __u32 *program;
 	__u64 name[2] = {0};
 
@@ -222,8 +252,10 @@ int on_exec(__u64 *ctx)
 	if (bpf_map_update_elem(&execs, &pid, &number, BPF_ANY))
 		number = 0;
 	/* As a thread that is killed. */
-	if (in_handler(task))
-		killed(pid, ctx[1]);
+	tid = ctx[1];
+	if (in_handler(task, tid))
+		killed(pid, tid);
+	bpf_map_delete_elem(&handlers, &tid);
 	/* If that does not fit, the number tells whoever has read all that was sent before. */
 	heard = plan == BS_TRACED_TRAP && interval_open ? BS_EXEC_HEARD : 0;
 	life(BS_RING_EXEC, pid, name[0], name[1], number | heard);
@@ -239,7 +271,7 @@ int on_exit(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct signal_struct *signal = task->signal;
-	__u32 pid = task->tgid;
+	__u32 pid = task->tgid, tid = task->pid;
 	__u32 code;
 	int last;
 
@@ -253,8 +285,9 @@ int on_exit(__u64 *ctx)
 	 * moment.  Who ends the process itself may do so in a handler.
 	 */
 	if (task->flags & PF_SIGNALED ||
-	    (in_handler(task) && (last || signal->flags & SIGNAL_GROUP_EXIT)))
-		killed(pid, task->pid);
+	    (in_handler(task, tid) && (last || signal->flags & SIGNAL_GROUP_EXIT)))
+		killed(pid, tid);
+	bpf_map_delete_elem(&handlers, &tid);
 	if (!last)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))
