@@ -578,3 +578,28 @@ memory_cgroups() {
 	run trace -- "$BATS_TEST_TMPDIR/waits"
 	json '.mode == "jump" and .events.received == 0 and any(.notes[]; test("over before the sites in it could be lit: pid"))'
 }
+
+@test "a file with sites that a program has mapped by itself, and never links, keeps nothing dark" {
+	cd "$BATS_TEST_TMPDIR"
+	echo '#include <bscope/bscope.h>
+		void plug(void *p); void plug(void *p) { BSCOPE_NEW(buf, p); }' >plug.c
+	cat >maps.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <fcntl.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(void)
+		{
+			mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, open("plug.so", O_RDONLY), 0);
+			for (;;) { BSCOPE_NEW(buf, a); BSCOPE_DROP(buf, a); usleep(1000); }
+		}
+	END
+	${CC:-cc} -O1 -fPIC -shared -I"$ROOT/include" -o plug.so plug.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	${CC:-cc} -O1 -I"$ROOT/include" -o maps maps.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	start ./maps
+	sleep 0.2
+	trace -p "$PID" -d 1.5
+	json '.mode == "jump" and .events.received > 100 and .events.lost == 0 and .verdicts == []
+		and any(.notes[]; test("1 sites were not lit"))'
+}

@@ -578,6 +578,13 @@ static struct bs_jump_module *jump_modules(const struct bs_lighting *l, bool dar
 	return v;
 }
 
+static int jumps_find(const struct bs_process *p, const struct bs_jump_module *modules, size_t n,
+		      struct bs_jumps *j, struct bs_error *err)
+{
+	return p->unlinked ? bs_jumps_find_linked(p->pid, modules, n, j, err)
+			   : bs_jumps_find(p->pid, modules, n, j, err);
+}
+
 static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct bs_error *err)
 {
 	struct bs_jump_module *modules = jump_modules(l, false);
@@ -589,7 +596,8 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 	do {
 		memset(err, 0, sizeof(*err));
 		bs_jumps_fini(&j);
-		ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+		p->unlinked |= p->tries + 1 >= TRIES_MAX;
+		ret = jumps_find(p, modules, l->nmodules, &j, err);
 		/* Nothing was loaded since, nor loaded anew, that is not lit. */
 		if (!ret && p->how == BS_LIT_JUMP && bs_patch_look(p->pid, true, j.v, j.n) == 0)
 			break;
@@ -706,7 +714,7 @@ static int process_darken(struct bs_lighting *l, const struct bs_process *p, str
 
 	if (!modules)
 		return bs_error_set(err, ret, "out of memory");
-	ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+	ret = jumps_find(p, modules, l->nmodules, &j, err);
 	if (!ret && j.n && bs_patch_look(p->pid, false, j.v, j.n) > 0) {
 		ret = bs_guard_darken(l->guard, p->plan, p->pid, j.v, j.n, &result);
 		if (ret)
@@ -724,7 +732,7 @@ static bool all_lit(const struct bs_lighting *l, const struct bs_process *p)
 	struct bs_jump_module *modules = jump_modules(l, false);
 	struct bs_error err = {0};
 	struct bs_jumps j = {0};
-	bool all = modules && !bs_jumps_find(p->pid, modules, l->nmodules, &j, &err) &&
+	bool all = modules && !jumps_find(p, modules, l->nmodules, &j, &err) &&
 		   (!j.n || bs_patch_look(p->pid, true, j.v, j.n) == 0);
 
 	bs_jumps_fini(&j);
@@ -811,6 +819,7 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 	}
 	how_set(l, child, BS_LIT_JUMP);
 	child->plan = plan;
+	child->unlinked = owner->unlinked;
 	child->lit_ns = owner->lit_ns;
 	pools_set(child, owner->pools, owner->npools); /* else its mean stays what it is */
 	bs_buffers_fork(l->buffers, owner->pid, child->pid);
@@ -843,6 +852,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 	p->plan = 0;
 	p->npools = 0;
 	p->elsewhere = 0;
+	p->unlinked = false;
 	p->no_jumps = false;
 	p->begun_ns = bs_now_ns();
 	p->tries = 0;
