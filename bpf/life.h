@@ -22,16 +22,14 @@
 #define PF_SIGNALED 0x00000400u /* include/linux/sched.h */
 
 /* 0 if it did not fit.  wakeup: of bpf_ringbuf_submit. */
-static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
+static __always_inline int send_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
 				   __u64 third, __u64 wakeup)
 {
 	struct bs_ring_event *event;
 
 	event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
-	if (!event) {
-		__sync_fetch_and_add(&counters()->life_lost, 1);
+	if (!event)
 		return 0;
-	}
 	event->ts_ns = bpf_ktime_get_ns();
 	event->pid = pid;
 	event->tid = tid;
@@ -42,6 +40,16 @@ static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, 
 	event->args[2] = third;
 	bpf_ringbuf_submit(event, wakeup);
 	return 1;
+}
+
+/* The same, of what is counted as lost lives if not. */
+static __always_inline int life_as(__u32 type, __u32 pid, __u32 tid, __u64 arg, __u64 more,
+				   __u64 third, __u64 wakeup)
+{
+	if (send_as(type, pid, tid, arg, more, third, wakeup))
+		return 1;
+	__sync_fetch_and_add(&counters()->life_lost, 1);
+	return 0;
 }
 
 /* Rare, and a new process may be gone soon: the reader is woken each time. */
@@ -76,8 +84,8 @@ int on_fork(__u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0];
 	struct task_struct *child = (void *)ctx[1];
-	__u32 pid = parent->tgid, child_pid = child->tgid, inherited;
-	const __u64 *table;
+	__u32 pid = parent->tgid, child_pid = child->tgid, tid = parent->pid, inherited;
+	const __u64 *table, *blocked;
 	const __u32 *plan;
 
 	if (child->pid != child->tgid) /* a thread */
@@ -90,6 +98,10 @@ int on_fork(__u64 *ctx)
 		__sync_fetch_and_add(&counters()->traced_full, 1);
 		return 0;
 	}
+	/* In a handler, perhaps: so is the child. */
+	blocked = bpf_map_lookup_elem(&handlers, &tid);
+	if (blocked && bpf_map_update_elem(&handlers, &child_pid, blocked, BPF_ANY))
+		handlers_full = 1;
 	/* At the same address, and empty (buffer.h); a vfork child's is its parent's. */
 	table = child->mm != parent->mm ? bpf_map_lookup_elem(&tables, &pid) : NULL;
 	if (table)
@@ -108,6 +120,20 @@ int on_newtask(__u64 *ctx)
 	if ((flags & CLONE_VM) && !(flags & (CLONE_THREAD | CLONE_VFORK)) && is_traced(pid, &plan))
 		__sync_fetch_and_add(&shares, 1);
 	return 0;
+}
+
+/*
+ * Nothing is left of it: with sampling most threads may have recorded nothing.  The half that would
+ * be sent has perhaps never been touched, which cannot be read, and looked like a loss.
+ */
+static __always_inline void send_left(__u64 buffer, __u64 next, __u64 extra)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	if (!ring_is_full() &&
+	    send_as(BS_RING_LEFT, id >> 32, id, buffer, next, extra, wake_flags()))
+		return;
+	count_lost(BS_BATCH_LAST);
 }
 
 /*
@@ -135,6 +161,10 @@ static __always_inline void last_batch(void)
 			.next = head[1], .extra = head[2], .ts_ns = bpf_ktime_get_ns()};
 
 		bpf_map_update_elem(&ends, &key, &end, BPF_ANY);
+		if (head[1] == sent) {
+			send_left(buffer, head[1], head[2]);
+			return;
+		}
 		half = (head[1] - 1) & ~(__u64)(BSCOPE_BATCH_SLOTS - 1);
 		if (head[1] && half > sent)
 			send_batch(buffer, half, 0);
@@ -165,12 +195,38 @@ int on_prepare_exec(__u64 *ctx)
 }
 
 /*
- * Is it in the middle of a signal handler, perhaps?  The signal is blocked there (sigaction(2)), if
- * the program has not said SA_NODEFER.
+ * (signal, info, action), in the thread, before it blocks what its handler is not to be interrupted
+ * by.  The first one counts: a later one may come in the middle of its handler.
  */
-static __always_inline int in_handler(const struct task_struct *task)
+SEC("tp_btf/signal_deliver")
+int on_signal(__u64 *ctx)
 {
-	return task->blocked.sig[0] != 0;
+	__u64 id = bpf_get_current_pid_tgid(), blocked;
+	const struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = id >> 32, tid = id;
+
+	(void)ctx;
+	if (!bpf_map_lookup_elem(&traced, &pid) || bpf_map_lookup_elem(&handlers, &tid))
+		return 0;
+	blocked = task->blocked.sig[0];
+	if (bpf_map_update_elem(&handlers, &tid, &blocked, BPF_NOEXIST))
+		handlers_full = 1;
+	return 0;
+}
+
+/*
+ * Is it in the middle of a signal handler, perhaps?  The signal is blocked there (sigaction(2)), if
+ * the program has not said SA_NODEFER; behind it what was blocked before is again.  What a program
+ * blocks that has handled no signal says nothing: many do, for signalfd(2) and sigwait(3).
+ */
+static __always_inline int in_handler(const struct task_struct *task, __u32 tid)
+{
+	const __u64 *before = bpf_map_lookup_elem(&handlers, &tid);
+	__u64 blocked = task->blocked.sig[0];
+
+	if (!before)
+		return handlers_full && blocked;
+	return blocked && blocked != *before;
 }
 
 /* (task, old pid, binary) */
@@ -178,7 +234,7 @@ SEC("tp_btf/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	__u32 pid = task->tgid, plan = exec_plan, before = 0, number, heard;
+	__u32 pid = task->tgid, plan = exec_plan, before = 0, number, heard, tid;
 	const __u32 *program;
 	__u64 name[2] = {0};
 
@@ -196,8 +252,10 @@ int on_exec(__u64 *ctx)
 	if (bpf_map_update_elem(&execs, &pid, &number, BPF_ANY))
 		number = 0;
 	/* As a thread that is killed. */
-	if (in_handler(task))
-		killed(pid, ctx[1]);
+	tid = ctx[1];
+	if (in_handler(task, tid))
+		killed(pid, tid);
+	bpf_map_delete_elem(&handlers, &tid);
 	/* If that does not fit, the number tells whoever has read all that was sent before. */
 	heard = plan == BS_TRACED_TRAP && interval_open ? BS_EXEC_HEARD : 0;
 	life(BS_RING_EXEC, pid, name[0], name[1], number | heard);
@@ -213,7 +271,7 @@ int on_exit(__u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
 	struct signal_struct *signal = task->signal;
-	__u32 pid = task->tgid;
+	__u32 pid = task->tgid, tid = task->pid;
 	__u32 code;
 	int last;
 
@@ -227,8 +285,9 @@ int on_exit(__u64 *ctx)
 	 * moment.  Who ends the process itself may do so in a handler.
 	 */
 	if (task->flags & PF_SIGNALED ||
-	    (in_handler(task) && (last || signal->flags & SIGNAL_GROUP_EXIT)))
-		killed(pid, task->pid);
+	    (in_handler(task, tid) && (last || signal->flags & SIGNAL_GROUP_EXIT)))
+		killed(pid, tid);
+	bpf_map_delete_elem(&handlers, &tid);
 	if (!last)
 		return 0;
 	if (bpf_map_delete_elem(&traced, &pid))

@@ -58,6 +58,18 @@ struct {
 	__type(value, __u32);
 } execs SEC(".maps");
 
+/* Thread to the signals that it had blocked when one was delivered to it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BS_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} handlers SEC(".maps");
+
+/* Not all of them did fit. */
+__u32 handlers_full;
+
 /* Thread to its buffer. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

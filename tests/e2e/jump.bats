@@ -508,3 +508,98 @@ memory_cgroups() {
 	trace -p "$PID"
 	json '.mode == "jump" and .events.written == 17 and .events.received == 17'
 }
+
+@test "a child that executes another program: nothing is written to what that has where the pool was" {
+	cd "$BATS_TEST_TMPDIR"
+	# Without other memory to get in the way it has the same addresses.
+	cat >other.c <<-'END'
+		#define _GNU_SOURCE
+		#include <stdlib.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			size_t size = 400000;
+			void *at = (void *)strtoul(argv[argc - 1], NULL, 0);
+			volatile long *p = mmap(at, size, PROT_READ | PROT_WRITE,
+						MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+			if (p != at) return 2;
+			usleep(30000);
+			for (size_t i = 0; i < size / sizeof(*p); i++) if (p[i]) return 1;
+			return 0;
+		}
+	END
+	cat >first.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <bscope/control.h>
+		#include <stdio.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(void)
+		{
+			char at[32];
+			int status, ended[3] = {0};
+			snprintf(at, sizeof(at), "%#lx", (unsigned long)bscope_control()->pool);
+			for (int i = 0; i < 600; i++) { BSCOPE_NEW(buf, a); BSCOPE_DROP(buf, a); usleep(1000); }
+			for (int i = 0; i < 60; i++) {
+				if (!fork()) { execl("./other", "./other", at, (char *)NULL); _exit(2); }
+				wait(&status);
+				ended[WIFEXITED(status) && WEXITSTATUS(status) < 2 ? WEXITSTATUS(status) : 2]++;
+			}
+			printf("{\"well\": %d, \"written_to\": %d, \"other\": %d}\n", ended[0], ended[1], ended[2]);
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -static -o other other.c
+	${CC:-cc} -O1 -I"$ROOT/include" -o first first.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	timeout 60 setarch -R "$TRACE" -q -m jump --format=json -o "$(report)" -- ./first >said.json
+	cat said.json
+	json '.well == 60' said.json
+	json '.mode == "jump" and .events.received > 100'
+}
+
+@test "a COMMAND that cannot be stopped while it runs: the report says that it was not lit, and why" {
+	cat >"$BATS_TEST_TMPDIR/waits.c" <<-'END'
+		#define _DEFAULT_SOURCE
+		#include <bscope/bscope.h>
+		#include <signal.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(void)
+		{
+			/* Its parent waits in the kernel, until it is no more. */
+			if (!vfork()) { usleep(600000); kill(getppid(), SIGKILL); _exit(0); }
+			BSCOPE_NEW(buf, a);
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/waits" "$BATS_TEST_TMPDIR/waits.c" "$BUILD/libbscope.a"
+	run trace -- "$BATS_TEST_TMPDIR/waits"
+	json '.mode == "jump" and .events.received == 0 and any(.notes[]; test("over before the sites in it could be lit: pid"))'
+}
+
+@test "a file with sites that a program has mapped by itself, and never links, keeps nothing dark" {
+	cd "$BATS_TEST_TMPDIR"
+	echo '#include <bscope/bscope.h>
+		void plug(void *p); void plug(void *p) { BSCOPE_NEW(buf, p); }' >plug.c
+	cat >maps.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <fcntl.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+		static char a[64];
+		int main(void)
+		{
+			mmap(NULL, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, open("plug.so", O_RDONLY), 0);
+			for (;;) { BSCOPE_NEW(buf, a); BSCOPE_DROP(buf, a); usleep(1000); }
+		}
+	END
+	${CC:-cc} -O1 -fPIC -shared -I"$ROOT/include" -o plug.so plug.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	${CC:-cc} -O1 -I"$ROOT/include" -o maps maps.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	start ./maps
+	sleep 0.2
+	trace -p "$PID" -d 1.5
+	json '.mode == "jump" and .events.received > 100 and .events.lost == 0 and .verdicts == []
+		and any(.notes[]; test("1 sites were not lit"))'
+}

@@ -404,6 +404,40 @@ live_now() {
 	json '.objects.created > 1 and .verdicts == []'
 }
 
+@test "threads and children that are not followed take no room, and their ends are no loss" {
+	cat >"$BATS_TEST_TMPDIR/left.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <pthread.h>
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		static void *mark(void *arg) { char *p = malloc(8); BSCOPE_NEW(buf, p); BSCOPE_DROP(buf, p); free(p); return arg; }
+		static void *work(void *arg)
+		{
+			for (int i = 0; i < 200; i++) {
+				pthread_t t;
+				pid_t pid;
+				pthread_create(&t, NULL, mark, NULL);
+				pthread_join(t, NULL);
+				if (!(pid = fork())) { mark(NULL); _exit(0); }
+				waitpid(pid, NULL, 0);
+			}
+			return arg;
+		}
+		int main(void)
+		{
+			pthread_t t[4];
+			for (int i = 0; i < 600; i++) { mark(NULL); usleep(1000); }
+			for (int i = 0; i < 4; i++) pthread_create(&t[i], NULL, work, NULL);
+			for (int i = 0; i < 4; i++) pthread_join(t[i], NULL);
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -pthread -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/left" "$BATS_TEST_TMPDIR/left.c" "$BUILD/libbscope.a"
+	ran -m jump -s 100 --buffer=1M -- "$BATS_TEST_TMPDIR/left"
+	json '.mode == "jump" and .events.received > 0 and .events.lost == 0 and .verdicts == []'
+}
+
 # usage ARG...: refused, and in one line why.
 usage() {
 	run "$TRACE" "$@" -p 1

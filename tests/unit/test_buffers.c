@@ -627,10 +627,63 @@ static void test_stamp(void **state)
 	bs_buffers_stamp(buffers, 0);
 }
 
+static bool executes_now;
+
+static bool executes(void *ctx, uint32_t pid)
+{
+	must(ctx == &sink && (pid_t)pid == getpid());
+	return executes_now;
+}
+
+/*
+ * Another program may have anything where the pool was: nothing is written there, when it begins,
+ * meanwhile or in the end.
+ */
+static void test_not_ours(void **state)
+{
+	struct bs_buffers_ops ops = sink_ops;
+	struct bscope_buffer *b = taken(0);
+	struct bscope_pool was;
+	uint64_t owner = b->owner;
+
+	(void)state;
+	ops.executes = executes;
+	bs_buffers_free(buffers);
+	buffers = bs_buffers_new(&ops);
+	assert_non_null(buffers);
+	executes_now = true;
+	assert_int_not_equal(bs_buffers_add(buffers, getpid(), (uintptr_t)made, NBUFFERS), 0);
+	must(made->tool == 0 && b->owner == owner);
+	executes_now = false;
+	add();
+	must(made->tool != 0);
+	write_events(b, 1, 10);
+	must(!look());
+	bs_buffers_stamp(buffers, 1 << 8);
+	must(b->coarse == 1);
+	was = *made;
+	executes_now = true;
+	bs_buffers_stamp(buffers, 2 << 8);
+	bs_buffers_release(buffers);
+	must(b->coarse == 1 && made->tool == was.tool);
+	/* Nor where nobody has told us of it, but what lies there does not say that it is ours. */
+	executes_now = false;
+	made->tool++;
+	bs_buffers_stamp(buffers, 2 << 8);
+	bs_buffers_release(buffers);
+	must(b->coarse == 1 && made->tool == was.tool + 1);
+	made->tool--;
+	bs_buffers_stamp(buffers, 2 << 8);
+	must(b->coarse == 2);
+	bs_buffers_release(buffers);
+	must(made->tool == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BUFFERS_TEST(test_stamp),
+		BUFFERS_TEST(test_not_ours),
 		BUFFERS_TEST(test_nothing),
 		BUFFERS_TEST(test_from_memory),
 		BUFFERS_TEST(test_from_ring),

@@ -476,6 +476,38 @@ static void test_gone_in_the_middle(void **state)
 	assert_int_equal(counts().at_most, 0);
 }
 
+static void record_left(const struct bscope_buffer *b)
+{
+	struct bs_ring_event event = short_of(b, BS_RING_LEFT, TID);
+
+	event.args[1] = b->next;
+	event.args[2] = b->extra;
+	event.ts_ns = ++clock_ns;
+	must(!bs_buffers_record(buffers, &event, sizeof(event)));
+}
+
+/* A thread that ends when all that it has recorded was sent, or that has recorded nothing. */
+static void test_left(void **state)
+{
+	struct bscope_buffer *none = taken(0), *sent = taken(1), *lost = taken(2);
+
+	(void)state;
+	add();
+	record_short(none, BS_RING_BUFFER, TID);
+	record_left(none);
+	write_singles(sent, 1, BATCH);
+	record_batch(sent, FIRST + BATCH, 0);
+	record_left(sent);
+	/* Of this one the half did not fit into the ring. */
+	write_singles(lost, 1, BATCH);
+	record_left(lost);
+	bs_buffers_gone(buffers, getpid());
+	expect_counts(2 * BATCH, BATCH);
+	assert_int_equal(counts().at_most, 0);
+	/* It is of nobody. */
+	record_left(none);
+}
+
 /* Where memory could not be read no batch comes; a record of no known type is none either. */
 static void test_gone_unread(void **state)
 {
@@ -737,6 +769,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BUFFERS_TEST(test_owner_asked),
+		BUFFERS_TEST(test_left),
 		BUFFERS_TEST(test_announcement_lost),
 		BUFFERS_TEST(test_announced),
 		BUFFERS_TEST(test_baseline),

@@ -49,6 +49,7 @@ struct bs_process {
 	bool sampled;			 /* its runtimes have been told how, once */
 	struct bs_jump_pool *pools;	 /* of its runtimes */
 	size_t npools;
+	bool unlinked;	  /* what it has mapped and not linked is not waited for any more */
 	size_t elsewhere; /* its sites that call no runtime that we know */
 	char why[1024];
 	UT_hash_handle hh;

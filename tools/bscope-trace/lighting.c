@@ -578,6 +578,13 @@ static struct bs_jump_module *jump_modules(const struct bs_lighting *l, bool dar
 	return v;
 }
 
+static int jumps_find(const struct bs_process *p, const struct bs_jump_module *modules, size_t n,
+		      struct bs_jumps *j, struct bs_error *err)
+{
+	return p->unlinked ? bs_jumps_find_linked(p->pid, modules, n, j, err)
+			   : bs_jumps_find(p->pid, modules, n, j, err);
+}
+
 static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct bs_error *err)
 {
 	struct bs_jump_module *modules = jump_modules(l, false);
@@ -589,7 +596,8 @@ static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct 
 	do {
 		memset(err, 0, sizeof(*err));
 		bs_jumps_fini(&j);
-		ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+		p->unlinked |= p->tries + 1 >= TRIES_MAX;
+		ret = jumps_find(p, modules, l->nmodules, &j, err);
 		/* Nothing was loaded since, nor loaded anew, that is not lit. */
 		if (!ret && p->how == BS_LIT_JUMP && bs_patch_look(p->pid, true, j.v, j.n) == 0)
 			break;
@@ -651,6 +659,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		ret = -EAGAIN;
 	}
 	p->next_try_ns = bs_now_ns() + TRY_NS;
+	snprintf(p->why, sizeof(p->why), "%s", err->text);
 	if (ret == -ESRCH || (worth_another_try(ret) && p->tries < TRIES_MAX && !wait))
 		return ret == -ESRCH ? ret : 0;
 	p->tries = 0;
@@ -660,7 +669,6 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 		return ret;
 	}
 	p->no_jumps = true;
-	snprintf(p->why, sizeof(p->why), "%s", err->text);
 	memset(err, 0, sizeof(*err));
 	return process_traps(l, p, err);
 }
@@ -706,7 +714,7 @@ static int process_darken(struct bs_lighting *l, const struct bs_process *p, str
 
 	if (!modules)
 		return bs_error_set(err, ret, "out of memory");
-	ret = bs_jumps_find(p->pid, modules, l->nmodules, &j, err);
+	ret = jumps_find(p, modules, l->nmodules, &j, err);
 	if (!ret && j.n && bs_patch_look(p->pid, false, j.v, j.n) > 0) {
 		ret = bs_guard_darken(l->guard, p->plan, p->pid, j.v, j.n, &result);
 		if (ret)
@@ -724,7 +732,7 @@ static bool all_lit(const struct bs_lighting *l, const struct bs_process *p)
 	struct bs_jump_module *modules = jump_modules(l, false);
 	struct bs_error err = {0};
 	struct bs_jumps j = {0};
-	bool all = modules && !bs_jumps_find(p->pid, modules, l->nmodules, &j, &err) &&
+	bool all = modules && !jumps_find(p, modules, l->nmodules, &j, &err) &&
 		   (!j.n || bs_patch_look(p->pid, true, j.v, j.n) == 0);
 
 	bs_jumps_fini(&j);
@@ -811,13 +819,21 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 	}
 	how_set(l, child, BS_LIT_JUMP);
 	child->plan = plan;
+	child->unlinked = owner->unlinked;
 	child->lit_ns = owner->lit_ns;
 	pools_set(child, owner->pools, owner->npools); /* else its mean stays what it is */
 	bs_buffers_fork(l->buffers, owner->pid, child->pid);
 }
 
-static void how_ends(struct bs_process *p)
+bool bs_lighting_unlit(const struct bs_lighting *l, const struct bs_process *p)
 {
+	return l->options->mode == BS_MODE_JUMP && p->how == BS_LIT_NONE && p->tries;
+}
+
+static void how_ends(struct bs_lighting *l, struct bs_process *p)
+{
+	if (bs_lighting_unlit(l, p) && !l->unlit++)
+		memcpy(l->unlit_why, p->why, sizeof(l->unlit_why));
 	if (p->how == BS_LIT_NONE)
 		return;
 	p->how_last = p->how;
@@ -826,7 +842,7 @@ static void how_ends(struct bs_process *p)
 
 void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 {
-	how_ends(p);
+	how_ends(l, p);
 	bs_buffers_gone(l->buffers, p->pid);
 	p->shares = NULL;
 	/* Traps are lit in the files, for whoever executes them; unless they are about to go. */
@@ -836,6 +852,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 	p->plan = 0;
 	p->npools = 0;
 	p->elsewhere = 0;
+	p->unlinked = false;
 	p->no_jumps = false;
 	p->begun_ns = bs_now_ns();
 	p->tries = 0;
@@ -845,7 +862,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
-	how_ends(p);
+	how_ends(l, p);
 	how_set(l, p, BS_LIT_NONE);
 	/* Others would hit them, though they are lit by jumps. */
 	if (l->jumped)

@@ -62,6 +62,9 @@ struct bs_lighting {
 	size_t trapped;	  /* processes lit by traps now */
 	size_t foreign;	  /* switches that hold somebody else's bytes */
 	size_t elsewhere; /* sites whose stub does not call a runtime that we know */
+	/* Programs that ended, or executed others, before their jumps could be written; -m jump. */
+	size_t unlit;
+	char unlit_why[1024]; /* of the first */
 	/* Traps are to go dark since then (0: no), and so much had come from the ring by then. */
 	uint64_t release_ns, release_since;
 	uint64_t dark_ns; /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
@@ -106,6 +109,8 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
  * Whatever is read of it says nothing then.
  */
 bool bs_lighting_executes(const struct bs_lighting *l, const struct bs_process *p);
+/* Is it dark still, though somebody has tried to light it?  p->why says why. */
+bool bs_lighting_unlit(const struct bs_lighting *l, const struct bs_process *p);
 
 /*
  * Records from before before_ns have come (bs_collect_poll): traps that nobody needs go dark.  To

@@ -689,8 +689,12 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	if (pairs > jumps)
 		pairs = jumps;
 	ns = s->lighting.cost.one * (jumps - pairs) + s->lighting.cost.two * pairs;
-	r->ns_per_event =
-		jumps > 0 && s->lighting.jumped ? ns / jumps : bs_collect_ns_per_hit(s->collect);
+	if (jumps > 0 && s->lighting.jumped)
+		r->ns_per_event = ns / jumps;
+	else if (s->options->mode == BS_MODE_JUMP && !s->lighting.jumped)
+		r->ns_per_event = s->lighting.cost.one;
+	else
+		r->ns_per_event = bs_collect_ns_per_hit(s->collect);
 	stack = stacks_ns(f, r, traps);
 	if (r->written)
 		r->ns_per_event += stack / (double)r->written;
@@ -729,6 +733,7 @@ static void fill_sampled(struct fill *f, struct bs_report *r)
 int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct bs_filled *out,
 		   struct bs_error *err)
 {
+	bool jump;
 	struct fill f = {.s = s};
 	struct bs_report *r = &out->report;
 	int ret;
@@ -740,8 +745,9 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	if (f.failed)
 		goto out;
 	r->version = BSCOPE_VERSION;
-	r->mode = s->lighting.jumped ? "jump" : "trap";
-	r->method = s->lighting.jumped ? NULL : bs_collect_method(s->collect);
+	jump = s->lighting.jumped || s->options->mode == BS_MODE_JUMP;
+	r->mode = jump ? "jump" : "trap";
+	r->method = jump ? NULL : bs_collect_method(s->collect);
 	r->clock = s->options->coarse && s->lighting.jumped ? "coarse" : "precise";
 	fill_sample(&f, r);
 	r->start_ns = s->start_real_ns;

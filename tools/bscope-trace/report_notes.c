@@ -72,6 +72,29 @@ static void stack_notes(struct notes *f)
 		     s->lighting.stackless, s->lighting.stackless == 1 ? " is" : "es are");
 }
 
+/* With -m jump: what they said is missing. */
+static void unlit_note(struct notes *f)
+{
+	const struct bs_session *s = f->s;
+	const char *why = s->lighting.unlit_why;
+	size_t n = s->lighting.unlit;
+
+	for (size_t i = 0; i < s->followed.n; i++) {
+		const struct bs_process *p = s->followed.v[i];
+
+		if (p->alive && bs_lighting_unlit(&s->lighting, p) && !n++)
+			why = p->why;
+	}
+	if (n)
+		note(f, "%zu program%s over before the sites in it could be lit: %s", n,
+		     n == 1 ? " was" : "s were", why);
+	else if (s->options->mode == BS_MODE_JUMP && !s->lighting.jumped &&
+		 bs_sites_count(s->sites))
+		note(f,
+		     "nothing was lit: the program was over before its sites were found; -m auto "
+		     "lights a COMMAND by traps before it runs");
+}
+
 /* Which sites and processes are not lit as the mode says, and why. */
 static void lighting_notes(struct notes *f)
 {
@@ -84,6 +107,7 @@ static void lighting_notes(struct notes *f)
 	for (size_t i = 0; i < s->followed.n; i++)
 		if (s->followed.v[i]->no_jumps && s->followed.v[i]->why[0])
 			note(f, "lit by traps: %s", s->followed.v[i]->why);
+	unlit_note(f);
 	if (!l->jumped)
 		return;
 	for (size_t i = 0; i < l->nmodules; i++)

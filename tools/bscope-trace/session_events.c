@@ -193,6 +193,15 @@ uint64_t bs_session_batch_lost(void *ctx)
 	return bs_collect_batch_lost(s->collect);
 }
 
+bool bs_session_executes(void *ctx, uint32_t pid)
+{
+	struct bs_session *s = ctx;
+	const struct bs_process *p = bs_followed_find(&s->followed, (pid_t)pid);
+
+	return p ? bs_lighting_executes(&s->lighting, p)
+		 : bs_collect_execs(s->collect, (pid_t)pid) != 0;
+}
+
 bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end)
 {
 	struct bs_session *s = ctx;

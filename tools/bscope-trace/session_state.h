@@ -166,6 +166,7 @@ int bs_session_slots(void *ctx, uint32_t pid, uint32_t tid, uint32_t buffer,
 /* For buffers.h, each. */
 uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer);
 uint64_t bs_session_batch_lost(void *ctx);
+bool bs_session_executes(void *ctx, uint32_t pid);
 bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
 /*
  * Looks at all buffers: copies what is in memory, takes what the ring has, which is older, and

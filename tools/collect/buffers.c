@@ -159,10 +159,50 @@ struct buffer *bs_buffer_find(struct bs_buffers *b, uint32_t pid, uint64_t addr)
 
 /* --- memory of the processes ------------------------------------------------------------------ */
 
-/* Only a process that is just ending refuses, and then it does not matter. */
-void bs_buffers_poke(pid_t pid, uint64_t addr, uint64_t value)
+/*
+ * The memory that it has; asked for first, so that what it executes after the answer, or has begun
+ * to execute before, is not written to.
+ */
+static int memory_now(const struct bs_buffers *b, pid_t pid)
 {
-	bs_memory_write(pid, addr, &value, sizeof(value));
+	int mem = bs_memory_open(pid);
+
+	if (mem < 0 || !b->ops.executes || !b->ops.executes(b->ops.ctx, (uint32_t)pid))
+		return mem;
+	close(mem);
+	return -ESRCH;
+}
+
+int bs_buffers_memory(const struct bs_buffers *b, pid_t pid, const struct pool *pool)
+{
+	int mem = memory_now(b, pid), ret;
+	uint64_t tool = 0;
+
+	if (mem < 0)
+		return mem;
+	ret = bs_memory_get(mem, pool->addr + offsetof(struct bscope_pool, tool), &tool,
+			    sizeof(tool));
+	if (!ret && tool == b->tool)
+		return mem;
+	close(mem);
+	return ret ? ret : -ESRCH;
+}
+
+/* Only a process that is just ending refuses, and then it does not matter. */
+static void put(int mem, uint64_t addr, uint64_t value)
+{
+	bs_memory_put(mem, addr, &value, sizeof(value));
+}
+
+void bs_buffers_poke(const struct bs_buffers *b, pid_t pid, const struct pool *pool, uint64_t addr,
+		     uint64_t value)
+{
+	int mem = bs_buffers_memory(b, pid, pool);
+
+	if (mem < 0)
+		return;
+	put(mem, addr, value);
+	close(mem);
 }
 
 bool bs_buffers_thread_runs(pid_t pid, uint64_t tid)
@@ -176,10 +216,11 @@ bool bs_buffers_thread_runs(pid_t pid, uint64_t tid)
 /* --- processes -------------------------------------------------------------------------------- */
 
 /* What is there when tracing begins.  Owners are asked to announce themselves. */
-static int baseline(const struct bs_buffers *b, struct process *p, struct pool *pool)
+static int baseline_of(const struct bs_buffers *b, const struct process *p, struct pool *pool,
+		       int mem)
 {
 	struct bscope_pool head;
-	int ret = bs_memory_read(p->pid, pool->addr, &head, sizeof(head));
+	int ret = bs_memory_get(mem, pool->addr, &head, sizeof(head));
 
 	if (!ret && head.tool && head.tool != b->tool && tool_runs(head.tool))
 		ret = -EBUSY;
@@ -187,14 +228,14 @@ static int baseline(const struct bs_buffers *b, struct process *p, struct pool *
 		ret = bs_pool_reach(pool, head.used);
 	if (ret)
 		return ret;
-	bs_buffers_poke(p->pid, pool->addr + offsetof(struct bscope_pool, tool), b->tool);
+	put(mem, pool->addr + offsetof(struct bscope_pool, tool), b->tool);
 	pool->base_no_buffer = pool->no_buffer = head.no_buffer;
 	for (uint32_t i = 0; i < pool->used; i++) {
 		struct buffer *buf = &pool->v[i];
 		uint64_t addr = buffer_addr(pool, i);
 		struct head h;
 
-		ret = bs_memory_read(p->pid, addr, &h, sizeof(h));
+		ret = bs_memory_get(mem, addr, &h, sizeof(h));
 		if (ret)
 			return ret;
 		if (h.next < BSCOPE_BUFFER_FIRST)
@@ -203,12 +244,22 @@ static int baseline(const struct bs_buffers *b, struct process *p, struct pool *
 		buf->next = buf->base = buf->seen = h.next;
 		buf->base_extra = buf->seen_extra = h.extra;
 		if (h.owner && h.tid && !bs_buffers_thread_runs(p->pid, h.tid))
-			bs_buffers_poke(p->pid, addr + offsetof(struct bscope_buffer, owner), 0);
+			put(mem, addr + offsetof(struct bscope_buffer, owner), 0);
 		else if (h.owner && !(h.owner & (BSCOPE_OWNER_RENEW | BSCOPE_OWNER_DEAD)))
-			bs_buffers_poke(p->pid, addr + offsetof(struct bscope_buffer, owner),
-					h.owner | BSCOPE_OWNER_RENEW);
+			put(mem, addr + offsetof(struct bscope_buffer, owner),
+			    h.owner | BSCOPE_OWNER_RENEW);
 	}
 	return 0;
+}
+
+static int baseline(const struct bs_buffers *b, const struct process *p, struct pool *pool)
+{
+	int mem = memory_now(b, p->pid);
+	int ret = mem < 0 ? mem : baseline_of(b, p, pool, mem);
+
+	if (mem >= 0)
+		close(mem);
+	return ret;
 }
 
 int bs_buffers_add(struct bs_buffers *b, pid_t pid, uint64_t addr, uint64_t nbuffers)
@@ -251,7 +302,7 @@ int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child)
 {
 	const struct process *from = bs_buffers_process_find(b, parent);
 	struct process *to;
-	int ret;
+	int ret, mem;
 
 	if (!from || child == parent)
 		return 0;
@@ -259,21 +310,25 @@ int bs_buffers_fork(struct bs_buffers *b, pid_t parent, pid_t child)
 	if (ret)
 		return ret;
 	to = process_get(b, child);
-	for (size_t i = 0; to && i < from->npools; i++) {
+	mem = to ? memory_now(b, child) : -ESRCH;
+	for (size_t i = 0; to && i < from->npools && !ret; i++) {
 		const struct pool *pool = &from->pools[i];
 
 		if (!pool_add(to, pool->addr, pool->nbuffers))
-			return -ENOMEM;
-		bs_buffers_poke(child, pool->addr + offsetof(struct bscope_pool, tool), b->tool);
+			ret = -ENOMEM;
+		else if (mem >= 0)
+			put(mem, pool->addr + offsetof(struct bscope_pool, tool), b->tool);
 	}
-	return to ? 0 : -ENOMEM;
+	if (mem >= 0)
+		close(mem);
+	return to ? ret : -ENOMEM;
 }
 
 void bs_buffers_release(struct bs_buffers *b)
 {
 	for (const struct process *p = b->processes; p; p = p->hh.next)
 		for (size_t i = 0; i < p->npools; i++)
-			bs_buffers_poke(p->pid,
+			bs_buffers_poke(b, p->pid, &p->pools[i],
 					p->pools[i].addr + offsetof(struct bscope_pool, tool), 0);
 }
 

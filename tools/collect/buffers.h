@@ -44,6 +44,8 @@ struct bs_buffers_ops {
 	bool (*end)(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
 	/* How many records has the ring lost so far?  May be NULL: none. */
 	uint64_t (*lost)(void *ctx);
+	/* Has it begun to execute another program, of which no record has come?  NULL: never. */
+	bool (*executes)(void *ctx, uint32_t pid);
 	void *ctx;
 };
 
@@ -73,7 +75,7 @@ int bs_buffers_share(struct bs_buffers *b, pid_t parent, pid_t child);
  */
 int bs_buffers_gone(struct bs_buffers *b, pid_t pid);
 
-/* A record of the ring of type BS_RING_BATCH or BS_RING_BUFFER; others are ignored.
+/* A record of the ring of type BS_RING_BATCH, BS_RING_BUFFER or BS_RING_LEFT; others are ignored.
  */
 int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size);
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collect/buffers.h"
 #include "collect/buffers_state.h"
@@ -251,32 +252,34 @@ int bs_buffers_read(struct bs_buffers *b, bool all, uint64_t *tsc)
 	return ret;
 }
 
+static void stamp_pool(const struct bs_buffers *b, pid_t pid, const struct pool *pool,
+		       uint32_t stamp)
+{
+	int mem = -1;
+
+	for (uint32_t k = 0; k < pool->used; k++) {
+		if (!pool->v[k].known)
+			continue;
+		if (mem < 0)
+			mem = bs_buffers_memory(b, pid, pool);
+		/* Only a process that is just ending, or executing, refuses. */
+		if (mem < 0 ||
+		    bs_memory_put(mem,
+				  buffer_addr(pool, k) + offsetof(struct bscope_buffer, coarse),
+				  &stamp, sizeof(stamp)))
+			break;
+	}
+	if (mem >= 0)
+		close(mem);
+}
+
 void bs_buffers_stamp(const struct bs_buffers *b, uint64_t tsc)
 {
-	struct iovec local[BS_MEMORY_PIECES], remote[BS_MEMORY_PIECES];
 	uint32_t stamp = (uint32_t)(tsc >> 8); /* bits 8 to 39, as buffer.h says */
 
 	for (const struct process *p = b->processes; p; p = p->hh.next)
-		for (size_t i = 0; i < p->npools; i++) {
-			const struct pool *pool = &p->pools[i];
-			size_t n = 0;
-
-			for (uint32_t k = 0; k < pool->used; k++) {
-				uint64_t at = buffer_addr(pool, k) +
-					      offsetof(struct bscope_buffer, coarse);
-
-				if (pool->v[k].known) {
-					local[n] = (struct iovec){&stamp, sizeof(stamp)};
-					remote[n++] = (struct iovec){(void *)(uintptr_t)at,
-								     sizeof(stamp)};
-				}
-				/* Only a process that is just ending refuses. */
-				if (n == BS_MEMORY_PIECES || (n && k + 1 == pool->used)) {
-					bs_memory_writev(p->pid, local, remote, n);
-					n = 0;
-				}
-			}
-		}
+		for (size_t i = 0; i < p->npools; i++)
+			stamp_pool(b, p->pid, &p->pools[i], stamp);
 }
 
 static int take_holes(struct bs_buffers *b, struct process *p, struct buffer *buf)
@@ -383,7 +386,8 @@ int bs_buffers_take(struct bs_buffers *b, bool last, uint64_t reference, uint64_
  * That is said when the pool is nearly used up, and not at once: somebody who is just taking it
  * should be known by then.
  */
-static void free_dead(const struct process *p, struct pool *pool, uint32_t i)
+static void free_dead(const struct bs_buffers *b, const struct process *p, struct pool *pool,
+		      uint32_t i)
 {
 	struct buffer *buf = &pool->v[i];
 	uint64_t addr = buffer_addr(pool, i) + offsetof(struct bscope_buffer, owner), owner;
@@ -395,7 +399,7 @@ static void free_dead(const struct process *p, struct pool *pool, uint32_t i)
 		return;
 	if (!bs_memory_read(p->pid, addr, &owner, sizeof(owner)) && owner &&
 	    !(owner & BSCOPE_OWNER_DEAD))
-		bs_buffers_poke(p->pid, addr, owner | BSCOPE_OWNER_DEAD);
+		bs_buffers_poke(b, p->pid, pool, addr, owner | BSCOPE_OWNER_DEAD);
 }
 
 /* Where the record of its end was lost: it is dead, and there has been a look since. */
@@ -423,9 +427,10 @@ static void settle(struct bs_buffers *b, struct process *p, struct pool *pool, u
 		buf->looks = 0;
 	}
 	if (look)
-		free_dead(p, pool, i);
+		free_dead(b, p, pool, i);
 	if (buf->tell)
-		bs_buffers_poke(p->pid, buffer_addr(pool, i) + offsetof(struct bscope_buffer, tid),
+		bs_buffers_poke(b, p->pid, pool,
+				buffer_addr(pool, i) + offsetof(struct bscope_buffer, tid),
 				buf->tid);
 	buf->tell = false;
 }

@@ -159,6 +159,25 @@ static int batch_take(struct bs_buffers *b, const struct bs_ring_batch *batch)
 	return ret;
 }
 
+/* As a batch, the thread's last one, of no slots. */
+static int left_take(struct bs_buffers *b, const struct bs_ring_event *event)
+{
+	const struct process *p = bs_buffers_process_find(b, (int)event->pid);
+	bool shares = p && p->shares;
+	uint32_t pid = shares ? (uint32_t)p->shares : event->pid;
+	struct buffer *buf = bs_buffer_find(b, event->pid, event->args[0]);
+	int ret = 0;
+
+	if (!buf)
+		return 0;
+	bs_buffer_announce(buf, event->tid, event->ts_ns);
+	bs_buffer_see(buf, event->args[1], event->args[2]);
+	if (event->args[1] > buf->next)
+		ret = bs_buffer_take_copied(b, pid, buf, event->args[1]);
+	buf->ended |= !shares;
+	return ret;
+}
+
 int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size)
 {
 	const struct bs_ring_event *event = data;
@@ -168,6 +187,8 @@ int bs_buffers_record(struct bs_buffers *b, const void *data, size_t size)
 		return 0;
 	if (event->type == BS_RING_BATCH)
 		return size >= sizeof(struct bs_ring_batch) ? batch_take(b, data) : 0;
+	if (event->type == BS_RING_LEFT)
+		return left_take(b, event);
 	if (event->type != BS_RING_BUFFER)
 		return 0;
 	buf = bs_buffer_find(b, event->pid, event->args[0]);

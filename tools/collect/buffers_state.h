@@ -113,8 +113,15 @@ static inline uint64_t buffer_addr(const struct pool *pool, uint32_t i)
  */
 struct buffer *bs_buffer_find(struct bs_buffers *b, uint32_t pid, uint64_t addr);
 
-/* Writes a word to the process. */
-void bs_buffers_poke(pid_t pid, uint64_t addr, uint64_t value);
+/*
+ * Its memory (memory.h), if the pool is there and ours; otherwise negative.  It may be executing
+ * another program, and what is there then is not ours to write to.
+ */
+int bs_buffers_memory(const struct bs_buffers *b, pid_t pid, const struct pool *pool);
+
+/* Writes a word to the pool. */
+void bs_buffers_poke(const struct bs_buffers *b, pid_t pid, const struct pool *pool, uint64_t addr,
+		     uint64_t value);
 
 bool bs_buffers_thread_runs(pid_t pid, uint64_t tid);
 

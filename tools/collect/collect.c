@@ -321,6 +321,9 @@ static int follow_life(struct bs_collect *c)
 	skel->links.on_newtask = bpf_program__attach(skel->progs.on_newtask);
 	if (!skel->links.on_newtask)
 		return -errno;
+	skel->links.on_signal = bpf_program__attach(skel->progs.on_signal);
+	if (!skel->links.on_signal)
+		return -errno;
 	if (!bpf_program__autoload(skel->progs.on_prepare_exec))
 		return 0;
 	skel->links.on_prepare_exec = bpf_program__attach(skel->progs.on_prepare_exec);

@@ -309,6 +309,8 @@ static int sites_add(void *ctx, const struct bs_jump_module *jm, uint64_t bias)
 
 	if (!is_mapped_whole(s, jm, bias)) {
 		s->linking = true;
+		for (size_t i = 0; i < jm->m->nsites; i++)
+			j->foreign += jm->chosen[i] && jm->stubs[i].why == BS_JUMP_OK;
 		return ret;
 	}
 	for (size_t i = 0; i < jm->m->nsites && !ret; i++) {
@@ -384,8 +386,8 @@ static int sort(struct bs_jumps *j)
 	return 0;
 }
 
-int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, struct bs_jumps *out,
-		  struct bs_error *err)
+static int find(pid_t pid, const struct bs_jump_module *modules, size_t n, bool linked,
+		struct bs_jumps *out, struct bs_error *err)
 {
 	struct bs_maps maps;
 	struct search s = {.pid = pid, .maps = &maps, .out = out};
@@ -422,13 +424,25 @@ int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, str
 		ret = bs_error_set(err, -ENOENT,
 				   "pid %d: no libbscope in it (built with BSCOPE_NO_RUNTIME?)",
 				   (int)pid);
-	else if (s.linking)
+	else if (s.linking && linked)
 		ret = bs_error_set(err, -EAGAIN, "pid %d: it is just loading a library", (int)pid);
 	free(s.entries);
 	bs_maps_fini(&maps);
 	if (ret)
 		bs_jumps_fini(out);
 	return ret;
+}
+
+int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, struct bs_jumps *out,
+		  struct bs_error *err)
+{
+	return find(pid, modules, n, true, out, err);
+}
+
+int bs_jumps_find_linked(pid_t pid, const struct bs_jump_module *modules, size_t n,
+			 struct bs_jumps *out, struct bs_error *err)
+{
+	return find(pid, modules, n, false, out, err);
 }
 
 void bs_jumps_fini(struct bs_jumps *j)

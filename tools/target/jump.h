@@ -77,6 +77,12 @@ struct bs_jumps {
  */
 int bs_jumps_find(pid_t pid, const struct bs_jump_module *modules, size_t n, struct bs_jumps *out,
 		  struct bs_error *err);
+/*
+ * The same, for who has waited long enough: what is not linked never will be, since the process has
+ * mapped it by itself, and its sites are foreign.
+ */
+int bs_jumps_find_linked(pid_t pid, const struct bs_jump_module *modules, size_t n,
+			 struct bs_jumps *out, struct bs_error *err);
 void bs_jumps_fini(struct bs_jumps *j);
 
 /*

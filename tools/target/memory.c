@@ -2,7 +2,10 @@
 /* memory.c - the memory of another process, read and written in pieces. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "target/memory.h"
 #include "target/proc.h"
@@ -62,4 +65,38 @@ int bs_memory_write(pid_t pid, uint64_t addr, const void *from, size_t size)
 	const struct iovec remote = {(void *)(uintptr_t)addr, size};
 
 	return through_any(true, pid, &local, &remote, 1);
+}
+
+int bs_memory_open(pid_t pid)
+{
+	/* As above. */
+	pid_t tid = bs_proc_live_thread(pid);
+	char path[64];
+	int fd;
+
+	if (tid < 0)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)tid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	return errno == ENOENT ? -ESRCH : -errno;
+}
+
+/* Memory that nobody has any more is as long as an empty file. */
+static int moved(ssize_t n, size_t size)
+{
+	if (n < 0)
+		return errno == EIO ? -EFAULT : -errno;
+	return !n && size ? -ESRCH : (size_t)n == size ? 0 : -EFAULT;
+}
+
+int bs_memory_get(int mem, uint64_t addr, void *to, size_t size)
+{
+	return moved(pread(mem, to, size, (off_t)addr), size);
+}
+
+int bs_memory_put(int mem, uint64_t addr, const void *from, size_t size)
+{
+	return moved(pwrite(mem, from, size, (off_t)addr), size);
 }

@@ -23,4 +23,14 @@ int bs_memory_writev(pid_t pid, const struct iovec *local, const struct iovec *r
 int bs_memory_read(pid_t pid, uint64_t addr, void *to, size_t size);
 int bs_memory_write(pid_t pid, uint64_t addr, const void *from, size_t size);
 
+/*
+ * A descriptor of the memory that the process has now, or -ESRCH, -EPERM, -errno.  It stays that
+ * memory's: what another program has, which the process executes since, is not reached by it.
+ */
+int bs_memory_open(pid_t pid);
+
+/* Through such a descriptor, as above: 0; -ESRCH: that memory is nobody's any more; or -errno. */
+int bs_memory_get(int mem, uint64_t addr, void *to, size_t size);
+int bs_memory_put(int mem, uint64_t addr, const void *from, size_t size);
+
 #endif
