@@ -527,6 +527,32 @@ static void resized_to_one_of_a_region(void **state)
 	NOTHING();
 }
 
+/* As many drops as news: whichever of them was whose, nothing is alive. */
+static void as_many_drops_as_news(void **state)
+{
+	uint64_t t = now + 100 * US;
+	struct bs_model_totals totals;
+
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	AT(t, DROP, 1, 0x20000, 0);
+	AT(t + 100, NEW, 2, 0x20000, 64);
+	AT(t + 200, DROP, 3, 0x20000, 0);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 0);
+	/* A resize moves the one that is left, whichever it is. */
+	t += 100 * US;
+	AT(t - 50 * US, NEW, 1, 0x20000, 64);
+	AT(t, DROP, 1, 0x20000, 0);
+	AT(t + 100, NEW, 2, 0x20000, 64);
+	AT(t + 200, RESIZE_BEGIN, 3, 0x20000, 0);
+	AT(t + 300, RESIZE_END, 3, 0x50000, 64);
+	LATER(DROP, 3, 0x50000, 0);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 0);
+	NOTHING();
+}
+
 /* What one thread does has an order, however many borrows have ended just before. */
 static void of_one_thread(void **state)
 {
@@ -587,6 +613,7 @@ int main(void)
 		T(borrowed_and_resized_onto_one_unseen),
 		T(resized_and_the_next_resized),
 		T(of_one_thread),
+		T(as_many_drops_as_news),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 	}
 	if (bs_coarse_shared(m, ev->klass_id))
 		return bs_coarse_replace(m, obj, ev) ? NULL : obj;
-	if (bs_live_change(m, obj, -1, ev->ts_ns) || bs_recent_add(&m->twins, ev, 0))
+	if (bs_live_change(m, obj, -1, ev->ts_ns) || bs_recent_add(&m->twins, ev, BS_TWIN_VANISHED))
 		return NULL;
 	m->totals.vanished++;
 	bs_mark_unknown(m, ev->klass_id);
@@ -302,6 +302,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 					       const struct bs_event *ev, uint64_t hash,
 					       struct bs_obj *obj)
 {
+	const struct bs_moment *twin;
 	struct bs_pending *e;
 	int err;
 
@@ -345,13 +346,21 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 	if (bs_resized_doubt(m, p, ev) && obj)
 		obj->flags |=
 			obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
-	/* Of the object before, whose end was late; or of this one, and that is still to come. */
-	if (obj && bs_recent_take(&m->twins, ev)) {
+	twin = obj ? bs_recent_find(&m->twins, ev) : NULL;
+	if (twin) {
+		bool ends = !(obj->flags & BS_OBJ_DEAD) && twin->to != BS_TWIN_VANISHED;
+
+		bs_recent_take(&m->twins, ev);
 		obj->flags |=
 			obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 		bs_undecided(m);
 		/* Or of the next one, whose new is still to come. */
-		return bs_recent_add(&m->marks, ev, 0);
+		err = bs_recent_add(&m->marks, ev, 0);
+		/*
+		 * Of the object before, whose end was late; or of this one, and that is still to
+		 * come.  If one has come before, there are as many by now as there were news.
+		 */
+		return err || !ends ? err : 1;
 	}
 	if (obj && obj->flags & BS_OBJ_DEAD) {
 		struct bs_evidence drop = bs_death_of(obj);

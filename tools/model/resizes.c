@@ -109,9 +109,10 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_pending *e;
+	const struct bs_moment *at;
 	struct bs_obj *to;
 	struct bs_tie *tie;
-	bool doubt;
+	bool doubt, twin, vanished;
 	int err = 0;
 
 	e = bs_pending_of(p, ev);
@@ -143,12 +144,17 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
 	e->begin_ns = ev->ts_ns;
+	at = bs_recent_find(&m->twins, ev);
+	twin = at;
+	vanished = at && at->to == BS_TWIN_VANISHED;
+	if (twin)
+		bs_recent_take(&m->twins, ev);
 	/* Of the object before, which was taken for gone; or of this one. */
-	if (bs_recent_take(&m->twins, ev)) {
-		struct bs_obj *twin = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
+	if (vanished) {
+		struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
 
-		if (twin)
-			twin->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+		if (obj)
+			obj->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 		e->obj.id = ev->id;
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		e->replaced = true;
@@ -175,6 +181,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
 	if (doubt)
 		e->obj.flags |= BS_OBJ_UNSURE;
+	/* Or it was this one that was dropped before its new, by clocks that differ. */
+	if (e->known && twin)
+		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	/*
 	 * Or it is one that nobody has seen, and whose id the other one gets; or another one was
 	 * resized before, and this is the one that had the id then.

@@ -212,8 +212,10 @@ struct bs_moment {
 	struct bs_key key;
 	uint32_t pid, tid;
 	uint64_t ts_ns;
-	uint64_t to; /* of a resize: its id now */
+	uint64_t to; /* of a resize: its id now; of a new: BS_TWIN_VANISHED, or 0 */
 };
+/* The one that had the id was alive, and has been taken for gone; else its drop had come. */
+#define BS_TWIN_VANISHED 1u
 
 struct bs_recent {
 	struct bs_moment *v;	/* oldest first */
@@ -323,7 +325,7 @@ struct bs_model {
 	struct bs_suspect *suspects; /* oldest first */
 	uint32_t nsuspects, suspects_cap;
 	struct bs_finding *findings;
-	struct bs_recent twins;	    /* news on objects that were alive: a drop may come late */
+	struct bs_recent twins;	    /* news on objects that may be alive: a drop may come late */
 	struct bs_recent marks;	    /* counts, moves: of the life before, or the next, perhaps */
 	struct bs_recent fresh;	    /* news on ids that were others' a moment ago */
 	struct bs_recent firsts;    /* news on ids that may have been others', unseen */
