@@ -63,8 +63,9 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 				     .profile_hz = o->profile_hz,
 				     .log = o->verbose ? bs_session_log : NULL};
 	struct bs_session *s = calloc(1, sizeof(*s));
-	const struct bs_buffers_ops bo = {bs_session_slots, bs_session_owner, bs_session_buffer_end,
-					  bs_session_batch_lost, bs_session_executes, s};
+	const struct bs_buffers_ops bo = {bs_session_slots,	 bs_session_owner,
+					  bs_session_buffer_end, bs_session_batch_lost,
+					  bs_session_executes,	 s};
 	struct bs_model_opts mo = {0};
 	int ret = -ENOMEM;
 
