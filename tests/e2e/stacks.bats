@@ -12,12 +12,7 @@ setup() {
 
 teardown() {
 	stop_all
-	if [ -e perf ]; then
-		perf probe -q -d 'sdt_bscope:*' || true
-		while read -r program; do
-			perf buildid-cache --remove "$PROGRAMS/$program" || true
-		done <perf
-	fi
+	if [ -e probed ]; then perf probe -q -d 'sdt_bscope:*' || true; fi
 	if [ -e mounted ]; then umount /sys/kernel/tracing; fi
 }
 
@@ -520,13 +515,14 @@ hostile_source() {
 		INLINE void name_of_inlined_with_the_site_________________________(uintptr_t id)
 		{
 			BSCOPE_NEW_SIZED(thing, id, 16);
+			/* All of the time goes by here, so that samples are. */
+			for (volatile int i = 0; i < 200000; i++)
+				;
 		}
 		APART void name_of_function_with_the_site________________________(uintptr_t id)
 		{
 			nothing();
 			name_of_inlined_with_the_site_________________________(id);
-			for (volatile int i = 0; i < 200000; i++)
-				;
 		}
 		INLINE void name_of_inlined_caller________________________________(uintptr_t id)
 		{
@@ -770,8 +766,11 @@ as_perf() {
 		mount -t tracefs tracefs /sys/kernel/tracing
 		touch mounted
 	fi
-	echo "$program" >>perf
+	export HOME=$PWD # perf keeps its cache there, and looks for sites in all that is in it
+	touch probed
 	perf buildid-cache --add "$PROGRAMS/$program"
+	# Of a run that was killed.
+	perf probe -q -d 'sdt_bscope:*' 2>/dev/null || true
 	perf probe -q sdt_bscope:new
 	rm -f perf.data
 	start_tree "$program" 400
