@@ -33,7 +33,7 @@ enum bs_ring_type {
 	BS_RING_BATCH = 6,  /* struct bs_ring_batch: half a buffer */
 	BS_RING_BUFFER = 7, /* a thread has taken a buffer; args[0]: its address */
 	BS_RING_LEFT = 11,  /* its thread has ended, or executes another program, and all of its
-			       events  were sent; args: its address, next and extra, as in a batch */
+			       events were sent; args: its address, next and extra, as in a batch */
 	/* struct bs_ring_stack */
 	BS_RING_STACK = 8,	/* of the event that a thread is about to commit; args: its buffer,
 				   the number of its slot, the stack pointer at the site */

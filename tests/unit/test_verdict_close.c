@@ -6,51 +6,12 @@
  * Each test is a history that a correct program had, in the order in which its stamps put it; what
  * really happened is said beside it.
  */
-#include "verdict_check.h"
-
-static int setup(void **state)
-{
-	(void)state;
-	model_new();
-	started();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	bs_model_free(m);
-	return 0;
-}
-
-static uint32_t place;
+#include "verdict_marks.h"
 
 /* Marks stand at the places from there on. */
 static void mark_from(uint32_t first)
 {
 	place = first - 1;
-}
-
-static void mark_at(uint64_t ts, unsigned kind, uint32_t tid, uint32_t klass, uint64_t id,
-		    uint64_t arg)
-{
-	struct bs_event ev = {
-		.ts_ns = ts,
-		.id = id,
-		.arg = arg,
-		.pid = PID,
-		.tid = tid,
-		.place = ++place,
-		.klass_id = klass,
-		.type = BS_EVENT_MARK,
-		.kind = (uint8_t)kind,
-		.has = BS_EVENT_HAS_OTHER,
-	};
-
-	if (kind == BSCOPE_KIND_NEW || kind == BSCOPE_KIND_RESIZE_END)
-		ev.has = BS_EVENT_HAS_BYTES;
-	now = ts > now ? ts : now;
-	assert_int_equal(bs_model_event(m, &ev), 0);
 }
 
 #define AT(ts, kind, t, id, arg) mark_at(ts, BSCOPE_KIND_##kind, t, BUF, id, arg)

@@ -110,9 +110,8 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 {
 	struct bs_pending *e;
 	const struct bs_moment *at;
-	struct bs_obj *to;
 	struct bs_tie *tie;
-	bool doubt, twin, vanished;
+	bool doubt, second, twin, vanished;
 	int err = 0;
 
 	e = bs_pending_of(p, ev);
@@ -123,10 +122,8 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->tie = NULL;
 		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	}
-	to = bs_resized_to(m, p, ev);
 	/* Likewise, and that one is over already. */
-	if (to && !(to->flags & BS_OBJ_DEAD))
-		to->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+	second = bs_resized_doubt(m, p, ev);
 	bs_pending_replace(m, p, ev);
 	bs_ties_holder_moves(m, p, ev);
 	if (p->npending == BS_MODEL_MAX_PENDING)
@@ -188,7 +185,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	 * Or it is one that nobody has seen, and whose id the other one gets; or another one was
 	 * resized before, and this is the one that had the id then.
 	 */
-	if (bs_resized_doubt(m, p, ev) || (e->known && bs_recent_find(&m->firsts, ev)))
+	if (second || (e->known && bs_recent_find(&m->firsts, ev)))
 		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	if (!e->known) {
 		const struct bs_obj *dead =
