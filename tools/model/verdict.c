@@ -148,14 +148,12 @@ static bool ends_next(const struct bs_suspect *s, const struct bs_event *ev)
 
 bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 {
-	/* It may have been said of who has another id since its resize. */
-	const struct bs_moment *moved = bs_recent_find(&m->resized, ev);
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < m->nsuspects; i++) {
 		struct bs_suspect *s = &m->suspects[i];
-		bool same = s->row.pid == ev->pid && s->key.klass == ev->klass_id &&
-			    (s->key.id == ev->id || (moved && s->key.id == moved->to));
+		bool same = s->row.pid == ev->pid && s->key.id == ev->id &&
+			    s->key.klass == ev->klass_id;
 		bool explained;
 
 		explained =
