@@ -98,7 +98,9 @@ static bool others_end(const struct bs_model *m, struct bs_proc *p, const struct
 	struct bs_key key = bs_key_of(ev);
 	bool ended = false;
 
-	for (uint32_t i = 0; tie && i < tie->nholds; i++) {
+	if (!tie || (!exclusive && !tie->nexclusive))
+		return false;
+	for (uint32_t i = 0; i < tie->nholds; i++) {
 		const struct bs_hold *hold = &tie->holds[i];
 		struct bs_lock_thread *t;
 		struct bs_lock_held *h;

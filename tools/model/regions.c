@@ -74,10 +74,12 @@ static void prune(const struct bs_model *m, const struct bs_proc *p, struct bs_r
 
 int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	/* Each birth is one of those lives, so that mostly there is none to look for. */
+	bool any = bs_recent_find(&m->lives, ev);
 	/* It may be another one that leaves. */
-	bool all = ev->kind == BSCOPE_KIND_RESIZE_BEGIN && bs_recent_find(&m->lives, ev);
+	bool all = any && ev->kind == BSCOPE_KIND_RESIZE_BEGIN;
 
-	for (uint32_t i = 0; i < p->nregions; i++) {
+	for (uint32_t i = 0; any && i < p->nregions; i++) {
 		struct bs_region *r = &p->regions[i];
 
 		/* Else those of the last moment: each region has its own in their order. */

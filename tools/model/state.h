@@ -15,6 +15,7 @@
 #include "model/hist.h"
 #include "model/model.h"
 #include "model/objects.h"
+#include "model/ties.h"
 
 /* Places and classes are dense numbers; greater ones than this are not from a site table. */
 #define BS_MODEL_MAX_DENSE ((1u << 24) - 1)
@@ -97,49 +98,6 @@ struct bs_class {
 	bool missed;			/* objects began of which nothing was seen */
 };
 
-/* A mark as evidence. */
-struct bs_evidence {
-	uint32_t place; /* with its caller, see pin.c */
-	uint32_t tid;
-	uint64_t ts_ns;
-};
-
-/* --- ties: who holds and who owns what (ties.c) --- */
-
-struct bs_key {
-	uint64_t id;
-	uint64_t klass; /* 64 bits: no padding between what is compared */
-};
-
-/* A borrow in force. */
-struct bs_hold {
-	uint64_t by;
-	struct bs_evidence since; /* its first level */
-	uint32_t levels;
-	uint32_t exclusive;	/* the first level that is, from 1; 0: none */
-	uint32_t exclusive_tid; /* who began that, and when */
-	uint64_t exclusive_ns;
-	uint64_t changed_ns; /* a level began or ended last, by whom */
-	uint32_t changed_tid;
-	bool doubt;	 /* levels of several threads have no order: what is left? */
-	bool dropped;	 /* what it is of was, then; after the holder, by another thread */
-	uint32_t holder; /* class of the tracked object that `by` is; 0: of none */
-	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
-};
-
-/* What is known of an object besides: made by a borrow or a move, gone with its drop or new. */
-struct bs_tie {
-	struct bs_key key;
-	struct bs_hold *holds; /* oldest first */
-	uint32_t nholds, cap;
-	bool owned;
-	uint64_t owner;
-	struct bs_evidence moved;
-	uint32_t owner_klass;	     /* of the tracked object that the owner is; 0: of none */
-	struct bs_evidence orphaned; /* the drop of that; place 0: lives */
-	UT_hash_handle hh;
-};
-
 /* An object between the begin and the end of its resize: it exists, under no id. */
 struct bs_pending {
 	uint32_t tid;
@@ -148,14 +106,6 @@ struct bs_pending {
 	uint64_t begin_ns;
 	bool replaced;	    /* its id is another object's by now */
 	struct bs_tie *tie; /* then; else it is where it was */
-};
-
-/* A tracked object by whose id others are held or owned. */
-struct bs_holder {
-	struct bs_key key;
-	struct bs_key *ties; /* may no longer be true */
-	uint32_t n, cap;
-	UT_hash_handle hh;
 };
 
 /* --- regions that are open (regions.c) --- */
@@ -422,63 +372,16 @@ int bs_proc_heard(struct bs_model *m, uint32_t pid, uint64_t ts_ns);
  */
 
 /* NULL if there is none. */
-struct bs_tie *bs_tie_search(struct bs_proc *p, uint32_t klass, uint64_t id);
 static inline struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_proc *p,
 					 uint32_t klass, uint64_t id)
 {
 	return m->classes[klass].nties ? bs_tie_search(p, klass, id) : NULL;
 }
-/* Its borrows and its owner are over. */
-void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
-/* The same of the object before, whose id another one has from this mark on. */
-int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
-int bs_tie_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* Taken out while the object has no id, NULL if there is none; and put back under its new one. */
-struct bs_tie *bs_tie_detach(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
-int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uint64_t id);
-void bs_tie_free(struct bs_tie *tie);
-/* sure: it was this object that was moved, and not the one before. */
-int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool sure);
-/* It may have been moved: who owns it is not known, nor whether who was dropped did. */
-static inline void bs_tie_disown(struct bs_tie *tie)
-{
-	tie->owned = false;
-	tie->orphaned = (struct bs_evidence){0};
-}
-/* Its id is about to be another's: of which of them have others just borrowed? */
-void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
-/* The end of a borrow by that one may have been of this object, and was taken for another's. */
-void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev);
-/* The oldest borrow that is in force for certain, NULL if none is. */
-const struct bs_hold *bs_tie_held(const struct bs_tie *tie);
-int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
-/* 1, 0 if no such borrow is in force, or -ENOMEM. */
-int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* Of a borrow that may come still, after its end. */
-void bs_borrow_ended(struct bs_model *m, const struct bs_event *ev);
-int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
-		const struct bs_event *ev);
-/* obj: what is known of it, alive or dead; NULL: nothing. */
-int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-	       const struct bs_obj *obj);
-/* An object that was known is being dropped, and is alive still: what it held, and what was its
- * own. */
-int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* An object has that id from now on: by clocks that differ it had it before one was dropped. */
-void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 static inline void bs_ties_join(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	if (!bs_recent_over(&m->orphaning, ev))
 		bs_ties_joined(m, p, ev);
 }
-/* It is being resized: what it will be called, and so whether it has those still, is not known. */
-void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* A thread has ended in the middle of what it did: of what it had dropped nothing is concluded. */
-int bs_ties_killed(struct bs_proc *p, uint32_t tid);
-/* The process ends, or tracing does, when only who has been an orphan for a while counts. */
-int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t grace_ns);
-void bs_ties_fini(struct bs_model *m, struct bs_proc *p);
 
 /* The number of a place and a caller (0: none) as one; and back. */
 uint32_t bs_pin_of(struct bs_model *m, uint32_t place, uint32_t code);

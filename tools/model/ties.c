@@ -39,7 +39,7 @@ struct bs_tie *bs_tie_search(struct bs_proc *p, uint32_t klass, uint64_t id)
 void bs_tie_free(struct bs_tie *tie)
 {
 	if (tie)
-		free(tie->holds);
+		bs_holds_fini(tie);
 	free(tie);
 }
 
@@ -142,12 +142,12 @@ static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p,
 /* Is it true still that the tie is held or owned by that object? */
 static bool tied_to(const struct bs_tie *tie, const struct bs_key *holder)
 {
+	const struct bs_hold *hold;
+
 	if (tie->owned && tie->owner == holder->id && tie->owner_klass == holder->klass)
 		return true;
-	for (uint32_t i = 0; i < tie->nholds; i++)
-		if (tie->holds[i].by == holder->id && tie->holds[i].holder == holder->klass)
-			return true;
-	return false;
+	hold = bs_hold_find(tie, holder->id);
+	return hold && hold->holder == holder->klass;
 }
 
 static void holder_prune(const struct bs_model *m, struct bs_proc *p, struct bs_holder *h)
@@ -216,6 +216,7 @@ static int holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 	dropped = dropped && tracked(m, p, ev, ev->id) == ev->klass_id;
 	for (uint32_t i = 0; i < h->n; i++) {
 		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
+		struct bs_hold *hold;
 
 		if (!tie)
 			continue;
@@ -226,16 +227,13 @@ static int holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 				any = true;
 			}
 		}
-		for (uint32_t k = 0; k < tie->nholds; k++) {
-			struct bs_hold *hold = &tie->holds[k];
-
-			if (hold->by != ev->id || hold->holder != ev->klass_id)
-				continue;
-			hold->holder = 0;
-			if (dropped && !bs_no_order(ev, hold->since.tid, hold->since.ts_ns)) {
-				hold->orphaned = bs_evidence_of(m, ev);
-				any = true;
-			}
+		hold = bs_hold_find(tie, ev->id);
+		if (!hold || hold->holder != ev->klass_id)
+			continue;
+		hold->holder = 0;
+		if (dropped && !bs_no_order(ev, hold->since.tid, hold->since.ts_ns)) {
+			hold->orphaned = bs_evidence_of(m, ev);
+			any = true;
 		}
 	}
 	holder_free(p, h);
@@ -360,14 +358,6 @@ int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 /* --- borrows ------------------------------------------------------------------------------------
  */
 
-static struct bs_hold *hold_find(const struct bs_tie *tie, uint64_t by)
-{
-	for (uint32_t i = 0; i < tie->nholds; i++)
-		if (tie->holds[i].by == by)
-			return &tie->holds[i];
-	return NULL;
-}
-
 /* Of the process, the object and the borrower. */
 static uint64_t end_hash(const struct bs_model *m, const struct bs_event *ev)
 {
@@ -425,18 +415,10 @@ void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev)
 
 void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev)
 {
-	struct bs_hold *hold = hold_find(tie, ev->arg);
+	struct bs_hold *hold = bs_hold_find(tie, ev->arg);
 
 	if (hold)
 		hold->doubt = true;
-}
-
-const struct bs_hold *bs_tie_held(const struct bs_tie *tie)
-{
-	for (uint32_t i = 0; i < tie->nholds; i++)
-		if (!tie->holds[i].doubt)
-			return &tie->holds[i];
-	return NULL;
 }
 
 /* A borrow begins while that one is in force: one of them is exclusive. */
@@ -455,61 +437,81 @@ static int conflict(struct bs_model *m, const struct bs_proc *p, const struct bs
 	return err;
 }
 
+/*
+ * The oldest borrow of another one that is certain and in the way of this one.  NULL: none is; then
+ * those that may be are counted.
+ */
+static const struct bs_hold *in_the_way(struct bs_model *m, const struct bs_tie *tie, uint64_t by,
+					bool exclusive, bool doubt)
+{
+	const struct bs_hold *oldest = NULL;
+	uint32_t unsure = 0;
+
+	/* Mostly all of them only read. */
+	if (!exclusive && !tie->nexclusive)
+		return NULL;
+	for (uint32_t i = 0; i < tie->nholds; i++) {
+		const struct bs_hold *other = &tie->holds[i];
+
+		if (other->by == by || (!exclusive && !other->exclusive))
+			continue;
+		if (doubt || other->doubt)
+			unsure++;
+		else if (!oldest || other->since.ts_ns < oldest->since.ts_ns)
+			oldest = other;
+	}
+	for (; unsure && !oldest; unsure--)
+		bs_undecided(m);
+	return oldest;
+}
+
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive)
 {
 	struct bs_tie *tie = tie_get(m, p, ev);
-	bool doubt;
 	struct bs_hold *hold;
+	const struct bs_hold *other;
+	bool doubt;
 	int err = 0;
 
 	if (!tie)
 		return -ENOMEM;
-	hold = hold_find(tie, ev->arg);
+	hold = bs_hold_find(tie, ev->arg);
 	if (hold)
 		level_changed(hold, ev);
 	doubt = hold ? hold->doubt : end_came(m, ev);
-	for (uint32_t i = 0; i < tie->nholds; i++) {
-		const struct bs_hold *other = &tie->holds[i];
-
-		if (other->by == ev->arg || (!exclusive && !other->exclusive))
-			continue;
-		if (doubt || other->doubt) {
-			bs_undecided(m);
-			continue;
-		}
+	other = in_the_way(m, tie, ev->arg, exclusive, doubt);
+	if (other)
 		err = conflict(m, p, ev, tie, other, exclusive);
-		break;
-	}
-	if (!hold && tie->nholds == tie->cap) {
-		uint32_t cap = tie->cap ? tie->cap * 2 : 1;
-
-		hold = reallocarray(tie->holds, cap, sizeof(*hold));
+	if (!hold) {
+		hold = bs_hold_add(tie, ev->arg);
 		if (!hold)
 			return -ENOMEM;
-		tie->holds = hold;
-		tie->cap = cap;
-		hold = NULL;
-	}
-	if (!hold) {
-		hold = &tie->holds[tie->nholds++];
-		*hold = (struct bs_hold){
-			.by = ev->arg,
-			.since = bs_evidence_of(m, ev),
-			.changed_tid = ev->tid,
-			.changed_ns = ev->ts_ns,
-			.doubt = doubt,
-			.holder = tracked(m, p, ev, ev->arg),
-		};
+		hold->since = bs_evidence_of(m, ev);
+		hold->changed_tid = ev->tid;
+		hold->changed_ns = ev->ts_ns;
+		hold->doubt = doubt;
+		hold->holder = tracked(m, p, ev, ev->arg);
 		if (hold->holder && !err)
 			err = holder_add(m, p, hold->holder, ev->arg, tie);
 	}
 	hold->levels++;
-	if (exclusive && !hold->exclusive) {
-		hold->exclusive = hold->levels;
-		hold->exclusive_tid = ev->tid;
-		hold->exclusive_ns = ev->ts_ns;
-	}
+	if (exclusive && !hold->exclusive)
+		bs_hold_exclude(tie, hold, ev);
 	return err;
+}
+
+/* Of at least one. */
+static const struct bs_hold *newest_exclusive(const struct bs_tie *tie)
+{
+	const struct bs_hold *newest = NULL;
+
+	for (uint32_t i = 0; i < tie->nholds; i++) {
+		const struct bs_hold *hold = &tie->holds[i];
+
+		if (hold->exclusive && (!newest || hold->exclusive_ns >= newest->exclusive_ns))
+			newest = hold;
+	}
+	return newest;
 }
 
 int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
@@ -519,10 +521,8 @@ int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	int ret = 0;
 
 	/* A lock is free when anybody has unlocked it. */
-	if (tie && m->classes[ev->klass_id].locks && !hold_find(tie, ev->arg))
-		for (uint32_t i = 0; i < tie->nholds; i++)
-			if (tie->holds[i].exclusive)
-				other.arg = tie->holds[i].by;
+	if (tie && tie->nexclusive && m->classes[ev->klass_id].locks && !bs_hold_find(tie, ev->arg))
+		other.arg = newest_exclusive(tie)->by;
 	if (tie)
 		ret = bs_hold_end(m, p, tie, &other);
 	if (!ret)
@@ -533,14 +533,14 @@ int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 		const struct bs_event *ev)
 {
-	struct bs_hold *hold = hold_find(tie, ev->arg);
+	struct bs_hold *hold = bs_hold_find(tie, ev->arg);
 	uint32_t before = m->nsuspects;
 	int err = 0;
 
 	if (!hold)
 		return 0;
 	if (--hold->levels < hold->exclusive)
-		hold->exclusive = 0;
+		bs_hold_share(tie, hold);
 	bs_borrow_ended(m, ev);
 	if (hold->levels) {
 		level_changed(hold, ev);
@@ -556,8 +556,7 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 			m->suspects[before].end_ns = ev->ts_ns;
 		}
 	}
-	tie->nholds--;
-	memmove(hold, hold + 1, (size_t)(&tie->holds[tie->nholds] - hold) * sizeof(*hold));
+	bs_hold_remove(tie, hold);
 	return err ? err : 1;
 }
 
@@ -621,7 +620,7 @@ int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	uint64_t since = 0;
 
-	if (!tie || !tie->owned || tie->owner == ev->arg || hold_find(tie, ev->arg))
+	if (!tie || !tie->owned || tie->owner == ev->arg || bs_hold_find(tie, ev->arg))
 		return 0;
 	/* Before the move, or before it gave its borrow back. */
 	if (bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns) || end_came(m, ev)) {
