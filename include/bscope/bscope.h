@@ -38,7 +38,8 @@
  * stand in signal handlers, in inline functions, templates, constructors and destructors.
  *
  * Before the #include: BSCOPE_DISABLE makes all marks vanish, operands unevaluated;
- * BSCOPE_NO_RUNTIME makes marks that need no library, seen by `bscope-trace -m trap` alone.
+ * BSCOPE_NO_RUNTIME makes marks that need no library, seen by `bscope-trace -m trap` alone;
+ * BSCOPE_ALIGNED has a nop more before some marks, so that a jump can light all of them.
  */
 #ifndef BSCOPE_BSCOPE_H
 #define BSCOPE_BSCOPE_H

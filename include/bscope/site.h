@@ -33,6 +33,8 @@
  *
  *   BSCOPE_DISABLE      no sites at all
  *   BSCOPE_NO_RUNTIME   sites without a stub, which need no libbscope: only trap mode sees them
+ *   BSCOPE_ALIGNED      no site crosses a page, where a tool cannot write its jump: before three
+ *                       of eight there is another nop, of up to six bytes
  */
 #ifndef BSCOPE_SITE_H
 #define BSCOPE_SITE_H
@@ -114,11 +116,18 @@ __attribute__((__weak__, __visibility__("hidden"),
  * The .reloc ties the code to its record: functions that differ in their sites alone are not
  * folded into one by --icf, and --gc-sections keeps the records of what it keeps.
  *
+ * Within 16 bytes there is no border of a page; functions mostly are aligned to as many anyway.
+ *
  * Intel syntax would misread all of this; it is refused with a message.
  */
-#define BSCOPE_ASM_CODE                                                                       \
-	"{|.error \"bscope: sites need AT&T syntax; build this file without -masm=intel\"\n}" \
-	"990:\tnop\n"                                                                         \
+#ifdef BSCOPE_ALIGNED
+#define BSCOPE_ASM_ALIGN "\t.p2align 4,,6\n"
+#else
+#define BSCOPE_ASM_ALIGN
+#endif
+#define BSCOPE_ASM_CODE                                                                                        \
+	"{|.error \"bscope: sites need AT&T syntax; build this file without -masm=intel\"\n}" BSCOPE_ASM_ALIGN \
+	"990:\tnop\n"                                                                                          \
 	"991:\t.byte 0x66,0x0f,0x1f,0x44,0,0\n" BSCOPE_ASM_TIE("990b", "998f")
 
 /*

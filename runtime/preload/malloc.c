@@ -54,14 +54,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <bscope/site.h>
-
+#include "runtime/preload/mark.h"
 #include "runtime/preload/real.h"
 
-#define EXPORT	    __attribute__((visibility("default")))
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-#define CALLER()    __builtin_return_address(0)
 
 #define BOOT_PAGE 4096 /* pages of the time before sysconf can be asked */
 

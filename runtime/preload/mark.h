@@ -3,6 +3,8 @@
 #ifndef BS_PRELOAD_MARK_H
 #define BS_PRELOAD_MARK_H
 
+/* A class with a site that crosses a page would have no verdicts. */
+#define BSCOPE_ALIGNED
 #include <bscope/site.h>
 
 #define EXPORT __attribute__((visibility("default")))

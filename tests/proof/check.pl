@@ -9,6 +9,7 @@
 #	--icf          the linker was to fold functions: it must not fold different sites
 #	--static       compare functions with sites alone, not all of libc
 #	--no-runtime   built with BSCOPE_NO_RUNTIME: there must be no stubs
+#	--aligned      built with BSCOPE_ALIGNED: no site may leave its 16 bytes
 #	--file=NAME    what __FILE__ was
 #	--label=TEXT   first column of the result
 #	--verbose      list the functions that have other instructions
@@ -24,7 +25,7 @@ use warnings;
 
 my (%opt, @args);
 for (@ARGV) {
-	if (/^--(optimised|verbose|icf|no-runtime|static)$/) { $opt{$1} = 1 }
+	if (/^--(optimised|verbose|icf|no-runtime|static|aligned)$/) { $opt{$1} = 1 }
 	elsif (/^--(file|label)=(.*)$/s) { $opt{$1} = $2 }
 	else { push @args, $_ }
 }
@@ -197,6 +198,8 @@ sub check_site
 		if ($at->{$probe} // '') ne 'nop' ||
 			($at->{ $probe + 1 } // '') !~ /^nopw\s+0x0\(%rax,%rax,1\)$/ ||
 			!exists $at->{ $probe + 7 };
+
+	wrong("$what: at ", $probe % 16, " of 16 bytes") if $opt{aligned} && $probe % 16 > 9;
 
 	if (!$note) {
 		wrong("$what: no note");

@@ -30,7 +30,8 @@ while getopts vlo: o; do
 done
 shift $((OPTIND - 1))
 
-common='O0 O1 O2 O3 Os pic nopie gc gc-gold gc-lld icf-gold icf-lld quotes noruntime static'
+common='O0 O1 O2 O3 Os pic nopie gc gc-gold gc-lld icf-gold icf-lld quotes noruntime aligned aligned-gc
+	static'
 variants()
 {
 	case $1 in
@@ -74,6 +75,9 @@ flags()
 		[ "$cc" = gcc ] && cflags="$cflags -fno-ipa-icf" ;;
 	quotes) ;;
 	noruntime) cflags='-O2 -DBSCOPE_NO_RUNTIME' check='--optimised --no-runtime' lib= ;;
+	aligned) cflags='-O2 -DBSCOPE_ALIGNED' check='--optimised --aligned' ;;
+	aligned-gc) cflags='-Os -ffunction-sections -DBSCOPE_ALIGNED' check='--optimised --aligned'
+		ldflags=-Wl,--gc-sections ;;
 	lto) cflags='-O2 -flto=2' ;;
 	lto-max) cflags='-O2 -flto=2 -flto-partition=max' ;;
 	lto-gold | lto-lld) cflags='-O2 -flto' ldflags=-fuse-ld=${1#lto-} ;;
