@@ -389,13 +389,84 @@ static void not_alone_after_all(void **state)
 	bs_model_free(m);
 }
 
+/* A mark at a given stamp. */
+static void stamped(uint64_t ts_ns, uint32_t thread, unsigned kind, uint32_t klass, uint64_t id,
+		    uint64_t arg)
+{
+	struct bs_event ev = {
+		.ts_ns = ts_ns,
+		.id = id,
+		.arg = arg,
+		.pid = PID,
+		.tid = PID + thread,
+		.place = 100 * klass + kind,
+		.klass_id = klass,
+		.type = BS_EVENT_MARK,
+		.kind = (uint8_t)kind,
+		.has = BS_EVENT_HAS_OTHER,
+	};
+
+	if (kind == BSCOPE_KIND_NEW)
+		ev.has = BS_EVENT_HAS_BYTES;
+	assert_int_equal(bs_model_event(m, &ev), 0);
+	now = ts_ns;
+}
+
+/*
+ * Two classes, each one thread's, by the order of whose marks something looks wrong: it is only
+ * where both are the same thread's.
+ */
+static void of_two_classes(void **state)
+{
+	(void)state;
+	for (uint32_t other = 1; other <= 2; other++) {
+		begin(5);
+		now = 1000;
+		started();
+		stamped(10000, 1, BSCOPE_KIND_NEW, PRIVATE, 0x100000, 8);
+		stamped(10000, other, BSCOPE_KIND_NEW, CONN, 0x200000, 8);
+		stamped(20000000, 1, BSCOPE_KIND_BORROW, PRIVATE, 0x100000, 0x200000);
+		/* The other thread's stamp is old: this is after the unborrow. */
+		stamped(21000000, other, BSCOPE_KIND_DROP, CONN, 0x200000, 0);
+		if (other == 1) {
+			exits();
+			EXPECT({BS_VERDICT_BORROW_OUTLIVES_OWNER, 100 * CONN + BSCOPE_KIND_DROP,
+				100 * PRIVATE + BSCOPE_KIND_BORROW});
+		} else {
+			stamped(30000000, 1, BSCOPE_KIND_UNBORROW, PRIVATE, 0x100000, 0x200000);
+			stamped(30000000, 1, BSCOPE_KIND_DROP, PRIVATE, 0x100000, 0);
+			exits();
+			NOTHING();
+		}
+		bs_model_free(m);
+
+		begin(6);
+		now = 1000;
+		started();
+		stamped(10000, 1, BSCOPE_KIND_NEW, PRIVATE, 0x100000, 8);
+		stamped(10000, other, BSCOPE_KIND_NEW, CONN, 0x200000, 8);
+		/* The first thread's stamp is old: it belongs to the next one of that id. */
+		stamped(20000000, 1, BSCOPE_KIND_MOVE, PRIVATE, 0x100000, 0x200000);
+		stamped(21000000, other, BSCOPE_KIND_DROP, CONN, 0x200000, 0);
+		stamped(21000000, other, BSCOPE_KIND_NEW, CONN, 0x200000, 8);
+		now += 2 * COARSE;
+		exits();
+		if (other == 1)
+			EXPECT({BS_VERDICT_LEAK, 100 * CONN + BSCOPE_KIND_DROP,
+				100 * PRIVATE + BSCOPE_KIND_MOVE});
+		else
+			NOTHING();
+		bs_model_free(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shared_lives),	       cmocka_unit_test(resizes),
 		cmocka_unit_test(ids_again),	       cmocka_unit_test(from_before),
 		cmocka_unit_test(no_verdicts),	       cmocka_unit_test(private_classes),
-		cmocka_unit_test(not_alone_after_all),
+		cmocka_unit_test(not_alone_after_all), cmocka_unit_test(of_two_classes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

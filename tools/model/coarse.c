@@ -3,9 +3,10 @@
  * coarse.c - marks of several threads with coarse stamps: those of one thread are in order, those
  * of others may come before or after them, by as much as a stamp may be old.
  *
- * Nothing is proven by the order of such marks: the class has no verdicts any more.  What can still
- * be known is how many objects there are: each that began and ended is counted once, whichever of
- * the two marks comes first.
+ * Nothing is proven by the order of such marks: the class has no verdicts any more.  Nor is
+ * anything by that of two classes' marks, be each class one thread's, unless it is the same thread
+ * for all (see complete() in verdict.c).  What can still be known is how many objects there are:
+ * each that began and ended is counted once, whichever of the two marks comes first.
  *
  *   A new on an id that is alive: the end of that object is on its way.  It is taken for ended now,
  *   and the drop that comes for it is passed over.
@@ -28,6 +29,9 @@ void bs_coarse_mark(struct bs_model *m, const struct bs_event *ev)
 {
 	struct bs_class *c = &m->classes[ev->klass_id];
 
+	if (!m->tid)
+		m->tid = ev->tid;
+	m->several |= m->tid != ev->tid;
 	if (!c->tid)
 		c->tid = ev->tid;
 	if (c->tid == ev->tid || c->shared)

@@ -242,6 +242,8 @@ struct bs_model {
 	struct bs_clock clock;
 	uint64_t coarse_ns; /* 0: stamps are precise */
 	bool shared;	    /* coarse: some class has marks of several threads */
+	bool several;	    /* coarse: or some other class has marks of another one than */
+	uint32_t tid;	    /* the first */
 	uint64_t seed[2];
 	struct bs_model_totals totals;
 

@@ -682,7 +682,8 @@ static int orphan_alive(struct bs_model *m, struct bs_proc *p, const struct bs_t
 	if (!obj || obj->flags & (BS_OBJ_DEAD | BS_OBJ_DOUBT))
 		return 0;
 	if (!unfinished(p, &tie->orphaned, ts_ns, grace_ns))
-		return bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved, p->heard_ns, 0, 0);
+		return bs_suspect(m, BS_VERDICT_LEAK, &ev, tie->key, tie->moved, p->heard_ns,
+				  tie->owner, 0);
 	bs_undecided(m);
 	return 0;
 }

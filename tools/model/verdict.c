@@ -180,6 +180,10 @@ static bool complete(const struct bs_model *m, const struct bs_suspect *s)
 	if (m->shared && (s->row.verdict == BS_VERDICT_BORROW_OUTLIVES_OWNER ||
 			  s->row.verdict == BS_VERDICT_LEAK))
 		return false;
+	/* Of a region the marks are those of the thread that made the object; else it is s->by. */
+	if (m->several && (s->row.verdict == BS_VERDICT_BORROW_OUTLIVES_OWNER ||
+			   (s->row.verdict == BS_VERDICT_LEAK && s->by)))
+		return false;
 	return bs_seen_since(m, c, s->after_ns) &&
 	       (c->has_new || (s->row.verdict != BS_VERDICT_DOUBLE_DROP &&
 			       s->row.verdict != BS_VERDICT_USE_AFTER_DROP));
