@@ -185,6 +185,36 @@ static void gates_unseen(void **state)
 	end(1, 0);
 }
 
+/* Of another class of locks than those in the cycle, not lit at all or for a while: unseen. */
+static void gates_not_lit(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(bs_model_class(m, RWLOCK, true, UINT64_MAX), 0);
+	nest(1, A, B);
+	nest(2, B, A);
+	end(0, 1);
+
+	begin();
+	assert_int_equal(bs_model_class_dark(m, RWLOCK), 0);
+	nest(1, A, B);
+	bs_model_class_lit(m, RWLOCK, now += US);
+	nest(2, B, A);
+	assert_int_equal(cycles(), 0);
+	/* From then on it would show. */
+	now += 2000000 * US;
+	nest(1, A, B);
+	nest(2, B, A);
+	end(1, 0);
+
+	/* What is no lock keeps nobody apart. */
+	begin();
+	assert_int_equal(bs_model_class(m, BLOCK, true, UINT64_MAX), 0);
+	nest(1, A, B);
+	nest(2, B, A);
+	end(1, 0);
+}
+
 static void readers(void **state)
 {
 	(void)state;
@@ -573,15 +603,25 @@ static void many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(two_orders),	    cmocka_unit_test(one_order),
-		cmocka_unit_test(three_threads),    cmocka_unit_test(gates),
-		cmocka_unit_test(gates_unseen),	    cmocka_unit_test(readers),
-		cmocka_unit_test(trying),	    cmocka_unit_test(nesting),
-		cmocka_unit_test(other_lives),	    cmocka_unit_test(blocks_that_are_resized),
-		cmocka_unit_test(unseen),	    cmocka_unit_test(handed_over),
-		cmocka_unit_test(gate_taken_early), cmocka_unit_test(static_locks),
-		cmocka_unit_test(dropped_held),	    cmocka_unit_test(processes),
-		cmocka_unit_test(held_times),	    cmocka_unit_test(many),
+		cmocka_unit_test(two_orders),
+		cmocka_unit_test(one_order),
+		cmocka_unit_test(three_threads),
+		cmocka_unit_test(gates),
+		cmocka_unit_test(gates_unseen),
+		cmocka_unit_test(gates_not_lit),
+		cmocka_unit_test(readers),
+		cmocka_unit_test(trying),
+		cmocka_unit_test(nesting),
+		cmocka_unit_test(other_lives),
+		cmocka_unit_test(blocks_that_are_resized),
+		cmocka_unit_test(unseen),
+		cmocka_unit_test(handed_over),
+		cmocka_unit_test(gate_taken_early),
+		cmocka_unit_test(static_locks),
+		cmocka_unit_test(dropped_held),
+		cmocka_unit_test(processes),
+		cmocka_unit_test(held_times),
+		cmocka_unit_test(many),
 
 	};
 

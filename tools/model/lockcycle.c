@@ -13,8 +13,9 @@
  * is given back, which is before anybody else can have it: then that thread's edges go.
  *
  * Such a cycle is a finding if nothing unseen could explain it.  An unlock that was missed makes a
- * false edge: since what was held was got, nothing may be missing.  And each lock must have been
- * the same one all the time, for at one address one lock may follow another:
+ * false edge, and one of any class may be a gate: since what was held was got, no mark of locks may
+ * be missing.  And each lock must have been the same one all the time, for at one address one lock
+ * may follow another:
  *   - its new was seen (its drop ends all its edges, and so does its new), or
  *   - it is a variable that lasts as long as the process, or
  *   - it lies in an object whose size is known and that has been there since before.
@@ -306,6 +307,15 @@ static bool lasted(struct bs_model *m, const struct bs_proc *p, const struct bs_
 	       in_a_block(m, p, key->id, since_ns);
 }
 
+/* Since then all marks of all locks were seen: one that was not could be a gate. */
+static bool all_seen_since(const struct bs_model *m, uint64_t since_ns)
+{
+	for (uint32_t k = 1; k < m->nclasses; k++)
+		if (m->classes[k].locks && !bs_seen_since(m, &m->classes[k], since_ns))
+			return false;
+	return true;
+}
+
 /* Nothing unseen could explain it. */
 static bool proven(const struct search *s)
 {
@@ -314,9 +324,10 @@ static bool proven(const struct search *s)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->by[i]->held.ts_ns < since)
 			since = s->by[i]->held.ts_ns;
+	if (!all_seen_since(s->m, since))
+		return false;
 	for (uint32_t i = 0; i < s->n; i++)
-		if (!bs_seen_since(s->m, &s->m->classes[s->edges[i]->key.from.klass], since) ||
-		    !lasted(s->m, s->p, &s->edges[i]->key.from, since))
+		if (!lasted(s->m, s->p, &s->edges[i]->key.from, since))
 			return false;
 	return true;
 }
