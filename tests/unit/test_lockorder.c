@@ -480,6 +480,94 @@ static void gate_taken_early(void **state)
 	end(1, 0);
 }
 
+/* What was known of others before a loss is no reason to take what is seen now for anything else.
+ */
+static void stale_holds(void **state)
+{
+	(void)state;
+	/* The gate was the other one's until then; who gives it back has had it since. */
+	begin();
+	lock(3, G, 1);
+	bs_model_loss(m, now += US, 1);
+	nest(1, A, B);
+	unlock(1, G);
+	lock(2, G, 2);
+	nest(2, B, A);
+	unlock(2, G);
+	end(0, 0);
+	/* A reader's exclusive level of before does not let another reader take the gate away. */
+	begin();
+	wrlock(3, G, 1);
+	bs_model_loss(m, now += US, 1);
+	rdlock(2, G, 2), rwunlock(2, G);
+	now += 10 * US;
+	rdlock(3, G, 3);
+	now += 10 * US;
+	rdlock(2, G, 2), rwunlock(2, G);
+	now += 10 * US;
+	nest(3, A, B);
+	rwunlock(3, G);
+	wrlock(2, G, 4);
+	nest(2, B, A);
+	rwunlock(2, G);
+	end(0, bs_model_undecided(m));
+}
+
+/* Of a lock that is taken again by who has it, which another one takes behind all of that. */
+static void levels_and_early_stamps(void **state)
+{
+	(void)state;
+	begin();
+	lock(1, A, 1);
+	lock(1, B, 2);
+	now += 10 * US;
+	lock(2, A, 3);
+	now -= 1500;
+	lock(1, A, 4); /* no wait */
+	now -= 1500;
+	unlock(1, A);
+	now -= 1500;
+	unlock(1, A);
+	unlock(1, B);
+	unlock(2, A);
+	now += 10 * US;
+	nest(3, A, B);
+	end(0, bs_model_undecided(m));
+	/* Its first level was not seen, so the last unlock says that there was no wait. */
+	begin();
+	lock(1, B, 1);
+	lock(1, A, 2); /* no wait */
+	now += 10 * US;
+	lock(2, A, 3);
+	now -= 1500;
+	unlock(1, A);
+	now -= 1500;
+	unlock(1, A);
+	unlock(1, B);
+	lock(2, B, 4), unlock(2, B), unlock(2, A);
+	end(0, bs_model_undecided(m));
+}
+
+/* A wait for the next lock at that address, stamped before the end of the one before. */
+static void early_for_the_next(void **state)
+{
+	(void)state;
+	for (int early = 0; early < 2; early++) {
+		begin();
+		nest(1, A, B);
+		now += 10 * US;
+		lock(2, B, 3);
+		lock(2, A, 4);
+		now += early ? -1500 : 1500;
+		mark(3, BSCOPE_KIND_DROP, MUTEX, A, 5, false);
+		now -= 1900;
+		mark(3, BSCOPE_KIND_NEW, MUTEX, A, 6, false);
+		unlock(2, A), unlock(2, B);
+		assert_int_equal(cycles(), !early);
+		bs_model_free(m);
+	}
+}
+
 /* Locks that begin without a new, at addresses where others were. */
 static void static_locks(void **state)
 {
@@ -618,6 +706,9 @@ int main(void)
 		cmocka_unit_test(handed_over),
 		cmocka_unit_test(gate_taken_early),
 		cmocka_unit_test(static_locks),
+		cmocka_unit_test(stale_holds),
+		cmocka_unit_test(levels_and_early_stamps),
+		cmocka_unit_test(early_for_the_next),
 		cmocka_unit_test(dropped_held),
 		cmocka_unit_test(processes),
 		cmocka_unit_test(held_times),

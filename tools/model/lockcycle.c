@@ -397,6 +397,7 @@ static int cycle_found(const struct search *s)
 		return 0;
 	c->mark = mark;
 	c->row.count++;
+	m->cycle_ns = s->by[0]->wanted.ts_ns;
 	if (c->found)
 		return 0;
 	c->found = true;
@@ -483,13 +484,39 @@ void bs_lockcycle_thread(struct bs_proc *p, uint32_t tid)
 	}
 }
 
-void bs_lockcycle_forget(struct bs_model *m, struct bs_proc *p, const struct bs_key *key)
+/* May the mark with which it was got, or waited for, be of the next one of that address? */
+static bool may_be_the_next(const struct bs_cycle_row *row, const struct bs_event *ev)
 {
+	for (uint32_t i = 0; i < row->n; i++) {
+		const struct bs_cycle_edge *e = &row->edges[i];
+
+		if ((e->id == ev->id && e->klass == ev->klass_id &&
+		     bs_no_order(ev, e->tid, e->ns)) ||
+		    (e->held_id == ev->id && e->held_klass == ev->klass_id &&
+		     bs_no_order(ev, e->tid, e->held_ns)))
+			return true;
+	}
+	return false;
+}
+
+void bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_key key = bs_key_of(ev);
 	struct bs_lock *l;
 
-	HASH_FIND(hh, p->locks, key, sizeof(*key), l);
+	HASH_FIND(hh, p->locks, &key, sizeof(key), l);
 	if (l)
 		lock_free(m, p, l);
+	if (ev->ts_ns > m->cycle_ns + BS_MODEL_SKEW_NS)
+		return;
+	for (struct bs_cycle *c = m->cycles; c; c = c->hh.next) {
+		if (!c->found || c->row.count > 1 || c->row.pid != p->pid ||
+		    !may_be_the_next(&c->row, ev))
+			continue;
+		c->found = false;
+		c->row.count = 0;
+		m->undecided++;
+	}
 }
 
 void bs_lockcycle_fini(struct bs_model *m, struct bs_proc *p)

@@ -110,9 +110,17 @@ static bool others_end(const struct bs_model *m, struct bs_proc *p, const struct
 			continue;
 		HASH_FIND(hh, p->lock_threads, &hold->since.tid, sizeof(hold->since.tid), t);
 		h = held_find(t, &key);
+		/* The tie may have a level that ended when something was lost. */
+		if (h && !exclusive && !h->exclusive)
+			continue;
 		if (h)
 			held_taken(h, ev);
-		ended |= h != NULL;
+		/*
+		 * Or that had ended, and what was lost then was the begin of ours; or it begins
+		 * behind it, by clocks that differ.
+		 */
+		ended |= h && bs_seen_since(m, &m->classes[ev->klass_id], h->since.ts_ns) &&
+			 !bs_no_order(ev, h->since.tid, h->since.ts_ns);
 	}
 	return ended;
 }
@@ -147,6 +155,7 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	struct bs_lock_thread *t = thread_get(p, ev);
 	struct bs_key key = bs_key_of(ev);
 	struct bs_lock_held *h;
+	bool again = false;
 	int err = 0;
 
 	if (!t)
@@ -154,16 +163,18 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	others_end(m, p, ev, exclusive);
 	taken_forget(t, ev);
 	h = held_find(t, &key);
+	/* Or it has it still, and one level more: who has taken it did so behind all of this. */
 	if (h && h->taken_ns) {
 		held_remove(t, h);
 		h = NULL;
+		again = true;
 	}
 	if (h) {
 		h->levels++;
 		h->exclusive |= exclusive;
 		return 0;
 	}
-	if (ev->has & BS_EVENT_WAITS && !t->more) {
+	if (ev->has & BS_EVENT_WAITS && !t->more && !again) {
 		t->waited |= t->n > 0;
 		err = bs_lockcycle_waits(m, p, t, ev);
 	}
@@ -171,8 +182,11 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		t->more = true;
 		return err;
 	}
-	t->held[t->n++] = (struct bs_lock_held){
-		.key = key, .since = bs_evidence_of(m, ev), .levels = 1, .exclusive = exclusive};
+	t->held[t->n++] = (struct bs_lock_held){.key = key,
+						.since = bs_evidence_of(m, ev),
+						.levels = 1,
+						.exclusive = exclusive,
+						.doubt = again};
 	return err;
 }
 
@@ -210,7 +224,7 @@ static void begins(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	struct bs_key key = bs_key_of(ev);
 	struct bs_lock_thread *t, *next;
 
-	bs_lockcycle_forget(m, p, &key);
+	bs_lockcycle_begins(m, p, ev);
 	if (!bs_tie_find(m, p, ev->klass_id, ev->id))
 		return;
 	HASH_ITER (hh, p->lock_threads, t, next) {

@@ -35,8 +35,12 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 		       const struct bs_event *ev);
 /* The thread has held a lock that nobody saw it take: what it waited for proves nothing. */
 void bs_lockcycle_thread(struct bs_proc *p, uint32_t tid);
-/* What is known of the order of a lock was of another one; of all locks of a process; of all. */
-void bs_lockcycle_forget(struct bs_model *m, struct bs_proc *p, const struct bs_key *key);
+/*
+ * Another lock has that address from this mark on, or none.  By clocks that differ a mark of the
+ * last moment was of the other one, and what was found by it proves nothing.
+ */
+void bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* What is known of all locks of a process; of all. */
 void bs_lockcycle_fini(struct bs_model *m, struct bs_proc *p);
 void bs_lockcycle_free(struct bs_model *m);
 

@@ -302,6 +302,7 @@ struct bs_model {
 	bs_model_caller_fn caller;
 	void *caller_ctx;
 	struct bs_cycle *cycles;
+	uint64_t cycle_ns; /* when one was found last */
 	struct bs_lock_use *lock_uses;
 	size_t nlock_edges;   /* in all processes */
 	uint32_t block_looks; /* how often objects were searched for what holds a lock */
