@@ -214,11 +214,21 @@ other_guardian() { pgrep -x -P "$1" bscope-guardian | grep -qvx "$2"; }
 	trace -p "$PID"
 	wait "$PID" || true
 	nothing_lost
+	json '[.notes[] | select(test("^1 program was executed meanwhile and lit by jumps up to [1-9][0-9]* ms later: "))] | length == 1'
 	# Two lives, each lit until its end.
 	jq -e -s --slurpfile r "$(report)" '
 		length == 2 and all(.[]; .results == "right")
 		and ([.[].sure[]] | add) as $sure | ([.[].unsure[]] | add) as $unsure
 		| $r[0].events.received | . >= $sure and . <= $sure + $unsure' "$OUT" || { cat "$OUT"; jq -c .events,.notes "$(report)"; false; }
+}
+
+@test "programs that are executed and over before anybody has looked at them: how many is said" {
+	start "$PROGRAMS/execs" true
+	sleep 0.2
+	trace -p "$PID" -d 1
+	kill "$PID"
+	wait "$PID" || true
+	json '[.notes[] | select(test("^[1-9][0-9]* programs were over before anybody could see"))] | length == 1'
 }
 
 @test "-- COMMAND: every mark from the first to the last, over the change from traps to jumps" {

@@ -44,6 +44,7 @@ struct bs_process {
 	unsigned tries;			 /* that failed */
 	uint64_t next_try_ns;		 /* CLOCK_MONOTONIC */
 	uint64_t begun_ns;		 /* when it was heard that it executes this program */
+	uint64_t executed_ns;		 /* when it did, as far as is known; 0: not yet */
 	uint32_t plan;			 /* of its switches; 0: none */
 	uint64_t lit_ns;		 /* since when by jumps */
 	bool sampled;			 /* its runtimes have been told how, once */

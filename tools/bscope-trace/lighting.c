@@ -528,6 +528,12 @@ static void result_note(struct bs_lighting *l, struct bs_process *p, const struc
 		l->jumped++;
 		p->lit_ns = result->at_ns;
 	}
+	if (p->how == BS_LIT_NONE && p->executed_ns && result->at_ns > p->executed_ns) {
+		uint64_t late_ns = result->at_ns - p->executed_ns;
+
+		l->lit_late++;
+		l->lit_late_ns = late_ns > l->lit_late_ns ? late_ns : l->lit_late_ns;
+	}
 	for (size_t i = 0; i < j->n; i++)
 		l->foreign += j->v[i].state == BS_PATCH_FOREIGN;
 	/* They are found again each time that something else is lit. */
@@ -834,13 +840,16 @@ static void how_ends(struct bs_lighting *l, struct bs_process *p)
 {
 	if (bs_lighting_unlit(l, p) && !l->unlit++)
 		memcpy(l->unlit_why, p->why, sizeof(l->unlit_why));
-	if (p->how == BS_LIT_NONE)
+	if (p->how == BS_LIT_NONE) {
+		l->unlooked +=
+			l->jumped && p->executed_ns && !p->tries && p->looked_ns < p->begun_ns;
 		return;
+	}
 	p->how_last = p->how;
 	p->how_last_ns = bs_now_ns();
 }
 
-void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
+void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p, uint64_t ts_ns)
 {
 	how_ends(l, p);
 	bs_buffers_gone(l->buffers, p->pid);
@@ -855,6 +864,7 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p)
 	p->unlinked = false;
 	p->no_jumps = false;
 	p->begun_ns = bs_now_ns();
+	p->executed_ns = ts_ns;
 	p->tries = 0;
 	p->next_try_ns = 0;
 }

@@ -65,6 +65,11 @@ struct bs_lighting {
 	/* Programs that ended, or executed others, before their jumps could be written; -m jump. */
 	size_t unlit;
 	char unlit_why[1024]; /* of the first */
+	/* Programs executed in the dark, while others were lit by jumps: lit later, by how much at
+	 */
+	size_t lit_late; /* most; or over before anybody had looked whether they have sites. */
+	uint64_t lit_late_ns;
+	size_t unlooked;
 	/* Traps are to go dark since then (0: no), and so much had come from the ring by then. */
 	uint64_t release_ns, release_since;
 	uint64_t dark_ns; /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
@@ -149,8 +154,8 @@ int bs_lighting_check(struct bs_lighting *l, struct bs_error *err);
  */
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 		      struct bs_process *child, bool shares, uint32_t plan);
-/* The process has become another program, or has ended. */
-void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p);
+/* The process has become another program, at that time (CLOCK_MONOTONIC); or has ended. */
+void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p, uint64_t ts_ns);
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p);
 
 /*

@@ -95,6 +95,25 @@ static void unlit_note(struct notes *f)
 		     "lights a COMMAND by traps before it runs");
 }
 
+/* Jumps are written when a program is up; what it did before nobody has seen. */
+static void exec_notes(struct notes *f)
+{
+	const struct bs_lighting *l = &f->s->lighting;
+
+	if (l->lit_late)
+		note(f,
+		     "%zu program%s executed meanwhile and lit by jumps up to %.0f ms later: what %s "
+		     "marked before is not in these numbers (-m trap sees it)",
+		     l->lit_late, l->lit_late == 1 ? " was" : "s were",
+		     (double)l->lit_late_ns / 1e6, l->lit_late == 1 ? "it" : "they");
+	if (l->unlooked)
+		note(f,
+		     "%zu program%s over before anybody could see whether %s any marks (-m trap lights "
+		     "files that are known from their start)",
+		     l->unlooked, l->unlooked == 1 ? " was" : "s were",
+		     l->unlooked == 1 ? "it has" : "they have");
+}
+
 /* Which sites and processes are not lit as the mode says, and why. */
 static void lighting_notes(struct notes *f)
 {
@@ -110,6 +129,7 @@ static void lighting_notes(struct notes *f)
 	unlit_note(f);
 	if (!l->jumped)
 		return;
+	exec_notes(f);
 	for (size_t i = 0; i < l->nmodules; i++)
 		for (size_t k = BS_JUMP_OK + 1; k < BS_JUMP_WHYS; k++)
 			by_why[k] += l->modules[i].why[k];

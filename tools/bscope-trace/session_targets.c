@@ -452,14 +452,15 @@ static void exec_names(struct bs_process *p, const struct bs_event *ev)
 }
 
 /* number: of the program in its process; 0: not known. */
-static void exec_lighting(struct bs_session *s, struct bs_process *p, uint32_t number)
+static void exec_lighting(struct bs_session *s, struct bs_process *p, uint32_t number,
+			  uint64_t ts_ns)
 {
 	/* It was met since, and has been lit as the program that it is. */
 	if (number && (int32_t)(number - p->execs) <= 0)
 		return;
 	if (number)
 		p->execs = number;
-	bs_lighting_exec(&s->lighting, p);
+	bs_lighting_exec(&s->lighting, p, ts_ns);
 }
 
 /* What was known of its memory was of the program before. */
@@ -491,7 +492,7 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		/* What it had said before still has its callers there. */
 		if (p) {
 			exec_names(p, ev);
-			exec_lighting(s, p, ev->code);
+			exec_lighting(s, p, ev->code, ev->ts_ns);
 		}
 		exec_forget(s, ev);
 		break;
@@ -535,7 +536,7 @@ static int executed(struct bs_session *s, struct bs_process *p, uint32_t number)
 	bool heard = p->how == BS_LIT_TRAP;
 
 	bs_followed_refresh(p);
-	exec_lighting(s, p, number);
+	exec_lighting(s, p, number, ev.ts_ns);
 	exec_forget(s, &ev);
 	return heard ? 0 : bs_order_push(s->order, &ev);
 }

@@ -73,8 +73,8 @@ int bs_part_verdicts_head(struct bs_out *o, const struct bs_report *r)
 	if (err || !r->undecided)
 		return err;
 	bs_str_addf(&s,
-		    "%s mark%s undecided: what was lost, not lit, or closer than 0.5 µs in another "
-		    "thread could explain %s",
+		    "%s mark%s undecided: what was lost, not lit, or marked at the same moment by "
+		    "another thread could explain %s",
 		    bs_fmt_count(buf, r->undecided),
 		    r->undecided == 1 ? " looks wrong but is" : "s look wrong but are",
 		    r->undecided == 1 ? "it" : "them");
