@@ -511,6 +511,16 @@ static void stale_holds(void **state)
 	nest(2, B, A);
 	rwunlock(2, G);
 	end(0, bs_model_undecided(m));
+	/* Who had it for reading may have got it as a writer since. */
+	begin();
+	rdlock(1, G, 1);
+	bs_model_loss(m, now += US, 1);
+	nest(1, A, B);
+	rwunlock(1, G);
+	rdlock(2, G, 2);
+	nest(2, B, A);
+	rwunlock(2, G);
+	end(0, bs_model_undecided(m));
 }
 
 /* Of a lock that is taken again by who has it, which another one takes behind all of that. */
@@ -532,6 +542,31 @@ static void levels_and_early_stamps(void **state)
 	unlock(2, A);
 	now += 10 * US;
 	nest(3, A, B);
+	end(0, bs_model_undecided(m));
+	/* It is held all that time, and keeps others away. */
+	begin();
+	lock(3, G, 6);
+	nest(3, B, A);
+	unlock(3, G);
+	now += 10 * US;
+	lock(1, G, 1);
+	now += 10 * US;
+	lock(2, G, 2);
+	now -= 1500;
+	lock(1, G, 3);
+	now -= 1900;
+	unlock(1, G);
+	now -= 1900;
+	lock(1, A, 4);
+	now -= 1900;
+	lock(1, B, 5);
+	now -= 1900;
+	unlock(1, B);
+	now -= 1900;
+	unlock(1, A);
+	now -= 1900;
+	unlock(1, G);
+	unlock(2, G);
 	end(0, bs_model_undecided(m));
 	/* Its first level was not seen, so the last unlock says that there was no wait. */
 	begin();

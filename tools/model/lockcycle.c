@@ -161,15 +161,22 @@ static struct bs_lock_edge *edge_get(struct bs_model *m, struct bs_proc *p,
 	return e;
 }
 
+/* What it has had since before something was lost it may have given back, and got as a writer. */
+static bool may_exclude(const struct bs_model *m, const struct bs_lock_held *h)
+{
+	return h->exclusive || !bs_seen_since(m, &m->classes[h->key.klass], h->since.ts_ns);
+}
+
 /* Did it hold no more than this thread does now?  Then this one is no better a witness. */
-static bool held_less(const struct witness *w, const struct bs_lock_thread *t)
+static bool held_less(const struct bs_model *m, const struct witness *w,
+		      const struct bs_lock_thread *t)
 {
 	for (uint32_t i = 0; i < w->ngates; i++) {
 		uint32_t k = 0;
 
 		while (k < t->n && !bs_key_same(&w->gates[i].key, &t->held[k].key))
 			k++;
-		if (k == t->n || (w->gates[i].exclusive && !t->held[k].exclusive))
+		if (k == t->n || (w->gates[i].exclusive && !may_exclude(m, &t->held[k])))
 			return false;
 	}
 	return true;
@@ -186,7 +193,7 @@ static struct witness *witness_set(struct bs_model *m, struct witness *w,
 	if (!gates)
 		return NULL;
 	for (uint32_t i = 0; i < t->n; i++)
-		gates[i] = (struct gate){t->held[i].key, t->held[i].exclusive};
+		gates[i] = (struct gate){t->held[i].key, may_exclude(m, &t->held[i])};
 	free(w->gates);
 	*w = (struct witness){
 		.held = h->since,
@@ -217,7 +224,7 @@ static struct witness *witness_new(struct bs_model *m, struct bs_lock_edge *e,
 		uint32_t k = 0;
 
 		if (w->held_exclusive != h->exclusive || w->wanted_exclusive != exclusive ||
-		    !held_less(w, t))
+		    !held_less(m, w, t))
 			continue;
 		/* What was before a loss is worth nothing any more, whoever did it. */
 		if ((w->wanted.tid == ev->tid && w->ngates == t->n &&

@@ -155,7 +155,6 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	struct bs_lock_thread *t = thread_get(p, ev);
 	struct bs_key key = bs_key_of(ev);
 	struct bs_lock_held *h;
-	bool again = false;
 	int err = 0;
 
 	if (!t)
@@ -163,18 +162,20 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	others_end(m, p, ev, exclusive);
 	taken_forget(t, ev);
 	h = held_find(t, &key);
-	/* Or it has it still, and one level more: who has taken it did so behind all of this. */
+	/*
+	 * Or it has it still, and one level more: who has taken it did so behind all of this.  It
+	 * keeps others away, until somebody else has it; and nothing else is concluded from it.
+	 */
 	if (h && h->taken_ns) {
-		held_remove(t, h);
-		h = NULL;
-		again = true;
+		h->taken_ns = 0;
+		h->doubt = h->again = true;
 	}
 	if (h) {
 		h->levels++;
 		h->exclusive |= exclusive;
 		return 0;
 	}
-	if (ev->has & BS_EVENT_WAITS && !t->more && !again) {
+	if (ev->has & BS_EVENT_WAITS && !t->more) {
 		t->waited |= t->n > 0;
 		err = bs_lockcycle_waits(m, p, t, ev);
 	}
@@ -182,11 +183,8 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		t->more = true;
 		return err;
 	}
-	t->held[t->n++] = (struct bs_lock_held){.key = key,
-						.since = bs_evidence_of(m, ev),
-						.levels = 1,
-						.exclusive = exclusive,
-						.doubt = again};
+	t->held[t->n++] = (struct bs_lock_held){
+		.key = key, .since = bs_evidence_of(m, ev), .levels = 1, .exclusive = exclusive};
 	return err;
 }
 
@@ -212,7 +210,8 @@ static int unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	}
 	if (--h->levels)
 		return 0;
-	if (h->exclusive && bs_seen_since(m, &m->classes[ev->klass_id], h->since.ts_ns))
+	if (h->exclusive && !h->again &&
+	    bs_seen_since(m, &m->classes[ev->klass_id], h->since.ts_ns))
 		err = use_add(m, h, ev->ts_ns);
 	held_remove(t, h);
 	return err;

@@ -15,6 +15,7 @@ struct bs_lock_held {
 	uint32_t levels;
 	bool exclusive;
 	bool doubt; /* or somebody else has it, who took it at the same moment */
+	bool again; /* got again then, or one level more: since when is not known */
 };
 
 struct bs_lock_thread {
