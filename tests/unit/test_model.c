@@ -359,6 +359,45 @@ static void resize_by_bytes(void **state)
 	}
 }
 
+/*
+ * Who is not chosen any more when it is resized, others stand for: however often that is, no more
+ * may be alive.  But where the table has no room it could be that as well.
+ */
+static void resizes_by_bytes_leave_no_doubt(void **state)
+{
+	const struct bs_sample bytes = {BS_SAMPLE_BYTES, 0, 1000};
+	struct bs_estimate before, after;
+	struct bs_event e;
+
+	assert_int_equal(teardown(state), 0);
+	assert_int_equal(setup(state), 0);
+	assert_int_equal(bs_model_sample(m, START, &bytes), 0);
+	for (uint64_t i = 1; i <= 20; i++)
+		sized(NEW, i, 100);
+	assert_int_equal(bs_model_estimate(m, &before), 0);
+	for (uint64_t i = 0; i < 1000; i++) {
+		/* One of them, and one that was not followed: as many as before are. */
+		mark(BEGIN, 1 + i % 20);
+		sized(END, 1000, 100);
+		e = ev(END, 1000);
+		e.ts_ns = now -= MS;
+		e.type = BS_EVENT_FORGOTTEN;
+		assert_int_equal(bs_model_event(m, &e), 0);
+		sized(END, 1 + i % 20, 100);
+	}
+	assert_int_equal(bs_model_estimate(m, &after), 0);
+	assert_true(after.live_bytes.value == before.live_bytes.value);
+	assert_true(after.live_bytes.high < 1.01 * before.live_bytes.high);
+	assert_true(after.live.high < 1.01 * before.live.high);
+	/* A new one that found no room. */
+	sized(NEW, 2000, 100);
+	e = ev(NEW, 2000);
+	e.type = BS_EVENT_FORGOTTEN;
+	give(e);
+	assert_int_equal(bs_model_estimate(m, &after), 0);
+	assert_true(after.live_bytes.high > 900000);
+}
+
 static void resize_that_failed(void **state)
 {
 	(void)state;
@@ -882,6 +921,7 @@ int main(void)
 		T(late_drop),
 		T(resize),
 		T(resize_by_bytes),
+		T(resizes_by_bytes_leave_no_doubt),
 		T(resize_that_failed),
 		T(shrinking),
 		T(old_id_taken_meanwhile),

@@ -279,6 +279,8 @@ static int resize_is_origin(struct bs_model *m, struct bs_obj *obj, const struct
 	if (origin == UINT32_MAX || bs_live_change(m, obj, -1, ev->ts_ns))
 		return -ENOMEM;
 	obj->origin = origin;
+	m->decided = (struct bs_moment){
+		.key = bs_key_of(ev), .pid = ev->pid, .tid = ev->tid, .ts_ns = ev->ts_ns};
 	return bs_live_change(m, obj, 1, ev->ts_ns);
 }
 

@@ -135,6 +135,30 @@ static int vanish(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 	return bs_live_change(m, obj, -1, ts_ns);
 }
 
+/*
+ * Is it forgotten by its resize, which has decided anew?  Or there was no room for it in the table,
+ * which cannot be told apart; but then others that begin find none either.
+ */
+static bool decided_anew(const struct bs_model *m, const struct bs_event *ev)
+{
+	const struct bs_moment *at = &m->decided;
+
+	return at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid &&
+	       at->tid == ev->tid && at->ts_ns == ev->ts_ns;
+}
+
+static int vanish_anew(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
+{
+	struct bs_origin_sample *s = sample_of(m, obj);
+
+	if (!s)
+		return -ENOMEM;
+	s->anew += weight(m, obj);
+	s->anew_bytes += weight(m, obj) * (double)obj->bytes;
+	m->totals.vanished++;
+	return bs_live_change(m, obj, -1, ts_ns);
+}
+
 static int resize_forgotten(struct bs_model *m, struct bs_pending *e, uint64_t ts_ns)
 {
 	if (!e->known)
@@ -202,8 +226,12 @@ int bs_object_forgotten(struct bs_model *m, const struct bs_event *ev, uint64_t 
 		i = bs_pending_find(m, p, ev, false);
 		return i == UINT32_MAX ? 0 : resize_ended(m, &p->pending[i], ev->ts_ns);
 	}
-	if (!(obj->flags & BS_OBJ_DEAD))
+	if (!(obj->flags & BS_OBJ_DEAD) && decided_anew(m, ev)) {
+		err = vanish_anew(m, obj, ev->ts_ns);
+	} else if (!(obj->flags & BS_OBJ_DEAD)) {
+		m->broken = true;
 		err = vanish(m, obj, ev->ts_ns);
+	}
 	if (ev->klass_id < m->nclasses && m->classes[ev->klass_id].nties)
 		bs_tie_remove(m, p, ev->klass_id, ev->id);
 	if (obj->flags & BS_OBJ_DEAD)
@@ -322,13 +350,14 @@ static double blocks_in(const struct bs_model *m, const struct bs_strata *strata
 static void missing(const struct bs_model *m, const struct bs_origin_sums *s, struct bs_estimate *e)
 {
 	double lost = (double)m->totals.lost * sample_weight(&m->rarest, 1);
+	double vanished = s->vanished + (m->broken ? s->anew : 0);
 
 	if (s->missed)
 		lost = INFINITY;
 	e->created.high += lost;
-	e->dropped.high += lost + s->vanished;
-	e->live.high += lost + s->vanished;
-	e->live_bytes.high += s->vanished_bytes;
+	e->dropped.high += lost + vanished;
+	e->live.high += lost + vanished;
+	e->live_bytes.high += s->vanished_bytes + (m->broken ? s->anew_bytes : 0);
 	if (lost > 0)
 		e->live_bytes.high = INFINITY;
 	if (!m->totals.lost)
@@ -370,6 +399,8 @@ void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from)
 	to->fresh_var_count += from->fresh_var_count;
 	to->vanished += from->vanished;
 	to->vanished_bytes += from->vanished_bytes;
+	to->anew += from->anew;
+	to->anew_bytes += from->anew_bytes;
 	to->top = fmax(to->top, from->top);
 	to->missed |= from->missed;
 	strata_merge(&to->strata, &from->strata);
@@ -451,6 +482,8 @@ struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns
 		sums[i].strata = origin_strata(m, &m->origins.v[i]);
 		sums[i].vanished = s->vanished;
 		sums[i].vanished_bytes = s->vanished_bytes;
+		sums[i].anew = s->anew;
+		sums[i].anew_bytes = s->anew_bytes;
 		sums[i].missed = m->classes[m->origins.v[i].klass].missed;
 	}
 	for (uint32_t i = 0; i < m->nbuckets; i++)

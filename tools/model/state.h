@@ -45,6 +45,7 @@ struct bs_origin_sample {
 	struct bs_sampled created, dropped;
 	struct bs_strata strata;
 	double vanished, vanished_bytes; /* by weight: what became of them is not known */
+	double anew, anew_bytes;	 /* likewise, by a resize: others stand for them, mostly */
 };
 
 /* A site where objects begin. */
@@ -261,7 +262,13 @@ struct bs_model {
 	uint32_t *births_at; /* by place: the last one, from 1 */
 	uint32_t nbirths_at;
 	uint64_t followed[256]; /* births, by stratum */
-	uint64_t block_places;	/* as told by bs_model_blocks */
+	/*
+	 * By bytes: the last resize of an object that was followed, which may be by the same mark
+	 * no longer; and whether any was forgotten for another reason, such as a full table.
+	 */
+	struct bs_moment decided;
+	bool broken;
+	uint64_t block_places; /* as told by bs_model_blocks */
 
 	struct bs_proc **buckets;
 	uint32_t nbuckets, nprocesses; /* buckets: a power of two */
@@ -546,8 +553,8 @@ struct bs_origin_sums {
 	struct bs_sampled created, dropped, live, live_bytes;
 	/* Of what came to life since the start: variance of its live bytes and count. */
 	double fresh_var_bytes, fresh_var_count;
-	struct bs_strata strata; /* where there may be births of it */
-	double vanished, vanished_bytes;
+	struct bs_strata strata;			   /* where there may be births of it */
+	double vanished, vanished_bytes, anew, anew_bytes; /* see bs_origin_sample */
 	double top;  /* for so many bytes stands an object of those that live, at most */
 	bool missed; /* objects began of which nothing was seen */
 };
