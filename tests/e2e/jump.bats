@@ -222,6 +222,16 @@ other_guardian() { pgrep -x -P "$1" bscope-guardian | grep -qvx "$2"; }
 		| $r[0].events.received | . >= $sure and . <= $sure + $unsure' "$OUT" || { cat "$OUT"; jq -c .events,.notes "$(report)"; false; }
 }
 
+@test "a short look at a program in a hurry: the CPU time of the tool is of the time in which it took it" {
+	start "$PROGRAMS/counted" 4 0 60
+	sleep 0.2
+	trace -p "$PID" -d 0.05
+	kill "$PID"
+	wait "$PID" || true
+	# One thread, and a little for what is rounded.
+	json '.events.received > 100000 and .overhead.tool_cpu_percent > 0 and .overhead.tool_cpu_percent < 102'
+}
+
 @test "programs that are executed and over before anybody has looked at them: how many is said" {
 	start "$PROGRAMS/execs" true
 	sleep 0.2

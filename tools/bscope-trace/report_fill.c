@@ -706,8 +706,7 @@ static void fill_cost(struct fill *f, struct bs_report *r)
 	/* Processes that came and went between two looks leave too little CPU time behind. */
 	if (r->cpu_percent > 100)
 		r->cpu_percent = -1;
-	r->tool_cpu_percent =
-		r->duration_ns ? 100.0 * (double)s->tool_cpu_ns / (double)r->duration_ns : 0;
+	r->tool_cpu_percent = s->tool_ns ? 100.0 * (double)s->tool_cpu_ns / (double)s->tool_ns : 0;
 	r->pause_us = (double)s->lighting.pause_ns / 1e3;
 }
 

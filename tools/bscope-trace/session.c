@@ -145,6 +145,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	s->watermark_ns = s->stamped_ns = mo.start_ns = s->start_ns;
 	mo.coarse_ns = o->coarse ? BS_COARSE_NS : 0;
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	s->tool_ns = bs_now_ns();
 	mo.lasting = bs_session_lasting;
 	mo.lasting_ctx = s;
 	mo.caller = s->stacks ? bs_session_caller : NULL;
@@ -380,6 +381,7 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 		ret = bs_model_end(s->model);
 	blocks_tell(s);
 	s->tool_cpu_ns = bs_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - s->tool_cpu_ns;
+	s->tool_ns = bs_now_ns() - s->tool_ns;
 	if (s->command)
 		bs_command_poll(s->command);
 	return ret ? bs_error_set(err, ret, "cannot finish the trace: %s", strerror(-ret)) : 0;
