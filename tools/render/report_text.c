@@ -586,6 +586,18 @@ static bool all_exited(const struct bs_report *r)
 	return r->nprocesses > 0;
 }
 
+/* By objects a few that are far larger than all others may not be followed: see sampled.c. */
+static const char *growth_means(const struct bs_report *r)
+{
+	bool any_size = r->sampled && !(r->sample_bytes > 0);
+
+	if (any_size)
+		return r->lost ? "events were lost; ± is a 95 % interval; bytes may grow faster"
+			       : "± is a 95 % interval; bytes may grow faster";
+	return r->lost ? "upper bounds, for events were lost; ± is a 95 % interval"
+		       : "± is a 95 % interval";
+}
+
 static int growth(struct bs_out *o, const struct bs_report *r)
 {
 	size_t sure = 0, unsure = 0;
@@ -595,9 +607,7 @@ static int growth(struct bs_out *o, const struct bs_report *r)
 		sure += bs_report_growth_sure(&r->growth[i]);
 		unsure += perhaps(&r->growth[i]);
 	}
-	bs_part_heading(o, "What grows",
-			r->lost ? "upper bounds, for events were lost; ± is a 95 % interval"
-				: "± is a 95 % interval");
+	bs_part_heading(o, "What grows", growth_means(r));
 	if (sure)
 		err = growth_table(o, r, true, BS_TOP_ROWS);
 	else if (!r->ngrowth && r->nat_exit && all_exited(r))
