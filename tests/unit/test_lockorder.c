@@ -583,6 +583,25 @@ static void levels_and_early_stamps(void **state)
 	end(0, bs_model_undecided(m));
 }
 
+/* Threads that end with a lock, or whose unlock nobody sees: the oldest are forgotten. */
+static void threads_that_stay(void **state)
+{
+	(void)state;
+	begin();
+	lock(1, G, 1);
+	for (uint32_t i = 0; i < 40000; i++)
+		lock(1000 + i, 0x1000000 + 64 * i, 2);
+	/* Under a gate that is not known any more, until it is given back. */
+	nest(1, A, B);
+	unlock(1, G);
+	lock(2, G, 3);
+	nest(2, B, A);
+	unlock(2, G);
+	assert_int_equal(cycles(), 0);
+	nest(1, A, B);
+	end(1, 0);
+}
+
 /* A wait for the next lock at that address, stamped before the end of the one before. */
 static void early_for_the_next(void **state)
 {
@@ -744,6 +763,7 @@ int main(void)
 		cmocka_unit_test(stale_holds),
 		cmocka_unit_test(levels_and_early_stamps),
 		cmocka_unit_test(early_for_the_next),
+		cmocka_unit_test(threads_that_stay),
 		cmocka_unit_test(dropped_held),
 		cmocka_unit_test(processes),
 		cmocka_unit_test(held_times),

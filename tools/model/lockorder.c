@@ -7,7 +7,8 @@
 #include "bscope/abi.h"
 #include "model/lockorder.h"
 
-#define THREADS_IDLE 1024u /* that hold nothing; with more they are forgotten */
+#define THREADS_IDLE 1024u  /* that hold nothing; with more they are forgotten */
+#define THREADS_MAX  16384u /* who ended with a lock, or whose unlock was lost, seems to hold it */
 #define USES_MAX     4096u
 
 struct bs_lock_use {
@@ -56,6 +57,10 @@ static void taken_forget(struct bs_lock_thread *t, const struct bs_event *ev)
 			held_remove(t, &t->held[i]);
 }
 
+/*
+ * Those that hold nothing go; and of too many that do, the oldest.  One of them that is alive all
+ * the same has a gate that nobody knows of, which shows when it gives that back.
+ */
 static void threads_prune(struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_lock_thread *t, *next;
@@ -67,6 +72,17 @@ static void threads_prune(struct bs_proc *p, const struct bs_event *ev)
 		HASH_DEL(p->lock_threads, t);
 		free(t);
 	}
+	if (HASH_COUNT(p->lock_threads) >= THREADS_MAX)
+		HASH_ITER (hh, p->lock_threads, t, next) {
+			if (HASH_COUNT(p->lock_threads) <= THREADS_MAX / 2)
+				break;
+			HASH_DEL(p->lock_threads, t);
+			free(t);
+		}
+	/* So that it is done once for as many that come. */
+	p->lock_threads_max = 2 * HASH_COUNT(p->lock_threads);
+	if (p->lock_threads_max > THREADS_MAX)
+		p->lock_threads_max = THREADS_MAX;
 }
 
 static struct bs_lock_thread *thread_get(struct bs_proc *p, const struct bs_event *ev)
@@ -76,7 +92,8 @@ static struct bs_lock_thread *thread_get(struct bs_proc *p, const struct bs_even
 	HASH_FIND(hh, p->lock_threads, &ev->tid, sizeof(ev->tid), t);
 	if (t)
 		return t;
-	if (HASH_COUNT(p->lock_threads) >= THREADS_IDLE)
+	if (HASH_COUNT(p->lock_threads) >= THREADS_IDLE &&
+	    HASH_COUNT(p->lock_threads) >= p->lock_threads_max)
 		threads_prune(p, ev);
 	t = calloc(1, sizeof(*t));
 	if (!t)

@@ -139,6 +139,7 @@ struct bs_proc {
 	struct bs_region *regions; /* in the order in which they were entered */
 	uint32_t nregions, regions_cap;
 	struct bs_lock_thread *lock_threads; /* that hold locks, or did */
+	uint32_t lock_threads_max;	     /* with so many, those that need not stay go */
 	struct bs_lock *locks;		     /* held while another was waited for, or waited for */
 	struct bs_lock_edge *lock_edges;
 };
