@@ -542,6 +542,26 @@ static void of_one_thread(void **state)
 	free(rows);
 }
 
+/* Exits that nobody sees, of many threads and of one: the oldest regions are forgotten, no other.
+ */
+static void regions_that_stay(void **state)
+{
+	uint32_t leaked, left;
+
+	(void)state;
+	mark_at(now + 10 * US, BSCOPE_KIND_REGION_ENTER, 1, REQ, 1, 0);
+	mark_at(now + 10 * US, BSCOPE_KIND_NEW, 1, BUF, 0x10000, 8);
+	for (uint32_t i = 0; i < 70000; i++)
+		mark_at(now + 10 * US, BSCOPE_KIND_REGION_ENTER, 1000 + i, REQ, i, 0);
+	for (uint32_t i = 0; i < 3000; i++)
+		mark_at(now + 10 * US, BSCOPE_KIND_REGION_ENTER, 70999, REQ, 100000 + i, 0);
+	leaked = mark_at(now + 10 * US, BSCOPE_KIND_NEW, 70999, BUF, 0x20000, 8);
+	left = mark_at(now + 10 * US, BSCOPE_KIND_REGION_EXIT, 70999, REQ, 102999, 0);
+	/* Forgotten. */
+	mark_at(now + 10 * US, BSCOPE_KIND_REGION_EXIT, 1, REQ, 1, 0);
+	EXPECT({BS_VERDICT_LEAK, left, leaked});
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -575,6 +595,7 @@ int main(void)
 		T(resized_and_the_next_resized),
 		T(of_one_thread),
 		T(as_many_drops_as_news),
+		T(regions_that_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,40 +13,71 @@
 #include "bscope/abi.h"
 #include "model/state.h"
 
-#define PRUNE_MIN 64u
+#define PRUNE_MIN   64u
+#define THREADS_MAX 65536u /* in regions at a time, of a process */
+#define DEPTH_MAX   1024u
+
+static void region_remove(struct bs_proc *p, struct bs_region_thread *t, struct bs_region *r)
+{
+	free(r->births);
+	t->n--;
+	p->nregions--;
+	memmove(r, r + 1, (size_t)(&t->v[t->n] - r) * sizeof(*r));
+}
+
+/* NULL if it is in none. */
+static struct bs_region_thread *thread_find(const struct bs_proc *p, uint32_t tid)
+{
+	struct bs_region_thread *t;
+
+	HASH_FIND(hh, p->region_threads, &tid, sizeof(tid), t);
+	return t;
+}
+
+static void thread_free(struct bs_proc *p, struct bs_region_thread *t)
+{
+	HASH_DEL(p->region_threads, t);
+	p->nregions -= t->n;
+	for (uint32_t i = 0; i < t->n; i++)
+		free(t->v[i].births);
+	free(t->v);
+	free(t);
+}
 
 int bs_region_enter(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	struct bs_region_thread *t = thread_find(p, ev->tid);
+
 	m->has_regions = true;
-	if (p->nregions == p->regions_cap) {
-		uint32_t cap = p->regions_cap ? p->regions_cap * 2 : 4;
-		struct bs_region *regions = reallocarray(p->regions, cap, sizeof(*regions));
+	if (!t) {
+		/* Threads that ended in theirs: what these were is not said any more. */
+		while (HASH_COUNT(p->region_threads) >= THREADS_MAX)
+			thread_free(p, p->region_threads);
+		t = calloc(1, sizeof(*t));
+		if (!t)
+			return -ENOMEM;
+		t->tid = ev->tid;
+		HASH_ADD(hh, p->region_threads, tid, sizeof(t->tid), t);
+	}
+	/* Exits that nobody saw: those further out are not known, as if entered before all. */
+	if (t->n == DEPTH_MAX)
+		region_remove(p, t, t->v);
+	if (t->n == t->cap) {
+		uint32_t cap = t->cap ? t->cap * 2 : 4;
+		struct bs_region *regions = reallocarray(t->v, cap, sizeof(*regions));
 
 		if (!regions)
 			return -ENOMEM;
-		p->regions = regions;
-		p->regions_cap = cap;
+		t->v = regions;
+		t->cap = cap;
 	}
-	p->regions[p->nregions++] = (struct bs_region){
+	t->v[t->n++] = (struct bs_region){
 		.key = {.id = ev->id, .klass = ev->klass_id},
-		.tid = ev->tid,
 		.entered_ns = ev->ts_ns,
 		.prune_at = PRUNE_MIN,
 	};
+	p->nregions++;
 	return 0;
-}
-
-/* The thread's innermost region, or its innermost of that name; NULL if there is none. */
-static struct bs_region *region_find(const struct bs_proc *p, const struct bs_event *ev, bool named)
-{
-	for (uint32_t i = p->nregions; i-- > 0;) {
-		struct bs_region *r = &p->regions[i];
-
-		if (r->tid == ev->tid &&
-		    (!named || (r->key.id == ev->id && r->key.klass == ev->klass_id)))
-			return r;
-	}
-	return NULL;
 }
 
 static struct bs_obj *birth_find(const struct bs_model *m, const struct bs_proc *p,
@@ -72,17 +103,15 @@ static void prune(const struct bs_model *m, const struct bs_proc *p, struct bs_r
 	r->prune_at = 2 * kept > PRUNE_MIN ? 2 * kept : PRUNE_MIN;
 }
 
-int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+/*
+ * Births at that id, when another one comes to it or leaves it: of the last moment, which each
+ * region has in their order; or all.
+ */
+static void births_doubt(struct bs_region_thread *t, const struct bs_event *ev, bool all)
 {
-	/* Each birth is one of those lives, so that mostly there is none to look for. */
-	bool any = bs_recent_find(&m->lives, ev);
-	/* It may be another one that leaves. */
-	bool all = any && ev->kind == BSCOPE_KIND_RESIZE_BEGIN;
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct bs_region *r = &t->v[i];
 
-	for (uint32_t i = 0; any && i < p->nregions; i++) {
-		struct bs_region *r = &p->regions[i];
-
-		/* Else those of the last moment: each region has its own in their order. */
 		for (uint32_t k = r->n; k-- > 0;) {
 			struct bs_birth *b = &r->births[k];
 
@@ -93,15 +122,41 @@ int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 				b->at.place = 0;
 		}
 	}
+}
+
+int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	bool any = p->nregions && bs_recent_find(&m->lives, ev);
+	struct bs_region_thread *t;
+
+	/* It may be another one that leaves. */
+	if (any && ev->kind == BSCOPE_KIND_RESIZE_BEGIN) {
+		for (t = p->region_threads; t; t = t->hh.next)
+			births_doubt(t, ev, true);
+		any = false;
+	}
+	for (uint32_t i = m->lives.begin; any && i < m->lives.n; i++) {
+		const struct bs_moment *at = &m->lives.v[i];
+
+		if (at->key.id != ev->id || at->key.klass != ev->klass_id || at->pid != ev->pid ||
+		    !bs_no_order(ev, at->tid, at->ts_ns))
+			continue;
+		t = thread_find(p, at->tid);
+		if (t)
+			births_doubt(t, ev, false);
+	}
 	return bs_recent_add(&m->lives, ev, 0);
 }
 
 int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
-	struct bs_region *r = p->nregions ? region_find(p, ev, false) : NULL;
+	const struct bs_region_thread *t = thread_find(p, ev->tid);
+	struct bs_region *r;
 
-	if (!r)
+	if (!t || !t->n)
 		return 0;
+	/* The innermost. */
+	r = &t->v[t->n - 1];
 	if (r->n >= r->prune_at)
 		prune(m, p, r);
 	if (r->n == r->cap) {
@@ -138,56 +193,63 @@ static uint32_t births_from(const struct bs_region *r, uint64_t ts_ns)
 	return from;
 }
 
+static void births_rename(struct bs_region *r, const struct bs_event *ev, uint64_t from,
+			  uint64_t birth_ns, bool close)
+{
+	for (uint32_t k = births_from(r, birth_ns); k < r->n && r->births[k].at.ts_ns == birth_ns;
+	     k++) {
+		struct bs_birth *b = &r->births[k];
+
+		if (b->key.klass != ev->klass_id)
+			continue;
+		/* Of the same stamp, and gone: it is not the one that is there now. */
+		if (b->key.id == ev->id && from != ev->id)
+			b->at.place = 0;
+		if (b->key.id != from)
+			continue;
+		b->key.id = ev->id;
+		if (close)
+			b->at.place = 0;
+	}
+}
+
 void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		      uint64_t from, uint64_t birth_ns)
 {
 	bool close = bs_recent_find(&m->lives, ev);
 
-	for (uint32_t i = 0; i < p->nregions; i++) {
-		struct bs_region *r = &p->regions[i];
-
-		for (uint32_t k = births_from(r, birth_ns);
-		     k < r->n && r->births[k].at.ts_ns == birth_ns; k++) {
-			struct bs_birth *b = &r->births[k];
-
-			if (b->key.klass != ev->klass_id)
-				continue;
-			/* Of the same stamp, and gone: it is not the one that is there now. */
-			if (b->key.id == ev->id && from != ev->id)
-				b->at.place = 0;
-			if (b->key.id != from)
-				continue;
-			b->key.id = ev->id;
-			if (close)
-				b->at.place = 0;
-		}
-	}
+	/* It is where it was, and nobody else came. */
+	if (from == ev->id && !close)
+		return;
+	for (struct bs_region_thread *t = p->region_threads; t; t = t->hh.next)
+		for (uint32_t i = 0; i < t->n; i++)
+			births_rename(&t->v[i], ev, from, birth_ns, close);
 }
 
-static void region_remove(struct bs_proc *p, struct bs_region *r)
+/* The thread's innermost region of that name; NULL if there is none. */
+static struct bs_region *region_find(const struct bs_region_thread *t, const struct bs_event *ev)
 {
-	free(r->births);
-	p->nregions--;
-	memmove(r, r + 1, (size_t)(&p->regions[p->nregions] - r) * sizeof(*r));
+	for (uint32_t i = t->n; i-- > 0;)
+		if (t->v[i].key.id == ev->id && t->v[i].key.klass == ev->klass_id)
+			return &t->v[i];
+	return NULL;
 }
 
 int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
-	struct bs_region *r = region_find(p, ev, true);
+	struct bs_region_thread *t = thread_find(p, ev->tid);
+	struct bs_region *r = t ? region_find(t, ev) : NULL;
 	int err = 0;
 
 	if (!r) {
 		/* Perhaps one around these, entered unseen. */
-		for (uint32_t i = 0; i < p->nregions; i++)
-			if (p->regions[i].tid == ev->tid)
-				p->regions[i].entered_ns = 0;
+		for (uint32_t i = 0; t && i < t->n; i++)
+			t->v[i].entered_ns = 0;
 		return 0;
 	}
 	/* Regions further in whose exit was not seen: nobody knows what became of them. */
-	for (struct bs_region *in; (in = region_find(p, ev, false)) != r;) {
-		region_remove(p, in);
-		r = region_find(p, ev, true);
-	}
+	while (&t->v[t->n - 1] != r)
+		region_remove(p, t, &t->v[t->n - 1]);
 	for (uint32_t i = 0; i < r->n && !err; i++) {
 		const struct bs_birth *b = &r->births[i];
 		struct bs_obj *obj = birth_find(m, p, b);
@@ -205,15 +267,14 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		/* Once: by equal stamps (coarse) one that was there before looks like this. */
 		obj->flags |= BS_OBJ_MOVED;
 	}
-	region_remove(p, r);
+	region_remove(p, t, r);
+	if (!t->n)
+		thread_free(p, t);
 	return err;
 }
 
 void bs_regions_fini(struct bs_proc *p)
 {
-	for (uint32_t i = 0; i < p->nregions; i++)
-		free(p->regions[i].births);
-	free(p->regions);
-	p->regions = NULL;
-	p->nregions = p->regions_cap = 0;
+	while (p->region_threads)
+		thread_free(p, p->region_threads);
 }

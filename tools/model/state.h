@@ -118,10 +118,15 @@ struct bs_birth {
 
 struct bs_region {
 	struct bs_key key;
-	uint32_t tid;
 	uint64_t entered_ns;	 /* 0: whether it is open still, nobody knows */
 	struct bs_birth *births; /* of objects that may be alive still */
 	uint32_t n, cap, prune_at;
+};
+
+struct bs_region_thread {
+	uint32_t tid, n, cap;
+	struct bs_region *v; /* in the order in which they were entered */
+	UT_hash_handle hh;
 };
 
 struct bs_proc {
@@ -136,8 +141,8 @@ struct bs_proc {
 	struct bs_holder *holders;
 	uint32_t *killed; /* threads, in the middle of anything; since its program began */
 	uint32_t nkilled, killed_cap;
-	struct bs_region *regions; /* in the order in which they were entered */
-	uint32_t nregions, regions_cap;
+	struct bs_region_thread *region_threads; /* that are in regions */
+	uint32_t nregions;
 	struct bs_lock_thread *lock_threads; /* that hold locks, or did */
 	uint32_t lock_threads_max;	     /* with so many, those that need not stay go */
 	struct bs_lock *locks;		     /* held while another was waited for, or waited for */
