@@ -359,6 +359,32 @@ static void resize_by_bytes(void **state)
 	}
 }
 
+/* They do not stay for ever where others begin; what ended unseen has vanished. */
+static void resizes_whose_end_was_lost(void **state)
+{
+	struct bs_model_totals t;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 1000; i++) {
+		sized(NEW, i, 10);
+		mark(BEGIN, i);
+	}
+	bs_model_totals(m, &t);
+	assert_int_equal(t.vanished, 0);
+	bs_model_loss(m, now, 1000);
+	for (uint64_t i = 1; i <= 1000; i++) {
+		sized(NEW, 5000, 10);
+		mark(BEGIN, 5000);
+		sized(END, 5001, 20);
+		mark(DROP, 5001);
+	}
+	bs_model_totals(m, &t);
+	assert_int_equal(t.created, 2000);
+	assert_int_equal(t.dropped, 1000);
+	assert_int_equal(t.vanished, 1000 - 64);
+	assert_int_equal(t.live, 64);
+}
+
 /*
  * Who is not chosen any more when it is resized, others stand for: however often that is, no more
  * may be alive.  But where the table has no room it could be that as well.
@@ -922,6 +948,7 @@ int main(void)
 		T(resize),
 		T(resize_by_bytes),
 		T(resizes_by_bytes_leave_no_doubt),
+		T(resizes_whose_end_was_lost),
 		T(resize_that_failed),
 		T(shrinking),
 		T(old_id_taken_meanwhile),

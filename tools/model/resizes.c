@@ -106,6 +106,27 @@ static int pending_evict(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 	return bs_live_change(m, &e.obj, -1, ts_ns);
 }
 
+/* Of those whose end may have been lost: all that is said of other objects looks through them. */
+#define STALE_MAX 64u
+
+/*
+ * Of too many the oldest are given up, where something was lost since they began: two for each that
+ * is added.  What ends after all is known again by that.
+ */
+static int pending_prune(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < 2 && p->npending > STALE_MAX && !err; i++) {
+		const struct bs_pending *e = &p->pending[0];
+
+		if (bs_seen_since(m, &m->classes[e->obj.klass], e->begin_ns))
+			break;
+		err = pending_evict(m, p, ts_ns);
+	}
+	return err;
+}
+
 int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_pending *e;
@@ -126,7 +147,8 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	second = bs_resized_doubt(m, p, ev);
 	bs_pending_replace(m, p, ev);
 	bs_ties_holder_moves(m, p, ev);
-	if (p->npending == BS_MODEL_MAX_PENDING)
+	err = pending_prune(m, p, ev->ts_ns);
+	if (p->npending == BS_MODEL_MAX_PENDING && !err)
 		err = pending_evict(m, p, ev->ts_ns);
 	if (p->npending == p->pending_cap) {
 		uint32_t cap = p->pending_cap ? p->pending_cap * 2 : 4;
