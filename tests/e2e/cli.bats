@@ -267,6 +267,13 @@ report.json" ]
 	unhurt
 }
 
+@test "a COMMAND that still runs when tracing ends has no exit status" {
+	need_bpf
+	"$TRACE" -q --preload -d 0.5 --format=json -o "$BATS_TEST_TMPDIR/report.json" -- sleep 3 3>&-
+	json '.command == {status: null, signal: null} and any(.notes[]; test("goes on untraced"))'
+	"$TRACE" -q --preload -d 0.5 -- sleep 3 3>&- | grep -q '^  command  still running$'
+}
+
 @test "a reader that closes the pipe: status 1, target unhurt" {
 	need_bpf
 	start "$PROGRAMS/counted" 1 1000 2

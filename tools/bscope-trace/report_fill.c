@@ -755,7 +755,9 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	r->verbose = s->options->verbose;
 	r->older_than_ns = s->options->older_than_ns;
 	r->has_command = s->command != NULL;
-	r->command_status = s->command ? s->command->status : 0;
+	if (s->command)
+		r->command_status =
+			s->command->running ? BS_COMMAND_RUNS : s->command->status;
 	fill_processes(&f, r);
 	fill_events(&f, r);
 	fill_sites(&f, r);

@@ -167,6 +167,9 @@ struct bs_report_sampled {
 				    known */
 };
 
+/* For a command_status: neither has it exited nor was it killed, as wait(2) says it. */
+#define BS_COMMAND_RUNS 0x7f
+
 struct bs_report {
 	const char *version;	     /* of the tool */
 	const char *mode;	     /* "jump", "trap" */
@@ -223,7 +226,7 @@ struct bs_report {
 	double pause_us; /* the longest stop; 0 in trap mode: nothing is stopped */
 
 	bool has_command;   /* a COMMAND was run */
-	int command_status; /* wait(2) status of it */
+	int command_status; /* wait(2) status of it; BS_COMMAND_RUNS */
 	/* Sentences worth reading: bystanders, sites not lit, late events. */
 	const char *const *notes;
 	size_t nnotes;
