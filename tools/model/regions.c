@@ -193,8 +193,8 @@ static uint32_t births_from(const struct bs_region *r, uint64_t ts_ns)
 	return from;
 }
 
-static void births_rename(struct bs_region *r, const struct bs_event *ev, uint64_t from,
-			  uint64_t birth_ns, bool close)
+static int births_rename(struct bs_model *m, struct bs_region *r, const struct bs_event *ev,
+			 uint64_t from, uint64_t birth_ns, bool close)
 {
 	for (uint32_t k = births_from(r, birth_ns); k < r->n && r->births[k].at.ts_ns == birth_ns;
 	     k++) {
@@ -210,20 +210,32 @@ static void births_rename(struct bs_region *r, const struct bs_event *ev, uint64
 		b->key.id = ev->id;
 		if (close)
 			b->at.place = 0;
+		/* It is a life at this id now, too, by whomever it was given that. */
+		if (ev->ts_ns <= birth_ns + BS_MODEL_SKEW_NS) {
+			struct bs_event life = *ev;
+
+			life.tid = b->at.tid;
+			life.ts_ns = birth_ns;
+			if (bs_recent_add(&m->lives, &life, 0))
+				return -ENOMEM;
+		}
 	}
+	return 0;
 }
 
-void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		      uint64_t from, uint64_t birth_ns)
+int bs_region_rename(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		     uint64_t from, uint64_t birth_ns)
 {
 	bool close = bs_recent_find(&m->lives, ev);
+	int err = 0;
 
 	/* It is where it was, and nobody else came. */
 	if (from == ev->id && !close)
-		return;
-	for (struct bs_region_thread *t = p->region_threads; t; t = t->hh.next)
-		for (uint32_t i = 0; i < t->n; i++)
-			births_rename(&t->v[i], ev, from, birth_ns, close);
+		return 0;
+	for (struct bs_region_thread *t = p->region_threads; t && !err; t = t->hh.next)
+		for (uint32_t i = 0; i < t->n && !err; i++)
+			err = births_rename(m, &t->v[i], ev, from, birth_ns, close);
+	return err;
 }
 
 /* The thread's innermost region of that name; NULL if there is none. */

@@ -370,8 +370,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	owed = obj->refs;
 	if (e.tie && bs_tie_attach(m, p, e.tie, ev->id))
 		return -ENOMEM;
-	if (p->nregions)
-		bs_region_rename(m, p, ev, e.obj.id, e.obj.birth_ns);
+	if (p->nregions && bs_region_rename(m, p, ev, e.obj.id, e.obj.birth_ns))
+		return -ENOMEM;
 	obj->birth_ns = e.obj.birth_ns;
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;

@@ -449,8 +449,8 @@ int bs_region_life(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 /* An object was made. */
 int bs_region_birth(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* An object has another id now. */
-void bs_region_rename(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		      uint64_t from, uint64_t birth_ns);
+int bs_region_rename(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		     uint64_t from, uint64_t birth_ns);
 void bs_regions_fini(struct bs_proc *p);
 
 /*
