@@ -204,8 +204,16 @@ static const struct bs_report_lock_use hostile_uses[] = {
 	{"\xff\xfe", "a\nb:1", NULL, "\033[31mcaller", {1, 0, 0, UINT64_MAX, UINT64_MAX}},
 };
 static const struct bs_report_exit hostile_exit[] = {
-	{4000000000, "fd", "net.c:7", "accept_one", NULL, 61, 0},
-	{3, "malloc", "malloc.c:55", "malloc", "mkdict+0x2a", 12, 98304},
+	{4000000000, "fd", "net.c:7", "accept_one", NULL, 61, 0, {6100, 4880, 7625}, {0}},
+	{3,
+	 "malloc",
+	 "malloc.c:55",
+	 "malloc",
+	 "mkdict+0x2a",
+	 12,
+	 98304,
+	 {1200, 600, 2400},
+	 {9830400, 1048576, INFINITY}},
 };
 static const char *const hostile_notes[] = {
 	"a child (pid 3) was followed from its first instruction; its parent died of a signal, and "

@@ -459,6 +459,8 @@ static int fill_exits(struct fill *f, struct bs_report *r)
 			.function = place_function(f, rows[i].place),
 			.count = rows[i].count,
 			.bytes = rows[i].bytes,
+			.all_count = interval(&rows[i].estimate.count),
+			.all_bytes = interval(&rows[i].estimate.bytes),
 		};
 		name_later(f, &out[i].caller, rows[i].code);
 	}
@@ -756,8 +758,7 @@ int bs_report_fill(struct bs_session *s, const struct bs_fill_wait *wait, struct
 	r->older_than_ns = s->options->older_than_ns;
 	r->has_command = s->command != NULL;
 	if (s->command)
-		r->command_status =
-			s->command->running ? BS_COMMAND_RUNS : s->command->status;
+		r->command_status = s->command->running ? BS_COMMAND_RUNS : s->command->status;
 	fill_processes(&f, r);
 	fill_events(&f, r);
 	fill_sites(&f, r);

@@ -66,6 +66,8 @@ void bs_model_free(struct bs_model *m)
 	free(m->hits);
 	free(m->births);
 	free(m->births_at);
+	for (size_t i = 0; i < m->nexits; i++)
+		free(m->exits[i].left);
 	free(m->exits);
 	free(m->rates);
 	free(m);

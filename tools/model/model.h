@@ -193,6 +193,9 @@ struct bs_exit_row {
 	uint32_t place;
 	uint32_t code;
 	uint64_t count, bytes;
+	struct bs_exit_estimate {
+		struct bs_interval count, bytes;
+	} estimate; /* of all objects, with sampling */
 };
 
 /*

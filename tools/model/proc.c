@@ -123,8 +123,8 @@ void bs_procs_fini(struct bs_model *m)
 	m->recent = NULL;
 }
 
-static void origin_going(struct bs_model *m, const struct bs_obj *obj, uint32_t *touched,
-			 size_t *ntouched)
+static int origin_going(struct bs_model *m, const struct bs_obj *obj, uint32_t *touched,
+			size_t *ntouched)
 {
 	struct bs_origin *g = &m->origins.v[obj->origin];
 
@@ -133,16 +133,19 @@ static void origin_going(struct bs_model *m, const struct bs_obj *obj, uint32_t 
 	g->going_bytes += obj->bytes;
 	g->going_series_bytes += bs_series_bytes(m, obj);
 	g->going_series_count += bs_series_count(m, obj);
+	return bs_sampling(m) ? bs_sample_going(m, obj) : 0;
 }
 
 /* A row, or the sum without a pid when there are too many rows or no memory for one. */
-static int exit_add(struct bs_model *m, uint32_t pid, struct bs_origin *g)
+static int exit_add(struct bs_model *m, uint32_t pid, uint32_t origin)
 {
+	struct bs_origin *g = &m->origins.v[origin];
+	struct bs_left *left = NULL;
 	int err = 0;
 
 	if (m->nexits == m->exits_cap && m->exits_cap < BS_MODEL_MAX_EXITS) {
 		size_t cap = m->exits_cap ? m->exits_cap * 2 : 64;
-		struct bs_exit_row *rows = realloc(m->exits, cap * sizeof(*rows));
+		struct bs_exit *rows = realloc(m->exits, cap * sizeof(*rows));
 
 		if (rows) {
 			m->exits = rows;
@@ -151,19 +154,29 @@ static int exit_add(struct bs_model *m, uint32_t pid, struct bs_origin *g)
 			err = -ENOMEM;
 		}
 	}
-	if (m->nexits < m->exits_cap) {
-		m->exits[m->nexits++] = (struct bs_exit_row){
+	if (g->sample && m->nexits < m->exits_cap) {
+		left = malloc(sizeof(*left));
+		if (left)
+			*left = g->sample->going;
+		else
+			err = -ENOMEM;
+	}
+	if (m->nexits < m->exits_cap && !left == !g->sample) {
+		m->exits[m->nexits++] = (struct bs_exit){
 			.pid = pid,
-			.klass_id = g->klass,
-			.place = g->place,
-			.code = g->code,
+			.origin = origin,
 			.count = g->going_count,
 			.bytes = g->going_bytes,
+			.left = left,
 		};
 	} else {
 		g->exit_count += g->going_count;
 		g->exit_bytes += g->going_bytes;
+		if (g->sample)
+			bs_left_merge(&g->sample->exited, &g->sample->going);
 	}
+	if (g->sample)
+		g->sample->going = (struct bs_left){0};
 	return err;
 }
 
@@ -198,14 +211,14 @@ int bs_proc_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns)
 		return -ENOMEM;
 
 	while ((obj = bs_objects_next(&p->objects, &pos)))
-		origin_going(m, obj, touched, &ntouched);
-	for (uint32_t i = 0; i < p->npending; i++) {
-		if (p->pending[i].known)
-			origin_going(m, &p->pending[i].obj, touched, &ntouched);
-	}
+		if (origin_going(m, obj, touched, &ntouched))
+			err = -ENOMEM;
+	for (uint32_t i = 0; i < p->npending; i++)
+		if (p->pending[i].known && origin_going(m, &p->pending[i].obj, touched, &ntouched))
+			err = -ENOMEM;
 	for (size_t i = 0; i < ntouched; i++) {
 		struct bs_origin *g = &m->origins.v[touched[i]];
-		int e = exit_add(m, p->pid, g);
+		int e = exit_add(m, p->pid, touched[i]);
 
 		if (!e)
 			e = bs_series_add(&g->series, &m->clock, ts_ns, -g->going_series_bytes,

@@ -384,49 +384,90 @@ static int exit_cmp(const void *x, const void *y)
 	return d ? d : exit_cmp_origin(x, y);
 }
 
+/* A part of a row: what is known of it comes first, for exit_cmp_origin. */
+struct exit_part {
+	struct bs_exit_row row;
+	uint32_t origin;
+	const struct bs_left *left; /* NULL without sampling */
+};
+
+static void part_set(const struct bs_model *m, struct exit_part *part, const struct bs_exit *e)
+{
+	const struct bs_origin *g = &m->origins.v[e->origin];
+
+	*part = (struct exit_part){
+		.row = {.pid = e->pid,
+			.klass_id = g->klass,
+			.place = g->place,
+			.code = bs_model_caller(m, g->code),
+			.count = e->count,
+			.bytes = e->bytes},
+		.origin = e->origin,
+		.left = e->left,
+	};
+}
+
+/* So many parts of one row. */
+static struct bs_exit_row exit_row(const struct bs_model *m, const struct exit_part *v, size_t n)
+{
+	struct bs_origin_sums all = {0};
+	struct bs_exit_row row = v->row;
+	struct bs_estimate e;
+
+	for (size_t i = 0; i < n; i++) {
+		struct bs_origin_sums sums = {0};
+
+		row.count += i ? v[i].row.count : 0;
+		row.bytes += i ? v[i].row.bytes : 0;
+		if (!v[i].left)
+			continue;
+		bs_sums_of_origin(m, &sums, v[i].origin);
+		bs_sums_left(&sums, v[i].left);
+		bs_sums_merge(&all, &sums);
+	}
+	/* What has vanished may live, or may have lived until its process ended: as of the living.
+	 */
+	e = bs_sums_estimate(m, &all);
+	row.estimate = (struct bs_exit_estimate){.count = e.live, .bytes = e.live_bytes};
+	return row;
+}
+
 int bs_model_at_exit(const struct bs_model *m, struct bs_exit_row **rows, size_t *n)
 {
-	struct bs_exit_row *v = calloc(m->nexits + m->origins.n + 1, sizeof(*v));
-	size_t all = 0, kept = 0;
+	struct exit_part *v = calloc(m->nexits + m->origins.n + 1, sizeof(*v));
+	size_t all = 0, kept = 0, same;
 
 	*rows = NULL;
 	*n = 0;
 	if (!v)
 		return -ENOMEM;
-	for (size_t i = 0; i < m->nexits; i++) {
-		v[all] = m->exits[i];
-		v[all].code = bs_model_caller(m, v[all].code);
-		all++;
-	}
+	for (size_t i = 0; i < m->nexits; i++)
+		part_set(m, &v[all++], &m->exits[i]);
 	for (uint32_t i = 0; i < m->origins.n; i++) {
 		const struct bs_origin *g = &m->origins.v[i];
+		const struct bs_exit e = {.origin = i,
+					  .count = g->exit_count,
+					  .bytes = g->exit_bytes,
+					  .left = g->sample ? &g->sample->exited : NULL};
 
-		if (!g->exit_count)
-			continue;
-		v[all++] = (struct bs_exit_row){
-			.klass_id = g->klass,
-			.place = g->place,
-			.code = bs_model_caller(m, g->code),
-			.count = g->exit_count,
-			.bytes = g->exit_bytes,
-		};
+		if (g->exit_count)
+			part_set(m, &v[all++], &e);
 	}
-	if (!all) {
+	if (all)
+		*rows = malloc(all * sizeof(**rows));
+	if (!*rows) {
 		free(v);
-		return 0;
+		return all ? -ENOMEM : 0;
 	}
-	/* A pid that went through exec, or was used again, has several rows for one origin. */
+	/* A pid that went through exec, or was used again, has several for one origin. */
 	qsort(v, all, sizeof(*v), exit_cmp_origin);
-	for (size_t i = 0; i < all; i++) {
-		if (kept && !exit_cmp_origin(&v[kept - 1], &v[i])) {
-			v[kept - 1].count += v[i].count;
-			v[kept - 1].bytes += v[i].bytes;
-		} else {
-			v[kept++] = v[i];
-		}
+	for (size_t i = 0; i < all; i += same) {
+		for (same = 1; i + same < all && !exit_cmp_origin(&v[i], &v[i + same]);)
+			same++;
+		(*rows)[kept++] = exit_row(m, &v[i], same);
 	}
-	qsort(v, kept, sizeof(*v), exit_cmp);
-	*rows = v;
+	free(v);
+	qsort(*rows, kept, sizeof(**rows), exit_cmp);
 	*n = kept;
 	return 0;
 }
@@ -470,13 +511,10 @@ int bs_model_stacks(const struct bs_model *m, struct bs_stack_row **rows, size_t
 	}
 	free(sums);
 	for (size_t i = 0; i < m->nexits; i++) {
-		const struct bs_exit_row *e = &m->exits[i];
-		uint32_t at = bs_origin_find(&m->origins, e->klass_id, e->place, e->code);
+		const struct bs_exit *e = &m->exits[i];
 
-		if (at == UINT32_MAX)
-			continue;
-		v[at].exited += e->count;
-		v[at].exited_bytes += e->bytes;
+		v[e->origin].exited += e->count;
+		v[e->origin].exited_bytes += e->bytes;
 	}
 	*n = m->origins.n;
 	if (!*n) {

@@ -123,6 +123,26 @@ int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj)
 	return s ? 0 : -ENOMEM;
 }
 
+int bs_sample_going(struct bs_model *m, const struct bs_obj *obj)
+{
+	struct bs_origin_sample *s = sample_of(m, obj);
+	double w = weight(m, obj), y = (double)obj->bytes;
+
+	if (!s)
+		return -ENOMEM;
+	bs_sampled_add(&s->going.count, w, 1);
+	bs_sampled_add(&s->going.bytes, w, y);
+	s->going.top = fmax(s->going.top, w * y);
+	return 0;
+}
+
+void bs_left_merge(struct bs_left *to, const struct bs_left *from)
+{
+	bs_sampled_merge(&to->count, &from->count);
+	bs_sampled_merge(&to->bytes, &from->bytes);
+	to->top = fmax(to->top, from->top);
+}
+
 static int vanish(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
 {
 	struct bs_origin_sample *s = bs_sampling(m) ? sample_of(m, obj) : NULL;
@@ -448,6 +468,32 @@ void bs_sums_of_class(const struct bs_model *m, struct bs_origin_sums *sums, uin
 	}
 }
 
+void bs_sums_of_origin(const struct bs_model *m, struct bs_origin_sums *sums, uint32_t origin)
+{
+	const struct bs_origin *g = &m->origins.v[origin];
+	const struct bs_origin_sample *s = g->sample;
+
+	if (!s)
+		return;
+	*sums = (struct bs_origin_sums){
+		.created = s->created,
+		.dropped = s->dropped,
+		.strata = origin_strata(m, g),
+		.vanished = s->vanished,
+		.vanished_bytes = s->vanished_bytes,
+		.anew = s->anew,
+		.anew_bytes = s->anew_bytes,
+		.missed = m->classes[g->klass].missed,
+	};
+}
+
+void bs_sums_left(struct bs_origin_sums *sums, const struct bs_left *left)
+{
+	bs_sampled_merge(&sums->live, &left->count);
+	bs_sampled_merge(&sums->live_bytes, &left->bytes);
+	sums->top = fmax(sums->top, left->top);
+}
+
 static void live_add(const struct bs_model *m, struct bs_origin_sums *sums,
 		     const struct bs_obj *obj, uint64_t min_age_ns)
 {
@@ -472,20 +518,8 @@ struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns
 
 	if (!sums || !m->nrates)
 		return sums;
-	for (uint32_t i = 0; i < m->origins.n; i++) {
-		const struct bs_origin_sample *s = m->origins.v[i].sample;
-
-		if (!s)
-			continue;
-		sums[i].created = s->created;
-		sums[i].dropped = s->dropped;
-		sums[i].strata = origin_strata(m, &m->origins.v[i]);
-		sums[i].vanished = s->vanished;
-		sums[i].vanished_bytes = s->vanished_bytes;
-		sums[i].anew = s->anew;
-		sums[i].anew_bytes = s->anew_bytes;
-		sums[i].missed = m->classes[m->origins.v[i].klass].missed;
-	}
+	for (uint32_t i = 0; i < m->origins.n; i++)
+		bs_sums_of_origin(m, &sums[i], i);
 	for (uint32_t i = 0; i < m->nbuckets; i++)
 		for (const struct bs_proc *p = m->buckets[i]; p; p = p->next) {
 			const struct bs_obj *obj;

@@ -40,9 +40,23 @@ struct bs_strata {
 	uint64_t bits[4];
 };
 
+/* With sampling: what was alive when its process ended, by weight. */
+struct bs_left {
+	struct bs_sampled count, bytes;
+	double top; /* for so many bytes stands one of them, at most */
+};
+
+/* Of one process and one origin. */
+struct bs_exit {
+	uint32_t pid, origin;
+	uint64_t count, bytes;
+	struct bs_left *left; /* NULL without sampling */
+};
+
 /* With sampling: what was made and dropped of an origin, by weight, and in which strata. */
 struct bs_origin_sample {
 	struct bs_sampled created, dropped;
+	struct bs_left going, exited; /* as bs_origin has them in counts */
 	struct bs_strata strata;
 	double vanished, vanished_bytes; /* by weight: what became of them is not known */
 	double anew, anew_bytes;	 /* likewise, by a resize: others stand for them, mostly */
@@ -280,7 +294,7 @@ struct bs_model {
 	uint32_t nbuckets, nprocesses; /* buckets: a power of two */
 	struct bs_proc *recent;
 
-	struct bs_exit_row *exits;
+	struct bs_exit *exits;
 	size_t nexits, exits_cap;
 
 	uint64_t loss_ns; /* marks up to here may have been lost */
@@ -537,6 +551,9 @@ static inline bool bs_sampling(const struct bs_model *m)
 /* One was made, in this stratum (or dropped).  0 or -ENOMEM. */
 int bs_sample_created(struct bs_model *m, const struct bs_obj *obj, uint8_t stratum);
 int bs_sample_dropped(struct bs_model *m, const struct bs_obj *obj);
+/* One is alive, and its process ends: it is among those that go.  0 or -ENOMEM. */
+int bs_sample_going(struct bs_model *m, const struct bs_obj *obj);
+void bs_left_merge(struct bs_left *to, const struct bs_left *from);
 /* Series are of all objects, those that are not followed as well: this is what one stands for. */
 int64_t bs_weighed_bytes(const struct bs_model *m, const struct bs_obj *obj);
 int64_t bs_weighed_count(const struct bs_model *m, const struct bs_obj *obj);
@@ -567,6 +584,9 @@ struct bs_origin_sums {
 /* One per origin (at least one), to be freed; NULL when out of memory.  Live: of at least that age.
  */
 struct bs_origin_sums *bs_sums_new(const struct bs_model *m, uint64_t min_age_ns);
+/* What is known of an origin but for its live objects; and of those of one that exited. */
+void bs_sums_of_origin(const struct bs_model *m, struct bs_origin_sums *sums, uint32_t origin);
+void bs_sums_left(struct bs_origin_sums *sums, const struct bs_left *left);
 void bs_sums_merge(struct bs_origin_sums *to, const struct bs_origin_sums *from);
 /* They are all of a class (0: of all): births that were not seen may be wherever it has some. */
 void bs_sums_of_class(const struct bs_model *m, struct bs_origin_sums *sums, uint32_t klass);

@@ -93,6 +93,7 @@ struct bs_report_exit {
 	uint32_t pid;
 	const char *klass, *site, *function, *caller; /* the last two may be NULL */
 	uint64_t count, bytes;
+	struct bs_report_interval all_count, all_bytes; /* with sampling: of all objects */
 };
 
 /* A mark of one thread, as the evidence of a verdict. */

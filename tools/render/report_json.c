@@ -344,6 +344,12 @@ static void json_at_exit(struct bs_json *j, const struct bs_report *r)
 		json_place(j, e->klass, e->site, e->function, e->caller);
 		bs_json_u64(j, "count", e->count);
 		bs_json_u64(j, "bytes", e->bytes);
+		if (r->sampled) {
+			bs_json_object_begin(j, "estimated");
+			json_interval(j, "count", &e->all_count);
+			json_interval(j, "bytes", &e->all_bytes);
+			bs_json_object_end(j);
+		}
 		bs_json_object_end(j);
 	}
 	bs_json_array_end(j);

@@ -671,7 +671,7 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		COLUMN_CLASS,
 		{"objects", BS_RIGHT, 0, 0, 0},
 		{"bytes", BS_RIGHT, 0, 0, 0},
-		{"pid", BS_RIGHT, 0, 0, 0},
+		{"pid", BS_RIGHT, 0, 0, 1},
 		COLUMN_CALLER,
 		COLUMN_WHERE,
 	};
@@ -684,9 +684,7 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		exited |= r->processes[i].exited;
 	if (!exited)
 		return 0;
-	bs_part_heading(o, "Live at exit",
-			r->sampled ? "of the objects that were followed; no error by itself"
-				   : "no error by itself");
+	bs_part_heading(o, "Live at exit", "no error by itself");
 	if (!r->nat_exit) {
 		bs_out_str(o, "  none\n");
 		return 0;
@@ -697,8 +695,8 @@ static int at_exit(struct bs_out *o, const struct bs_report *r)
 		struct bs_str *pid;
 
 		cell_name(&t, e->klass);
-		cell_count(&t, e->count);
-		cell_bytes(&t, e->bytes);
+		cell_all(&t, r, e->count, &e->all_count);
+		cell_all_bytes(&t, r, e->bytes, &e->all_bytes);
 		pid = bs_table_cell(&t);
 		if (r->nprocesses > 1)
 			bs_str_addf(pid, "%u", e->pid);
