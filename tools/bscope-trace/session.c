@@ -229,6 +229,12 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 	/* What was loaded while nothing was lit. */
 	if (s->options->compare_ns && bs_session_scan(s, bs_now_ns()))
 		return bs_error_set(err, -ENOMEM, "out of memory");
+	/*
+	 * The first two pairs are some ms apart, and it may be seconds since: what comes before the
+	 * first look at buffers would be dated up to 1 us per second otherwise than what is in
+	 * them.
+	 */
+	bs_tsc_sync(&s->tsc);
 	while (!*stop && s->followed.nalive) {
 		int timeout = POLL_MS;
 
