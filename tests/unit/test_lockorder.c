@@ -3,6 +3,8 @@
  */
 #include "lockorder_check.h"
 
+#include "base/sample.h"
+
 static void two_orders(void **state)
 {
 	struct bs_cycle_row *rows;
@@ -188,6 +190,8 @@ static void gates_unseen(void **state)
 /* Of another class of locks than those in the cycle, not lit at all or for a while: unseen. */
 static void gates_not_lit(void **state)
 {
+	const struct bs_sample sample = {BS_SAMPLE_OBJECTS, 2, 0};
+
 	(void)state;
 	begin();
 	assert_int_equal(bs_model_class(m, RWLOCK, true, UINT64_MAX), 0);
@@ -206,6 +210,15 @@ static void gates_not_lit(void **state)
 	nest(1, A, B);
 	nest(2, B, A);
 	end(1, 0);
+
+	/* Not followed. */
+	begin();
+	assert_int_equal(bs_model_sample(m, 1000, &sample), 0);
+	mark(1, BSCOPE_KIND_NEW, MUTEX, A, 1, false);
+	mark(1, BSCOPE_KIND_NEW, MUTEX, B, 1, false);
+	nest(1, A, B);
+	nest(2, B, A);
+	end(0, 1);
 
 	/* What is no lock keeps nobody apart. */
 	begin();

@@ -331,7 +331,8 @@ static bool proven(const struct search *s)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->by[i]->held.ts_ns < since)
 			since = s->by[i]->held.ts_ns;
-	if (!all_seen_since(s->m, since))
+	/* One that is not followed may be a gate, too. */
+	if (bs_sampling(s->m) || !all_seen_since(s->m, since))
 		return false;
 	for (uint32_t i = 0; i < s->n; i++)
 		if (!lasted(s->m, s->p, &s->edges[i]->key.from, since))
