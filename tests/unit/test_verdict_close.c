@@ -542,6 +542,27 @@ static void of_one_thread(void **state)
 	free(rows);
 }
 
+/*
+ * One that is resized, its end and the new of the next one of its id are lost, and the begin of
+ * another's resize, whose end comes: that one has not what is said of the next one.
+ */
+static void resized_in_a_loss(void **state)
+{
+	(void)state;
+	for (int known = 0; known < 2; known++) {
+		if (known)
+			mark_at(now + 10 * US, BSCOPE_KIND_NEW, 2, BUF, 0x40000, 8);
+		mark_at(now + 10 * US, BSCOPE_KIND_RESIZE_BEGIN, 2, BUF, 0x40000, 0);
+		bs_model_loss(m, now += 10 * US, 3);
+		mark_at(now + 10 * US, BSCOPE_KIND_BORROW, 2, BUF, 0x40000, 5);
+		mark_at(now + 10 * US, BSCOPE_KIND_RESIZE_END, 2, BUF, 0x60000, 8);
+		mark_at(now + 10 * US, BSCOPE_KIND_BORROW_MUT, 1, BUF, 0x60000, 1);
+		mark_at(now + 10 * US, BSCOPE_KIND_UNBORROW, 1, BUF, 0x60000, 1);
+		mark_at(now + 10 * US, BSCOPE_KIND_DROP, 1, BUF, 0x60000, 1);
+		NOTHING();
+	}
+}
+
 /* Exits that nobody sees, of many threads and of one: the oldest regions are forgotten, no other.
  */
 static void regions_that_stay(void **state)
@@ -596,6 +617,7 @@ int main(void)
 		T(of_one_thread),
 		T(as_many_drops_as_news),
 		T(regions_that_stay),
+		T(resized_in_a_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

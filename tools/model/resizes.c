@@ -333,8 +333,13 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	e = p->pending[i];
 	bs_pending_remove(p, i);
 	/* Its ties wait under its old id, unless somebody else has that by now. */
-	if (!e.replaced)
+	if (!bs_seen_since(m, &m->classes[ev->klass_id], e.begin_ns)) {
+		/* Perhaps unseen; or this is the end of another one. */
+		bs_tie_free(e.tie);
+		e.tie = NULL;
+	} else if (!e.replaced) {
 		e.tie = bs_tie_detach(m, p, ev->klass_id, e.obj.id);
+	}
 	if (resized(m, ev, &e)) {
 		bs_tie_free(e.tie);
 		return -ENOMEM;
