@@ -232,13 +232,47 @@ other_guardian() { pgrep -x -P "$1" bscope-guardian | grep -qvx "$2"; }
 	json '.events.received > 100000 and .overhead.tool_cpu_percent > 0 and .overhead.tool_cpu_percent < 102'
 }
 
-@test "programs that are executed and over before anybody has looked at them: how many is said" {
-	start "$PROGRAMS/execs" true
+@test "programs that are executed and over before their jumps are written: how many is said" {
+	start "$PROGRAMS/execs" spawn
 	sleep 0.2
 	trace -p "$PID" -d 1
 	kill "$PID"
 	wait "$PID" || true
-	json '[.notes[] | select(test("^[1-9][0-9]* programs were over before anybody could see"))] | length == 1'
+	json '[.notes[] | select(test("^[1-9][0-9]* programs were executed meanwhile and over before"))] | length == 1'
+}
+
+@test "programs that are executed in jump mode: the report says that their first marks are not in it" {
+	cat >"$BATS_TEST_TMPDIR/ex.c" <<-'END'
+		#include <bscope/bscope.h>
+		#include <spawn.h>
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		extern char **environ;
+		int main(int argc, char **argv)
+		{
+			long n = argc > 1 ? atol(argv[1]) : 30000;
+			for (long i = 0; i < n; i++) { BSCOPE_NEW(thing, i); if (argc > 2) usleep(100); }
+			if (argc > 1) return 0;
+			usleep(300000);
+			for (int i = 0; i < 4; i++) {
+				char *const brief[] = {argv[0], "1000", NULL}, *const slow[] = {argv[0], "5000", "", NULL};
+				pid_t pid;
+				if (posix_spawn(&pid, argv[0], NULL, NULL, i ? brief : slow, environ)) return 1;
+				waitpid(pid, NULL, 0);
+			}
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -I"$ROOT/include" -o "$BATS_TEST_TMPDIR/ex" "$BATS_TEST_TMPDIR/ex.c" "$BUILD/libbscope.a"
+	"$TRACE" -q --format=json -o "$(report)" -- "$BATS_TEST_TMPDIR/ex"
+	json '.mode == "jump" and any(.notes[]; test("^[1-4] programs? w(as|ere) executed meanwhile and lit by jumps up to"))
+		and any(.notes[]; test("^[123] programs? w(as|ere) executed meanwhile and over before"))'
+	# Among what began there may be any number of objects.
+	"$TRACE" -q -s 10 --format=json -o "$(report)" -- "$BATS_TEST_TMPDIR/ex"
+	json '.mode == "jump" and .objects.estimated.created.high == null and .classes[0].estimated.created.high == null'
+	"$TRACE" -q -m trap --format=json -o "$(report)" -- "$BATS_TEST_TMPDIR/ex"
+	json '.notes == [] and .events.received == 38000'
 }
 
 @test "-- COMMAND: every mark from the first to the last, over the change from traps to jumps" {

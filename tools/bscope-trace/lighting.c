@@ -836,13 +836,39 @@ bool bs_lighting_unlit(const struct bs_lighting *l, const struct bs_process *p)
 	return l->options->mode == BS_MODE_JUMP && p->how == BS_LIT_NONE && p->tries;
 }
 
+/* Of a program that nobody could look at; comm: as the kernel cuts it, of /proc/self/exe. */
+static bool may_be_called(const char *comm, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strncmp(slash ? slash + 1 : path, comm, 15) || !strcmp(comm, "exe");
+}
+
+/*
+ * Can the program that it executes (as its names say) be one whose sites are to be lit?  Any may
+ * have been linked with a library that has some.
+ */
+static bool may_have_sites(const struct bs_lighting *l, const struct bs_process *p)
+{
+	for (size_t i = 0; i < l->nmodules; i++) {
+		const struct bs_module *m = l->modules[i].m;
+		bool known = strcmp(p->exe, "?");
+
+		if (m->nsites &&
+		    (strstr(m->path, ".so") ||
+		     (known ? !strcmp(m->path, p->exe) : may_be_called(p->comm, m->path))))
+			return true;
+	}
+	return false;
+}
+
 static void how_ends(struct bs_lighting *l, struct bs_process *p)
 {
 	if (bs_lighting_unlit(l, p) && !l->unlit++)
 		memcpy(l->unlit_why, p->why, sizeof(l->unlit_why));
 	if (p->how == BS_LIT_NONE) {
-		l->unlooked +=
-			l->jumped && p->executed_ns && !p->tries && p->looked_ns < p->begun_ns;
+		l->unlooked += l->jumped && p->executed_ns && !bs_lighting_unlit(l, p) &&
+			       (p->tries || p->looked_ns < p->begun_ns) && may_have_sites(l, p);
 		return;
 	}
 	p->how_last = p->how;

@@ -67,7 +67,7 @@ struct bs_lighting {
 	char unlit_why[1024]; /* of the first */
 	/* Programs executed in the dark, while others were lit by jumps: lit later, by how much at
 	 */
-	size_t lit_late; /* most; or over before anybody had looked whether they have sites. */
+	size_t lit_late; /* most; or over before, as far as they may have had sites. */
 	uint64_t lit_late_ns;
 	size_t unlooked;
 	/* Traps are to go dark since then (0: no), and so much had come from the ring by then. */
@@ -154,7 +154,10 @@ int bs_lighting_check(struct bs_lighting *l, struct bs_error *err);
  */
 void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 		      struct bs_process *child, bool shares, uint32_t plan);
-/* The process has become another program, at that time (CLOCK_MONOTONIC); or has ended. */
+/*
+ * The process has become another program, at that time (CLOCK_MONOTONIC), and its names are those
+ * of the one before still; or has ended.
+ */
 void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p, uint64_t ts_ns);
 void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p);
 

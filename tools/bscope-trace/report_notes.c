@@ -108,10 +108,10 @@ static void exec_notes(struct notes *f)
 		     (double)l->lit_late_ns / 1e6, l->lit_late == 1 ? "it" : "they");
 	if (l->unlooked)
 		note(f,
-		     "%zu program%s over before anybody could see whether %s any marks (-m trap lights "
-		     "files that are known from their start)",
+		     "%zu program%s executed meanwhile and over before what marks %s may have could be "
+		     "lit (-m trap sees them)",
 		     l->unlooked, l->unlooked == 1 ? " was" : "s were",
-		     l->unlooked == 1 ? "it has" : "they have");
+		     l->unlooked == 1 ? "it" : "they");
 }
 
 /* Which sites and processes are not lit as the mode says, and why. */

@@ -328,17 +328,18 @@ static int drain_last(struct bs_session *s)
 
 /*
  * Where blocks of births are known: what did not come, or of a buffer that nobody has seen, may
- * have been one that was followed.
+ * have been one that was followed.  What began in programs before their jumps were written was not.
  */
 static void blocks_tell(struct bs_session *s)
 {
 	bool all = !s->jumps.at_most && !s->jumps.no_bound && !s->counts.sum.life_lost &&
 		   !s->decoder.bad && !s->lighting.sampled_again && !s->strange_births;
+	bool dark = s->lighting.lit_late || s->lighting.unlooked;
 
 	bs_model_blocks(s->model,
 			all ? s->jumps.buffers + bs_collect_sample_places(s->collect) : 0);
 	for (uint32_t i = 1; i <= bs_sites_count(s->sites); i++)
-		if (bs_lighting_unfollowed(&s->lighting, i))
+		if (dark || bs_lighting_unfollowed(&s->lighting, i))
 			bs_model_class_missed(s->model, bs_sites_get(s->sites, i)->klass_id);
 }
 

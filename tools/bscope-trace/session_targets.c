@@ -491,8 +491,8 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 	case BS_EVENT_EXEC:
 		/* What it had said before still has its callers there. */
 		if (p) {
-			exec_names(p, ev);
 			exec_lighting(s, p, ev->code, ev->ts_ns);
+			exec_names(p, ev);
 		}
 		exec_forget(s, ev);
 		break;
@@ -535,8 +535,8 @@ static int executed(struct bs_session *s, struct bs_process *p, uint32_t number)
 				    .tid = (uint32_t)p->pid};
 	bool heard = p->how == BS_LIT_TRAP;
 
-	bs_followed_refresh(p);
 	exec_lighting(s, p, number, ev.ts_ns);
+	bs_followed_refresh(p);
 	exec_forget(s, &ev);
 	return heard ? 0 : bs_order_push(s->order, &ev);
 }
