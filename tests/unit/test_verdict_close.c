@@ -8,6 +8,8 @@
  */
 #include "verdict_marks.h"
 
+#include "base/sample.h"
+
 /* Marks stand at the places from there on. */
 static void mark_from(uint32_t first)
 {
@@ -563,6 +565,26 @@ static void resized_in_a_loss(void **state)
 	}
 }
 
+/* The end of its resize, under the same id, is lost: what is said of it then is said of it. */
+static void said_after_a_lost_resize(void **state)
+{
+	const struct bs_sample bytes = {BS_SAMPLE_BYTES, 0, 2};
+
+	(void)state;
+	assert_int_equal(bs_model_sample(m, 1000, &bytes), 0);
+	mark_at(now + 10 * US, BSCOPE_KIND_NEW, 1, BUF, 0x40000, 8);
+	mark_at(now + 10 * US, BSCOPE_KIND_RESIZE_BEGIN, 1, BUF, 0x40000, 0);
+	bs_model_loss(m, now += 10 * US, 1);
+	mark_at(now + 10 * US, BSCOPE_KIND_BORROW, 1, BUF, 0x40000, 2);
+	mark_at(now + 10 * US, BSCOPE_KIND_UNBORROW, 2, BUF, 0x40000, 2);
+	/* Of one that was not followed before. */
+	mark_at(now + 10 * US, BSCOPE_KIND_RESIZE_END, 1, BUF, 0x70000, 8);
+	mark_at(now + 10 * US, BSCOPE_KIND_RESIZE_BEGIN, 1, BUF, 0x40000, 0);
+	mark_at(now + 10 * US, BSCOPE_KIND_RESIZE_END, 1, BUF, 0x60000, 8);
+	mark_at(now + 10 * US, BSCOPE_KIND_BORROW_MUT, 2, BUF, 0x60000, 3);
+	NOTHING();
+}
+
 /* Exits that nobody sees, of many threads and of one: the oldest regions are forgotten, no other.
  */
 static void regions_that_stay(void **state)
@@ -618,6 +640,7 @@ int main(void)
 		T(as_many_drops_as_news),
 		T(regions_that_stay),
 		T(resized_in_a_loss),
+		T(said_after_a_lost_resize),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,9 @@ int bs_object_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	if (r.found)
 		return either_mark(m, p, ev, alive ? obj : NULL, &r);
 	e = alive ? NULL : bs_pending_of(p, ev);
+	/* That may have ended, or this be another one, and nobody has seen it. */
+	if (e && !bs_seen_since(m, &m->classes[ev->klass_id], e->begin_ns))
+		e = NULL;
 	/* Nor is it one that was, a moment ago. */
 	if (!obj && !e && m->nrates)
 		return not_yet(m, ev);
