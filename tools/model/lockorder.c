@@ -44,7 +44,8 @@ static void held_remove(struct bs_lock_thread *t, struct bs_lock_held *h)
 static void held_taken(struct bs_lock_held *h, const struct bs_event *ev)
 {
 	/* Or it is the next one that has it, and the other one gives it back in a moment. */
-	if (bs_no_order(ev, h->since.tid, h->since.ts_ns))
+	if (bs_no_order(ev, h->since.tid, h->since.ts_ns) ||
+	    bs_no_order(ev, h->since.tid, h->level_ns))
 		h->doubt = true;
 	else if (!h->taken_ns)
 		h->taken_ns = ev->ts_ns;
@@ -189,6 +190,7 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	}
 	if (h) {
 		h->levels++;
+		h->level_ns = ev->ts_ns;
 		h->exclusive |= exclusive;
 		return 0;
 	}
@@ -200,8 +202,11 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		t->more = true;
 		return err;
 	}
-	t->held[t->n++] = (struct bs_lock_held){
-		.key = key, .since = bs_evidence_of(m, ev), .levels = 1, .exclusive = exclusive};
+	t->held[t->n++] = (struct bs_lock_held){.key = key,
+						.since = bs_evidence_of(m, ev),
+						.level_ns = ev->ts_ns,
+						.levels = 1,
+						.exclusive = exclusive};
 	return err;
 }
 

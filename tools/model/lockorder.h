@@ -11,6 +11,7 @@
 struct bs_lock_held {
 	struct bs_key key;
 	struct bs_evidence since;
+	uint64_t level_ns; /* its last level began */
 	uint64_t taken_ns; /* somebody else has it, or it is no more, since then; 0: not */
 	uint32_t levels;
 	bool exclusive;
