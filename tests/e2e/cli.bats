@@ -267,6 +267,14 @@ report.json" ]
 	unhurt
 }
 
+@test "too few files may be open: what to do" {
+	need_bpf
+	start "$PROGRAMS/leaky" 60
+	sleep 0.3
+	fails 1 'too many open files: raise ulimit -n' bash -c 'ulimit -n 40; exec "$@"' - "$TRACE" -p "$PID" -d 1
+	kill -0 "$PID"
+}
+
 @test "a COMMAND that still runs when tracing ends has no exit status" {
 	need_bpf
 	"$TRACE" -q --preload -d 0.5 --format=json -o "$BATS_TEST_TMPDIR/report.json" -- sleep 3 3>&-
