@@ -456,3 +456,36 @@ usage() {
 	run "$TRACE" -s 10 --list --binary "$PROGRAMS/counted"
 	[ "$status" -eq 64 ]
 }
+
+@test "a library that is loaded later: of what it made before it was noticed there may be any number" {
+	cd "$BATS_TEST_TMPDIR"
+	cat >plug.c <<-'END'
+		#include <bscope/bscope.h>
+		void work(long n);
+		void work(long n) { for (long i = 0; i < n; i++) { BSCOPE_NEW(plug, i); BSCOPE_DROP(plug, i); } }
+	END
+	cat >host.c <<-'END'
+		#include <bscope/bscope.h>
+		#include <dlfcn.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			for (long i = 0; i < 25000; i++) { BSCOPE_NEW(host, i); BSCOPE_DROP(host, i); }
+			usleep(300000);
+			void *h = dlopen("./plug.so", RTLD_NOW);
+			if (!h) return 1;
+			void (*work)(long) = (void (*)(long))dlsym(h, "work");
+			work(50000);
+			sleep(1);
+			work(10000);
+			usleep(300000);
+			return 0;
+		}
+	END
+	${CC:-cc} -O1 -fPIC -shared -I"$ROOT/include" -o plug.so plug.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD"
+	${CC:-cc} -O1 -I"$ROOT/include" -o host host.c -L"$BUILD" -lbscope -Wl,-rpath,"$BUILD" -ldl
+	for mode in auto trap; do
+		"$TRACE" -q -m "$mode" -s 10 --format=json -o report.json -- ./host
+		json '[.classes[] | select(.class == "plug").estimated.created][0] | .low < 60000 and .high == null'
+	done
+}

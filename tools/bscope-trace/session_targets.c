@@ -128,6 +128,7 @@ static int clocks_tell(struct bs_session *s)
 
 int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 {
+	bool late = gap_ns;
 	int ret = 0;
 
 	/* What is loaded, and not lit yet, may say anything at any time. */
@@ -142,6 +143,9 @@ int bs_session_classes(struct bs_session *s, uint32_t first, uint64_t gap_ns)
 				     e->chosen ? gap_ns : UINT64_MAX);
 		s->strange_births |= e->kind == BSCOPE_KIND_NEW && e->nargs >= BSCOPE_MAX_ARGS &&
 				     !(e->flags & BSCOPE_SITE_CALLER);
+		/* What was noticed late may have been at work before. */
+		if (!ret && late && e->chosen && e->kind == BSCOPE_KIND_NEW)
+			bs_model_class_missed(s->model, e->klass_id);
 		if (!ret && e->chosen && e->kind == BSCOPE_KIND_NEW)
 			ret = bs_model_births(s->model, e->klass_id, e->place, i,
 					      e->nargs >= BSCOPE_MAX_ARGS);
