@@ -524,15 +524,17 @@ bool bs_lighting_executes(const struct bs_lighting *l, const struct bs_process *
 static void result_note(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
 			const struct bs_patch_result *result)
 {
-	if (p->how != BS_LIT_JUMP) {
-		l->jumped++;
-		p->lit_ns = result->at_ns;
-	}
-	if (p->how == BS_LIT_NONE && p->executed_ns && result->at_ns > p->executed_ns) {
-		uint64_t late_ns = result->at_ns - p->executed_ns;
+	/* Not the start of a COMMAND with -m jump, which asks for that. */
+	if (l->jumped && p->how == BS_LIT_NONE && p->executed_ns) {
+		uint64_t late_ns =
+			result->at_ns > p->executed_ns ? result->at_ns - p->executed_ns : 0;
 
 		l->lit_late++;
 		l->lit_late_ns = late_ns > l->lit_late_ns ? late_ns : l->lit_late_ns;
+	}
+	if (p->how != BS_LIT_JUMP) {
+		l->jumped++;
+		p->lit_ns = result->at_ns;
 	}
 	for (size_t i = 0; i < j->n; i++)
 		l->foreign += j->v[i].state == BS_PATCH_FOREIGN;

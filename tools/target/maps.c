@@ -410,7 +410,9 @@ int bs_mapping_open(pid_t pid, const struct bs_mapping *map, struct bs_error *er
 		return fd;
 	if (first == -ENOTSUP)
 		return bs_error_set(err, first, "pid %d: %s is not a regular file", pid, map->path);
-	if ((first == -ENOENT || first == -ESTALE) && !still_mapped(pid, map))
+	/* Of one that is just going the kernel may say anything, such as -ESRCH. */
+	if ((first == -ENOENT || first == -ESTALE || fd == -ENOENT || fd == -ESTALE) &&
+	    !still_mapped(pid, map))
 		return bs_error_set(err, -ENXIO, "pid %d: %s is not mapped any more", pid,
 				    map->path);
 	if (fd == -ENOENT || fd == -ESTALE)
