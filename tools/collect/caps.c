@@ -97,10 +97,11 @@ int bs_caps_explain(struct bs_error *err, int code, const char *what)
 		return bs_error_set(err, code,
 				    "%s: out of memory (a smaller --buffer=SIZE may help)", what);
 	if (code == -EMFILE || code == -ENFILE)
-		return bs_error_set(err, code,
-				    "%s: too many open files: raise ulimit -n (before Linux 6.6 each "
-				    "site takes one, so light fewer with --filter)",
-				    what);
+		return bs_error_set(
+			err, code,
+			"%s: too many open files: raise ulimit -n (before Linux 6.6 each "
+			"site takes one, so light fewer with --filter)",
+			what);
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return bs_error_set(err, -ENOSYS,
 				    "%s: this kernel shows no BTF (/sys/kernel/btf/vmlinux), which "
