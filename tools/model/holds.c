@@ -78,7 +78,7 @@ struct bs_hold *bs_hold_add(struct bs_tie *tie, uint64_t by)
 		tie->holds = holds;
 		tie->cap = cap;
 	}
-	tie->holds[tie->nholds++] = (struct bs_hold){.by = by};
+	tie->holds[tie->nholds++] = (struct bs_hold){.by = by, .number = tie->made++};
 	if (tie->index || tie->nholds > FEW)
 		index_add(tie, tie->index ? tie->nholds - 1 : 0);
 	return &tie->holds[tie->nholds - 1];
@@ -123,7 +123,7 @@ const struct bs_hold *bs_tie_held(const struct bs_tie *tie)
 	for (uint32_t i = 0; i < tie->nholds; i++) {
 		const struct bs_hold *hold = &tie->holds[i];
 
-		if (!hold->doubt && (!oldest || hold->since.ts_ns < oldest->since.ts_ns))
+		if (!hold->doubt && (!oldest || hold->number < oldest->number))
 			oldest = hold;
 	}
 	return oldest;

@@ -457,7 +457,7 @@ static const struct bs_hold *in_the_way(struct bs_model *m, const struct bs_tie 
 			continue;
 		if (doubt || other->doubt)
 			unsure++;
-		else if (!oldest || other->since.ts_ns < oldest->since.ts_ns)
+		else if (!oldest || other->number < oldest->number)
 			oldest = other;
 	}
 	for (; unsure && !oldest; unsure--)

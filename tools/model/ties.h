@@ -28,6 +28,7 @@ struct bs_key {
 /* A borrow in force. */
 struct bs_hold {
 	uint64_t by;
+	uint64_t number;	  /* of the older one it is less; stamps may be equal */
 	struct bs_evidence since; /* its first level */
 	uint32_t levels;
 	uint32_t exclusive;	/* the first level that is, from 1; 0: none */
@@ -46,6 +47,7 @@ struct bs_tie {
 	struct bs_key key;
 	struct bs_hold *holds; /* in no order */
 	uint32_t nholds, cap;
+	uint64_t made;		  /* holds, so far */
 	uint32_t nexclusive;	  /* of these */
 	struct bs_hold_at *index; /* by borrower; NULL: they are few */
 	bool owned;
