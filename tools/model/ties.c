@@ -508,7 +508,9 @@ static const struct bs_hold *newest_exclusive(const struct bs_tie *tie)
 	for (uint32_t i = 0; i < tie->nholds; i++) {
 		const struct bs_hold *hold = &tie->holds[i];
 
-		if (hold->exclusive && (!newest || hold->exclusive_ns >= newest->exclusive_ns))
+		if (hold->exclusive &&
+		    (!newest || hold->exclusive_ns > newest->exclusive_ns ||
+		     (hold->exclusive_ns == newest->exclusive_ns && hold->number > newest->number)))
 			newest = hold;
 	}
 	return newest;
