@@ -290,7 +290,7 @@ static void other_lives(void **state)
 	(void)state;
 	/* Its life is known; or it has no end; or it is in a block that was there; or nothing. */
 	for (unsigned known = 0; known < 4; known++) {
-		struct bs_event block = {.ts_ns = 11000,
+		struct bs_event block = {.ts_ns = 9000,
 					 .pid = PID,
 					 .tid = 7,
 					 .type = BS_EVENT_MARK,
@@ -635,6 +635,92 @@ static void early_for_the_next(void **state)
 	}
 }
 
+/* Two wait for it so, which is found twice. */
+static void early_for_the_next_twice(void **state)
+{
+	(void)state;
+	begin();
+	lock(1, A, 1);
+	wrlock(1, G, 2);
+	rwunlock(1, G), unlock(1, A);
+	rdlock(2, G, 3);
+	rdlock(3, G, 3);
+	for (uint32_t tid = 2; tid <= 3; tid++) {
+		now -= 1900;
+		lock(tid, A, 4);
+		now -= 1900;
+		unlock(tid, A);
+	}
+	assert_int_equal(cycles(), 1);
+	now -= 1500;
+	mark(4, BSCOPE_KIND_DROP, MUTEX, A, 5, false);
+	mark(4, BSCOPE_KIND_NEW, MUTEX, A, 6, false);
+	rwunlock(2, G), rwunlock(3, G);
+	end(0, 1);
+}
+
+/* What was done with the one before, stamped behind the begin of the next. */
+static void late_for_the_last(void **state)
+{
+	(void)state;
+	for (int late = 0; late < 2; late++)
+		for (int held = 0; held < 2; held++) {
+			begin();
+			all_last = false;
+			mark(3, BSCOPE_KIND_NEW, MUTEX, G, 7, false);
+			mark(3, BSCOPE_KIND_NEW, MUTEX, A, 7, false);
+			now += 10 * US;
+			mark(3, BSCOPE_KIND_DROP, MUTEX, A, 5, false);
+			now -= 1900;
+			mark(3, BSCOPE_KIND_NEW, MUTEX, A, 6, false);
+			now += late ? -1500 : 1500;
+			for (int i = 0; i < 2; i++) {
+				lock(1, (i == 0) == held ? A : G, 1 + i);
+				now -= 1900;
+			}
+			unlock(1, A);
+			unlock(1, G);
+			now += 10 * US;
+			nest(2, held ? G : A, held ? A : G);
+			assert_int_equal(cycles(), !late);
+			bs_model_free(m);
+		}
+}
+
+/* Likewise where no lock is made, but the memory in which it is. */
+static void late_for_the_last_block(void **state)
+{
+	struct bs_event block = {
+		.pid = PID,
+		.tid = 3,
+		.type = BS_EVENT_MARK,
+		.kind = BSCOPE_KIND_NEW,
+		.klass_id = BLOCK,
+		.id = A - 16,
+		.arg = 64,
+		.has = BS_EVENT_HAS_BYTES,
+		.place = 7,
+	};
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		begin();
+		all_last = false;
+		mark(3, BSCOPE_KIND_NEW, MUTEX, G, 7, false);
+		block.ts_ns = now += 10 * US;
+		assert_int_equal(bs_model_event(m, &block), 0);
+		now += 10 * US;
+		mark(3, BSCOPE_KIND_DROP, BLOCK, A - 16, 5, false);
+		block.ts_ns = now += 100;
+		assert_int_equal(bs_model_event(m, &block), 0);
+		now += late ? -1500 : 1500;
+		nest(1, G, A);
+		now += 10 * US;
+		nest(2, A, G);
+		end(!late, late);
+	}
+}
+
 /* Locks that begin without a new, at addresses where others were. */
 static void static_locks(void **state)
 {
@@ -776,6 +862,9 @@ int main(void)
 		cmocka_unit_test(stale_holds),
 		cmocka_unit_test(levels_and_early_stamps),
 		cmocka_unit_test(early_for_the_next),
+		cmocka_unit_test(early_for_the_next_twice),
+		cmocka_unit_test(late_for_the_last),
+		cmocka_unit_test(late_for_the_last_block),
 		cmocka_unit_test(threads_that_stay),
 		cmocka_unit_test(dropped_held),
 		cmocka_unit_test(processes),

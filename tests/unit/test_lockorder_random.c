@@ -258,6 +258,8 @@ static void history(uint64_t start, bool lives)
 		if (lives && !readers && !writers && !held[t][l] && !below(40)) {
 			mark(t + 1, below(2) ? BSCOPE_KIND_NEW : BSCOPE_KIND_DROP, RWLOCK, id, 900,
 			     false);
+			/* What comes next is of this one, for certain. */
+			now += US;
 			for (unsigned i = 0; i < norders; i++)
 				if (orders[i].from == l || orders[i].to == l)
 					orders[i].valid = false;

@@ -284,7 +284,8 @@ static bool blocks(const struct witness *a, const struct witness *b)
 
 /*
  * Is there an object of known size that holds it, and was there before?  One that was resized has
- * come to lie there later.
+ * come to lie there later.  By clocks that differ marks of the one before stand behind the birth of
+ * the next.
  */
 static bool in_a_block(struct bs_model *m, const struct bs_proc *p, uint64_t id, uint64_t since_ns)
 {
@@ -295,8 +296,9 @@ static bool in_a_block(struct bs_model *m, const struct bs_proc *p, uint64_t id,
 		return false;
 	m->block_looks++;
 	while ((obj = bs_objects_next(&p->objects, &pos)))
-		if (id >= obj->id && id - obj->id < obj->bytes && obj->birth_ns < since_ns &&
-		    !obj->resized && !(obj->flags & BS_OBJ_DOUBT))
+		if (id >= obj->id && id - obj->id < obj->bytes &&
+		    obj->birth_ns + BS_MODEL_SKEW_NS < since_ns && !obj->resized &&
+		    !(obj->flags & BS_OBJ_DOUBT))
 			return bs_seen_since(m, &m->classes[obj->klass], obj->birth_ns);
 	return false;
 }
@@ -456,6 +458,10 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 	struct bs_key to = bs_key_of(ev);
 	int err = 0;
 
+	/* Perhaps it is the one before that it waits for. */
+	if (bs_recent_find(&m->relocked, ev))
+		return 0;
+
 	for (uint32_t i = 0; i < t->n && !err; i++) {
 		struct search s = {.m = m, .p = p, .n = 1};
 		struct bs_lock_edge *e;
@@ -507,7 +513,7 @@ static bool may_be_the_next(const struct bs_cycle_row *row, const struct bs_even
 	return false;
 }
 
-void bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+int bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_key key = bs_key_of(ev);
 	struct bs_lock *l;
@@ -516,15 +522,17 @@ void bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_
 	if (l)
 		lock_free(m, p, l);
 	if (ev->ts_ns > m->cycle_ns + BS_MODEL_SKEW_NS)
-		return;
+		return bs_recent_add(&m->relocked, ev, 0);
 	for (struct bs_cycle *c = m->cycles; c; c = c->hh.next) {
-		if (!c->found || c->row.count > 1 || c->row.pid != p->pid ||
-		    !may_be_the_next(&c->row, ev))
+		if (!c->found || c->row.pid != p->pid || !may_be_the_next(&c->row, ev))
 			continue;
 		c->found = false;
+		/* However often: it was found in this moment, and all that came after it is as
+		 * near. */
 		c->row.count = 0;
 		m->undecided++;
 	}
+	return bs_recent_add(&m->relocked, ev, 0);
 }
 
 void bs_lockcycle_fini(struct bs_model *m, struct bs_proc *p)

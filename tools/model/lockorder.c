@@ -206,7 +206,9 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 						.since = bs_evidence_of(m, ev),
 						.level_ns = ev->ts_ns,
 						.levels = 1,
-						.exclusive = exclusive};
+						.exclusive = exclusive,
+						/* Or it is the one before that it has. */
+						.doubt = bs_recent_find(&m->relocked, ev)};
 	return err;
 }
 
@@ -240,20 +242,22 @@ static int unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event
 }
 
 /* Another lock is there now, or none. */
-static void begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+static int begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_key key = bs_key_of(ev);
 	struct bs_lock_thread *t, *next;
 
-	bs_lockcycle_begins(m, p, ev);
+	if (bs_lockcycle_begins(m, p, ev))
+		return -ENOMEM;
 	if (!bs_tie_find(m, p, ev->klass_id, ev->id))
-		return;
+		return 0;
 	HASH_ITER (hh, p->lock_threads, t, next) {
 		struct bs_lock_held *h = held_find(t, &key);
 
 		if (h)
 			held_taken(h, ev);
 	}
+	return 0;
 }
 
 int bs_lockorder_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
@@ -266,8 +270,7 @@ int bs_lockorder_mark(struct bs_model *m, struct bs_proc *p, const struct bs_eve
 		return unborrow(m, p, ev);
 	case BSCOPE_KIND_NEW:
 	case BSCOPE_KIND_DROP:
-		begins(m, p, ev);
-		return 0;
+		return begins(m, p, ev);
 	default:
 		return 0;
 	}

@@ -39,9 +39,10 @@ int bs_lockcycle_waits(struct bs_model *m, struct bs_proc *p, const struct bs_lo
 void bs_lockcycle_thread(struct bs_proc *p, uint32_t tid);
 /*
  * Another lock has that address from this mark on, or none.  By clocks that differ a mark of the
- * last moment was of the other one, and what was found by it proves nothing.
+ * last moment was of the other one, and what was found by it proves nothing; nor does one of the
+ * next moment.  0 or -ENOMEM.
  */
-void bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+int bs_lockcycle_begins(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* What is known of all locks of a process; of all. */
 void bs_lockcycle_fini(struct bs_model *m, struct bs_proc *p);
 void bs_lockcycle_free(struct bs_model *m);

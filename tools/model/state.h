@@ -311,6 +311,7 @@ struct bs_model {
 	struct bs_recent resized;   /* begins of resizes that have ended */
 	struct bs_recent lives;	    /* with regions: whatever came to an id, or left it */
 	struct bs_recent orphaning; /* drops of who had something: was it alone at its id? */
+	struct bs_recent relocked;  /* begins and ends of locks: which one was it that was held? */
 	struct bs_last_end ends[BS_LAST_ENDS]; /* by a hash of whose borrow, of what */
 
 	struct bs_pin *pins, **pin; /* by their keys, by number */

@@ -255,6 +255,7 @@ void bs_findings_fini(struct bs_model *m)
 	free(m->firsts.v);
 	free(m->orphaning.v);
 	free(m->lives.v);
+	free(m->relocked.v);
 }
 
 static int row_cmp(const void *x, const void *y)
