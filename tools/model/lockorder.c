@@ -58,10 +58,37 @@ static void taken_forget(struct bs_lock_thread *t, const struct bs_event *ev)
 			held_remove(t, &t->held[i]);
 }
 
+/* By the lower bits of their tids: those of a process differ in these, mostly. */
+static bool may_be_forgotten(const struct bs_proc *p, uint32_t tid)
+{
+	tid %= BS_LOCK_FORGOTTEN;
+	return p->lock_forgotten && p->lock_forgotten[tid / 8] & 1u << tid % 8;
+}
+
 /*
- * Those that hold nothing go; and of too many that do, the oldest.  One of them that is alive all
- * the same has a gate that nobody knows of, which shows when it gives that back.
+ * Of too many that hold something, the oldest go.  One of them that is alive all the same has a
+ * gate that nobody knows of: nothing is concluded from what it does.
  */
+static void threads_forget(struct bs_proc *p)
+{
+	struct bs_lock_thread *t, *next;
+
+	if (!p->lock_forgotten)
+		p->lock_forgotten = calloc(1, BS_LOCK_FORGOTTEN / 8);
+	if (!p->lock_forgotten)
+		return;
+	HASH_ITER (hh, p->lock_threads, t, next) {
+		uint32_t tid = t->tid % BS_LOCK_FORGOTTEN;
+
+		if (HASH_COUNT(p->lock_threads) <= THREADS_MAX / 2)
+			break;
+		p->lock_forgotten[tid / 8] |= (uint8_t)(1u << tid % 8);
+		HASH_DEL(p->lock_threads, t);
+		free(t);
+	}
+}
+
+/* Those that hold nothing go. */
 static void threads_prune(struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_lock_thread *t, *next;
@@ -74,12 +101,7 @@ static void threads_prune(struct bs_proc *p, const struct bs_event *ev)
 		free(t);
 	}
 	if (HASH_COUNT(p->lock_threads) >= THREADS_MAX)
-		HASH_ITER (hh, p->lock_threads, t, next) {
-			if (HASH_COUNT(p->lock_threads) <= THREADS_MAX / 2)
-				break;
-			HASH_DEL(p->lock_threads, t);
-			free(t);
-		}
+		threads_forget(p);
 	/* So that it is done once for as many that come. */
 	p->lock_threads_max = 2 * HASH_COUNT(p->lock_threads);
 	if (p->lock_threads_max > THREADS_MAX)
@@ -101,6 +123,7 @@ static struct bs_lock_thread *thread_get(struct bs_proc *p, const struct bs_even
 		return NULL;
 	t->tid = ev->tid;
 	t->waited = true; /* perhaps, and was forgotten */
+	t->forgotten = may_be_forgotten(p, ev->tid);
 	HASH_ADD(hh, p->lock_threads, tid, sizeof(t->tid), t);
 	return t;
 }
@@ -194,7 +217,7 @@ static int borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		h->exclusive |= exclusive;
 		return 0;
 	}
-	if (ev->has & BS_EVENT_WAITS && !t->more) {
+	if (ev->has & BS_EVENT_WAITS && !t->more && !t->forgotten) {
 		t->waited |= t->n > 0;
 		err = bs_lockcycle_waits(m, p, t, ev);
 	}
@@ -285,6 +308,8 @@ void bs_lockorder_fini(struct bs_model *m, struct bs_proc *p)
 		HASH_DEL(p->lock_threads, t);
 		free(t);
 	}
+	free(p->lock_forgotten);
+	p->lock_forgotten = NULL;
 }
 
 void bs_lockorder_free(struct bs_model *m)

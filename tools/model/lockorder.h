@@ -19,9 +19,12 @@ struct bs_lock_held {
 	bool again; /* got again then, or one level more: since when is not known */
 };
 
+#define BS_LOCK_FORGOTTEN 65536u /* threads of which may be said so apart */
+
 struct bs_lock_thread {
 	uint32_t tid, n;
 	struct bs_lock_held held[BS_LOCK_HELD_MAX]; /* oldest first */
+	bool forgotten;				    /* perhaps, while it held some */
 	bool more;   /* than there is room for; until it holds nothing */
 	bool waited; /* for a lock, while it held another; perhaps */
 	UT_hash_handle hh;
