@@ -13,9 +13,10 @@
 #include "bscope/abi.h"
 #include "model/state.h"
 
-#define PRUNE_MIN   64u
-#define THREADS_MAX 65536u /* in regions at a time, of a process */
-#define DEPTH_MAX   1024u
+#define PRUNE_MIN    64u
+#define THREADS_MAX  65536u /* in regions at a time, of a process */
+#define THREADS_IDLE 1024u  /* in none: most come again */
+#define DEPTH_MAX    1024u
 
 static void region_remove(struct bs_proc *p, struct bs_region_thread *t, struct bs_region *r)
 {
@@ -44,15 +45,33 @@ static void thread_free(struct bs_proc *p, struct bs_region_thread *t)
 	free(t);
 }
 
+/* Those that are in none go, where there are many; and threads that ended in theirs. */
+static void threads_prune(struct bs_proc *p)
+{
+	struct bs_region_thread *t, *next;
+
+	if (HASH_COUNT(p->region_threads) < p->region_threads_max ||
+	    HASH_COUNT(p->region_threads) < THREADS_IDLE)
+		return;
+	HASH_ITER (hh, p->region_threads, t, next)
+		if (!t->n)
+			thread_free(p, t);
+	/* Of these nothing is said any more. */
+	while (HASH_COUNT(p->region_threads) >= THREADS_MAX)
+		thread_free(p, p->region_threads);
+	/* So that each is looked at about once. */
+	p->region_threads_max = 2 * HASH_COUNT(p->region_threads);
+	if (p->region_threads_max > THREADS_MAX)
+		p->region_threads_max = THREADS_MAX;
+}
+
 int bs_region_enter(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
 	struct bs_region_thread *t = thread_find(p, ev->tid);
 
 	m->has_regions = true;
 	if (!t) {
-		/* Threads that ended in theirs: what these were is not said any more. */
-		while (HASH_COUNT(p->region_threads) >= THREADS_MAX)
-			thread_free(p, p->region_threads);
+		threads_prune(p);
 		t = calloc(1, sizeof(*t));
 		if (!t)
 			return -ENOMEM;
@@ -280,8 +299,6 @@ int bs_region_exit(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		obj->flags |= BS_OBJ_MOVED;
 	}
 	region_remove(p, t, r);
-	if (!t->n)
-		thread_free(p, t);
 	return err;
 }
 

@@ -155,12 +155,12 @@ struct bs_proc {
 	struct bs_holder *holders;
 	uint32_t *killed; /* threads, in the middle of anything; since its program began */
 	uint32_t nkilled, killed_cap;
-	struct bs_region_thread *region_threads; /* that are in regions */
-	uint32_t nregions;
-	struct bs_lock_thread *lock_threads; /* that hold locks, or did */
-	uint8_t *lock_forgotten;	     /* bits: threads that held some then; NULL: none */
-	uint32_t lock_threads_max;	     /* with so many, those that need not stay go */
-	struct bs_lock *locks;		     /* held while another was waited for, or waited for */
+	struct bs_region_thread *region_threads; /* that are in regions, or were */
+	uint32_t nregions, region_threads_max;	 /* with so many, those that were go */
+	struct bs_lock_thread *lock_threads;	 /* that hold locks, or did */
+	uint8_t *lock_forgotten;		 /* bits: threads that held some then; NULL: none */
+	uint32_t lock_threads_max;		 /* with so many, those that need not stay go */
+	struct bs_lock *locks; /* held while another was waited for, or waited for */
 	struct bs_lock_edge *lock_edges;
 };
 
