@@ -605,6 +605,139 @@ static void regions_that_stay(void **state)
 	EXPECT({BS_VERDICT_LEAK, left, leaked});
 }
 
+/* One thread resizes what another has borrowed, and a third gives that back under its new name. */
+static void ended_under_the_new_name(void **state)
+{
+	(void)state;
+	AT(100111, NEW, 1, 0x10000, 64);
+	AT(105171, BORROW, 3, 0x10000, 3);
+	AT(108247, UNBORROW, 4, 0x20000, 3);
+	AT(109138, RESIZE_BEGIN, 2, 0x10000, 0);
+	AT(109186, RESIZE_END, 2, 0x20000, 128);
+	AT(125401, BORROW_MUT, 5, 0x20000, 8);
+	NOTHING();
+}
+
+/* Likewise where it stays, and the resize takes a while. */
+static void ended_after_the_resize(void **state)
+{
+	(void)state;
+	AT(101201, NEW, 4, 0x10000, 64);
+	AT(119022, BORROW_MUT, 4, 0x10000, 7);
+	AT(121875, RESIZE_BEGIN, 3, 0x10000, 0);
+	AT(124742, UNBORROW, 2, 0x10000, 7);
+	AT(125052, RESIZE_END, 3, 0x10000, 128);
+	AT(126973, BORROW_MUT, 5, 0x10000, 5);
+	NOTHING();
+}
+
+/* 2 resizes one away and makes another of its id: that is what 5 borrows, and 3 owns. */
+static void borrowed_is_the_next(void **state)
+{
+	(void)state;
+	AT(100383, NEW, 1, 0x10000, 64);
+	AT(103330, BORROW, 5, 0x10000, 5);
+	AT(104037, RESIZE_BEGIN, 2, 0x10000, 0);
+	AT(104101, RESIZE_END, 2, 0x20000, 128);
+	AT(104166, NEW, 2, 0x10000, 64);
+	AT(117731, MOVE, 3, 0x10000, 3);
+	AT(126988, USE, 1, 0x10000, 5);
+	NOTHING();
+}
+
+/* 4 borrows what 1 resizes away; another one gets its id. */
+static void borrowed_is_the_one_before(void **state)
+{
+	(void)state;
+	AT(101201, NEW, 3, 0x10000, 64);
+	AT(122629, NEW, 4, 0x20000, 64);
+	AT(129883, RESIZE_BEGIN, 4, 0x20000, 0);
+	AT(141242, RESIZE_BEGIN, 5, 0x10000, 0);
+	AT(141861, NEW, 2, 0x30000, 64);
+	AT(142629, RESIZE_BEGIN, 1, 0x30000, 0);
+	AT(142629, RESIZE_END, 1, 0x20000, 128);
+	AT(142719, RESIZE_BEGIN, 2, 0x10000, 0);
+	AT(142719, RESIZE_END, 2, 0x30000, 128);
+	AT(143218, RESIZE_END, 5, 0x10000, 128);
+	AT(143319, BORROW, 4, 0x30000, 4);
+	AT(196393, RESIZE_BEGIN, 5, 0x30000, 0);
+	AT(196393, RESIZE_END, 5, 0x40000, 128);
+	AT(245945, RESIZE_BEGIN, 2, 0x40000, 0);
+	AT(245945, RESIZE_END, 2, 0x50000, 128);
+	AT(246345, DROP, 2, 0x50000, 0);
+	NOTHING();
+}
+
+/* 2 drops one; 5 resizes another to its id, 2 resizes that, where it stays, and 5 resizes it away.
+ */
+static void resized_before_it_was_resized_away(void **state)
+{
+	(void)state;
+	AT(101943, NEW, 1, 0x10000, 64);
+	AT(113445, RESIZE_BEGIN, 5, 0x20000, 0);
+	AT(113929, RESIZE_END, 5, 0x10000, 128);
+	AT(114223, RESIZE_BEGIN, 5, 0x10000, 0);
+	AT(114515, RESIZE_END, 5, 0x20000, 128);
+	AT(115417, NEW, 1, 0x20000, 64);
+	AT(115682, DROP, 2, 0x10000, 0);
+	AT(116034, RESIZE_BEGIN, 2, 0x10000, 0);
+	AT(116195, RESIZE_END, 2, 0x10000, 128);
+	NOTHING();
+}
+
+/* 4 owns it, 2 borrows it and uses it, 3 resizes it in between. */
+static void borrowed_and_resized(void **state)
+{
+	(void)state;
+	AT(155518, NEW, 3, 0x10000, 64);
+	AT(170068, MOVE, 1, 0x10000, 5);
+	AT(195075, RESIZE_BEGIN, 3, 0x10000, 0);
+	AT(195132, RESIZE_END, 3, 0x20000, 128);
+	AT(195539, BORROW, 2, 0x10000, 2);
+	AT(249693, USE, 2, 0x20000, 2);
+	NOTHING();
+}
+
+/* 2 uses one, 1 drops it and resizes another to its id. */
+static void used_the_one_before(void **state)
+{
+	(void)state;
+	AT(101596, NEW, 2, 0x10000, 64);
+	AT(125413, NEW, 5, 0x20000, 64);
+	AT(139771, MOVE, 4, 0x10000, 3);
+	AT(143407, DROP, 1, 0x20000, 0);
+	AT(143626, RESIZE_BEGIN, 1, 0x10000, 0);
+	AT(143690, RESIZE_END, 1, 0x20000, 128);
+	AT(145008, USE, 2, 0x20000, 2);
+	NOTHING();
+}
+
+/* 1 borrows one, which 4 resizes away; 3 makes the next one of its id, which 2 borrows. */
+static void borrows_of_two(void **state)
+{
+	(void)state;
+	AT(100573, NEW, 1, 0x10000, 64);
+	AT(106986, NEW, 3, 0x10000, 64);
+	AT(107629, BORROW, 2, 0x10000, 6);
+	AT(107778, BORROW_MUT, 1, 0x10000, 1);
+	AT(108838, RESIZE_BEGIN, 4, 0x10000, 0);
+	NOTHING();
+}
+
+/* 1 drops the first, 5 resizes the second away, 3 makes the third. */
+static void three_of_one_id(void **state)
+{
+	(void)state;
+	AT(100005, NEW, 3, 0x10000, 64);
+	AT(100175, NEW, 5, 0x10000, 64);
+	AT(100431, NEW, 5, 0x10000, 64);
+	AT(100618, RESIZE_BEGIN, 5, 0x10000, 0);
+	AT(100775, RESIZE_END, 5, 0x20000, 128);
+	AT(101198, DROP, 1, 0x10000, 0);
+	AT(114678, RETAIN, 3, 0x10000, 0);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -641,6 +774,15 @@ int main(void)
 		T(regions_that_stay),
 		T(resized_in_a_loss),
 		T(said_after_a_lost_resize),
+		T(ended_under_the_new_name),
+		T(ended_after_the_resize),
+		T(borrowed_is_the_next),
+		T(borrowed_is_the_one_before),
+		T(resized_before_it_was_resized_away),
+		T(borrowed_and_resized),
+		T(used_the_one_before),
+		T(borrows_of_two),
+		T(three_of_one_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

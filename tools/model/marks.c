@@ -63,7 +63,10 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	case BSCOPE_KIND_BORROW_MUT:
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
 	case BSCOPE_KIND_USE:
-		return bs_tie_use(m, p, ev, obj);
+		if (!obj || !may_be_another(m, obj, ev))
+			return bs_tie_use(m, p, ev, obj);
+		bs_undecided(m);
+		return 0;
 	default:
 		return 0;
 	}
@@ -113,6 +116,9 @@ static void doubt(struct bs_obj *obj, struct bs_tie *tie, const struct bs_event 
 		if (tie)
 			bs_tie_disown(tie);
 		break;
+	/* Who borrowed it may use it. */
+	case BSCOPE_KIND_BORROW:
+	case BSCOPE_KIND_BORROW_MUT:
 	case BSCOPE_KIND_RETAIN:
 	case BSCOPE_KIND_RELEASE:
 		if (obj)
@@ -192,10 +198,15 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 		return ret < 0 ? ret : 0;
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
-		/* If it is the other's, its end will be, too. */
-		if (obj)
-			return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
-		break;
+		if (r->obj)
+			r->obj->flags |= BS_OBJ_UNSURE;
+		/* If it is the other's, its end comes under another name. */
+		if (!obj)
+			break;
+		ret = bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
+		if (!ret)
+			bs_hold_doubt(bs_tie_find(m, p, ev->klass_id, ev->id), ev);
+		return ret;
 	case BSCOPE_KIND_MOVE:
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;

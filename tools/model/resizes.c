@@ -132,11 +132,13 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	struct bs_pending *e;
 	const struct bs_moment *at;
 	struct bs_tie *tie;
-	bool doubt, second, twin, vanished;
+	bool doubt, second, other, twin, vanished;
+	struct bs_event replaced = *ev;
 	int err = 0;
 
 	e = bs_pending_of(p, ev);
-	if (e && bs_no_order(ev, e->tid, e->begin_ns)) {
+	other = e && bs_no_order(ev, e->tid, e->begin_ns);
+	if (other) {
 		/* Two of that id: which of them was the first? */
 		bs_pending_replace(m, p, ev);
 		bs_tie_free(e->tie);
@@ -144,6 +146,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 	}
 	/* Likewise, and that one is over already. */
+	other |= bs_recent_find(&m->resized, ev) != NULL;
 	second = bs_resized_doubt(m, p, ev);
 	bs_pending_replace(m, p, ev);
 	bs_ties_holder_moves(m, p, ev);
@@ -177,6 +180,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.id = ev->id;
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		e->replaced = true;
+		/* What looks wrong was said of that one, then: so does a new explain it all. */
+		replaced.kind = BSCOPE_KIND_NEW;
+		bs_suspects_explain(m, &replaced);
 		bs_undecided(m);
 		return err ? err : bs_recent_add(&m->marks, ev, 0);
 	}
@@ -193,8 +199,11 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	/* What others said of it just now, they may have said of who gets its id. */
 	doubt = bs_recent_find(&m->marks, ev);
 	tie = bs_tie_find(m, p, ev->klass_id, ev->id);
-	if (tie)
+	if (tie) {
 		bs_tie_doubt(tie, ev);
+		if (!err)
+			err = bs_tie_followed(m, tie, ev);
+	}
 	if (tie && doubt)
 		tie->owned = false;
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
@@ -217,7 +226,10 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		if (!bs_sampling(m) || dead)
 			bs_mark_unknown(m, ev->klass_id);
-		if (dead && !err)
+		/* It may have begun before that other one did, which was alive then. */
+		if (dead && other)
+			bs_undecided(m);
+		else if (dead && !err)
 			err = bs_mark_after_drop(m, ev, dead);
 	}
 	return err;
@@ -340,6 +352,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	} else if (!e.replaced) {
 		e.tie = bs_tie_detach(m, p, ev->klass_id, e.obj.id);
 	}
+	if (e.tie)
+		bs_tie_renamed(m, e.tie, ev);
 	if (resized(m, ev, &e)) {
 		bs_tie_free(e.tie);
 		return -ENOMEM;
@@ -381,7 +395,8 @@ int bs_resize_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	obj->bytes = e.obj.bytes;
 	obj->refs = e.obj.refs;
 	obj->resized = true;
-	obj->flags = e.obj.flags;
+	/* What was said of the one before it a moment ago, was said of this one, perhaps. */
+	obj->flags = e.obj.flags | (bs_recent_find(&m->marks, ev) ? BS_OBJ_UNSURE : 0u);
 	obj->origin = e.obj.origin;
 	if (shared) {
 		obj->refs = owed;

@@ -338,25 +338,31 @@ static bool outlives(const struct bs_hold *hold, const struct bs_event *ev)
 	return hold->dropped && ev->ts_ns > hold->changed_ns + BS_MODEL_SKEW_NS;
 }
 
-int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+int bs_tie_followed(struct bs_model *m, const struct bs_tie *tie, const struct bs_event *ev)
 {
-	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	struct bs_event borrow = *ev;
 	int err = 0;
 
-	if (!tie)
-		return 0;
-	/* It may be the one that begins that was borrowed, which is forgotten here. */
 	for (uint32_t i = 0; i < tie->nholds && !err; i++) {
-		if (outlives(&tie->holds[i], ev))
-			err = orphan_found(m, p, tie, &tie->holds[i]);
-		if (err)
-			break;
 		borrow.tid = tie->holds[i].changed_tid;
 		borrow.ts_ns = tie->holds[i].changed_ns;
 		if (bs_no_order(ev, borrow.tid, borrow.ts_ns))
 			err = bs_recent_add(&m->marks, &borrow, 0);
 	}
+	return err;
+}
+
+int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
+{
+	struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
+	int err;
+
+	if (!tie)
+		return 0;
+	err = bs_tie_followed(m, tie, ev);
+	for (uint32_t i = 0; i < tie->nholds && !err; i++)
+		if (outlives(&tie->holds[i], ev))
+			err = orphan_found(m, p, tie, &tie->holds[i]);
 	tie_free(m, p, tie);
 	return err;
 }
@@ -417,6 +423,16 @@ void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev)
 	for (uint32_t i = 0; i < tie->nholds; i++)
 		tie->holds[i].doubt |=
 			bs_no_order(ev, tie->holds[i].changed_tid, tie->holds[i].changed_ns);
+}
+
+void bs_tie_renamed(const struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev)
+{
+	struct bs_event end = *ev;
+
+	for (uint32_t i = 0; i < tie->nholds; i++) {
+		end.arg = tie->holds[i].by;
+		tie->holds[i].doubt |= end_came(m, &end);
+	}
 }
 
 void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev)

@@ -87,6 +87,9 @@ void bs_holds_fini(struct bs_tie *tie);
 struct bs_tie *bs_tie_search(struct bs_proc *p, uint32_t klass, uint64_t id);
 /* Its borrows and its owner are over. */
 void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id);
+/* Another object gets its id by this mark: who has just borrowed that, may have borrowed this one.
+ */
+int bs_tie_followed(struct bs_model *m, const struct bs_tie *tie, const struct bs_event *ev);
 /* The same of the object before, whose id another one has from this mark on. */
 int bs_tie_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* Its object is dropped: nobody owns it, and borrows in force remain until they end, or a new. */
@@ -105,6 +108,8 @@ static inline void bs_tie_disown(struct bs_tie *tie)
 }
 /* Its id is about to be another's: of which of them have others just borrowed? */
 void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
+/* Its object goes by that id from this mark on: has a borrow been ended under that name already? */
+void bs_tie_renamed(const struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev);
 /* The end of a borrow by that one may have been of this object, and was taken for another's. */
 void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev);
 int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
