@@ -247,7 +247,8 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
 		if (!dead)
 			return -ENOMEM;
-		/* One that was taken for gone may have it still: what was resized away was its twin. */
+		/* One that was taken for gone may have it still: what was resized away was its
+		 * twin. */
 		if (bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS))
 			dead->flags |= BS_OBJ_DOUBT;
 		bs_objects_bury(&p->objects, hash, dead, bs_pin(m, ev), ev->tid, ev->ts_ns);
