@@ -738,6 +738,75 @@ static void three_of_one_id(void **state)
 	NOTHING();
 }
 
+/* 1 borrows one, until 2 drops it and resizes another to its id, which 3 has borrowed. */
+static void borrowed_late_of_one_dropped(void **state)
+{
+	(void)state;
+	AT(107218, NEW, 5, 0x10000, 64);
+	AT(125201, NEW, 3, 0x20000, 64);
+	AT(128809, BORROW, 3, 0x10000, 3);
+	AT(132963, DROP, 2, 0x20000, 0);
+	AT(132963, RESIZE_BEGIN, 2, 0x10000, 0);
+	AT(133082, RESIZE_END, 2, 0x20000, 128);
+	AT(133457, BORROW_MUT, 1, 0x20000, 1);
+	AT(134012, UNBORROW, 1, 0x20000, 1);
+	NOTHING();
+}
+
+/* 1 borrows one, which 5 resizes away, and another to its id, which 2 has borrowed. */
+static void borrowed_late_of_one_resized(void **state)
+{
+	(void)state;
+	AT(103704, NEW, 3, 0x10000, 64);
+	AT(104313, NEW, 1, 0x20000, 64);
+	AT(140564, BORROW_MUT, 2, 0x20000, 6);
+	AT(143405, RESIZE_BEGIN, 5, 0x10000, 0);
+	AT(144363, RESIZE_END, 5, 0x30000, 128);
+	AT(144363, RESIZE_BEGIN, 5, 0x20000, 0);
+	AT(144363, RESIZE_END, 5, 0x10000, 128);
+	AT(144730, BORROW, 1, 0x10000, 1);
+	NOTHING();
+}
+
+/* 3 borrows one, 1 resizes it away; 3 makes the next, which 2 borrows. */
+static void borrowed_early_of_the_next(void **state)
+{
+	(void)state;
+	AT(99120, NEW, 4, 0x10000, 64);
+	AT(100481, BORROW_MUT, 2, 0x10000, 2);
+	AT(102071, BORROW, 3, 0x10000, 3);
+	AT(102166, RESIZE_BEGIN, 1, 0x10000, 0);
+	AT(102436, NEW, 3, 0x10000, 64);
+	NOTHING();
+}
+
+/* 2 borrows one and resizes it away, 1 makes the next, which 5 borrows. */
+static void borrowed_and_resized_away(void **state)
+{
+	(void)state;
+	AT(159914, NEW, 5, 0x10000, 64);
+	AT(165386, NEW, 1, 0x10000, 64);
+	AT(165408, BORROW, 5, 0x10000, 5);
+	AT(167041, BORROW_MUT, 2, 0x10000, 2);
+	AT(167103, RESIZE_BEGIN, 2, 0x10000, 0);
+	NOTHING();
+}
+
+/* 1 borrows one, which 5 drops; 4 resizes another to its id, which 3 has borrowed. */
+static void borrowed_until_dropped(void **state)
+{
+	(void)state;
+	AT(106002, NEW, 4, 0x10000, 64);
+	AT(113608, NEW, 4, 0x20000, 64);
+	AT(114346, BORROW_MUT, 3, 0x20000, 9);
+	AT(117116, RESIZE_BEGIN, 4, 0x20000, 0);
+	AT(117166, RESIZE_END, 4, 0x10000, 128);
+	AT(117412, BORROW, 1, 0x10000, 1);
+	AT(117412, UNBORROW, 1, 0x10000, 1);
+	AT(117485, DROP, 5, 0x10000, 0);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -783,6 +852,11 @@ int main(void)
 		T(used_the_one_before),
 		T(borrows_of_two),
 		T(three_of_one_id),
+		T(borrowed_late_of_one_dropped),
+		T(borrowed_late_of_one_resized),
+		T(borrowed_early_of_the_next),
+		T(borrowed_and_resized_away),
+		T(borrowed_until_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -355,6 +355,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		bool ends = !(obj->flags & BS_OBJ_DEAD) && twin->to != BS_TWIN_VANISHED;
 
 		bs_recent_take(&m->twins, ev);
+		bs_suspects_void(m, ev);
 		obj->flags |=
 			obj->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
 		bs_undecided(m);

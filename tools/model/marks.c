@@ -61,7 +61,9 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 					   !bs_recent_find(&m->marks, ev));
 	case BSCOPE_KIND_BORROW:
 	case BSCOPE_KIND_BORROW_MUT:
-		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
+		/* Of what was resized to this id, the borrows of before go on. */
+		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT,
+				     !obj || !obj->resized || !may_be_another(m, obj, ev));
 	case BSCOPE_KIND_USE:
 		if (!obj || !may_be_another(m, obj, ev))
 			return bs_tie_use(m, p, ev, obj);
@@ -201,12 +203,9 @@ static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 		if (r->obj)
 			r->obj->flags |= BS_OBJ_UNSURE;
 		/* If it is the other's, its end comes under another name. */
-		if (!obj)
-			break;
-		ret = bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT);
-		if (!ret)
-			bs_hold_doubt(bs_tie_find(m, p, ev->klass_id, ev->id), ev);
-		return ret;
+		if (obj)
+			return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT, false);
+		break;
 	case BSCOPE_KIND_MOVE:
 		if (obj)
 			obj->flags |= BS_OBJ_MOVED;

@@ -133,7 +133,6 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	const struct bs_moment *at;
 	struct bs_tie *tie;
 	bool doubt, second, other, twin, vanished;
-	struct bs_event replaced = *ev;
 	int err = 0;
 
 	e = bs_pending_of(p, ev);
@@ -180,9 +179,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.id = ev->id;
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		e->replaced = true;
-		/* What looks wrong was said of that one, then: so does a new explain it all. */
-		replaced.kind = BSCOPE_KIND_NEW;
-		bs_suspects_explain(m, &replaced);
+		bs_suspects_void(m, ev);
 		bs_undecided(m);
 		return err ? err : bs_recent_add(&m->marks, ev, 0);
 	}

@@ -484,6 +484,9 @@ uint64_t bs_proof_ns(const struct bs_model *m, const struct bs_proc *p, struct b
 		     uint64_t since_ns);
 /* A mark may explain what another thread's did a moment ago.  True if it did. */
 bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev);
+/* The end of one that was taken for gone: what looked wrong of that id a moment ago was said of it.
+ */
+void bs_suspects_void(struct bs_model *m, const struct bs_event *ev);
 /* What was that long ago is found. */
 int bs_suspects_decide(struct bs_model *m, uint64_t now_ns);
 void bs_findings_fini(struct bs_model *m);

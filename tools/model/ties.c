@@ -487,7 +487,8 @@ static const struct bs_hold *in_the_way(struct bs_model *m, const struct bs_tie 
 	return oldest;
 }
 
-int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive)
+int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive,
+		  bool sure)
 {
 	struct bs_tie *tie = tie_get(m, p, ev);
 	struct bs_hold *hold;
@@ -498,9 +499,11 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	if (!tie)
 		return -ENOMEM;
 	hold = bs_hold_find(tie, ev->arg);
-	if (hold)
+	if (hold) {
 		level_changed(hold, ev);
-	doubt = hold ? hold->doubt : end_came(m, ev);
+		hold->doubt |= !sure;
+	}
+	doubt = hold ? hold->doubt : !sure || end_came(m, ev);
 	other = in_the_way(m, tie, ev->arg, exclusive, doubt);
 	if (other)
 		err = conflict(m, p, ev, tie, other, exclusive);

@@ -112,7 +112,9 @@ void bs_tie_doubt(struct bs_tie *tie, const struct bs_event *ev);
 void bs_tie_renamed(const struct bs_model *m, struct bs_tie *tie, const struct bs_event *ev);
 /* The end of a borrow by that one may have been of this object, and was taken for another's. */
 void bs_hold_doubt(struct bs_tie *tie, const struct bs_event *ev);
-int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive);
+/* sure: it is this object that is borrowed, and not the one before. */
+int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, bool exclusive,
+		  bool sure);
 /* 1, 0 if no such borrow is in force, or -ENOMEM. */
 int bs_tie_unborrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* Of a borrow that may come still, after its end. */

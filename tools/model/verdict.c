@@ -116,10 +116,14 @@ static bool explains(struct bs_suspect *s, const struct bs_event *ev)
 	}
 }
 
-/* Would it, had it been a moment earlier than what the mark is held against? */
+/*
+ * Would it, had it been a moment earlier than what the mark is held against?  What was borrowed is
+ * the next one then.
+ */
 static bool explains_since(const struct bs_suspect *s, const struct bs_event *ev)
 {
-	return s->row.verdict == BS_VERDICT_DOUBLE_DROP &&
+	return (s->row.verdict == BS_VERDICT_DOUBLE_DROP ||
+		s->row.verdict == BS_VERDICT_CONFLICTING_BORROW) &&
 	       (ev->kind == BSCOPE_KIND_NEW || ev->kind == BSCOPE_KIND_RESIZE_END);
 }
 
@@ -170,6 +174,22 @@ bool bs_suspects_explain(struct bs_model *m, const struct bs_event *ev)
 		return false;
 	m->nsuspects = kept;
 	return true;
+}
+
+void bs_suspects_void(struct bs_model *m, const struct bs_event *ev)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->nsuspects; i++) {
+		struct bs_suspect *s = &m->suspects[i];
+
+		if (s->row.pid == ev->pid && s->key.id == ev->id && s->key.klass == ev->klass_id &&
+		    ev->ts_ns <= s->row.at_ns + BS_MODEL_SKEW_NS)
+			m->undecided++;
+		else
+			m->suspects[kept++] = *s;
+	}
+	m->nsuspects = kept;
 }
 
 static bool complete(const struct bs_model *m, const struct bs_suspect *s)
