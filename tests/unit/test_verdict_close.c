@@ -513,6 +513,18 @@ static void as_many_drops_as_news(void **state)
 	LATER(DROP, 3, 0x50000, 0);
 	bs_model_totals(m, &totals);
 	assert_int_equal(totals.live, 0);
+	/* Nor is it known which of two is resized, when one of them is dropped. */
+	t += 100 * US;
+	AT(t - 50 * US, NEW, 1, 0x20000, 64);
+	AT(t, RESIZE_BEGIN, 2, 0x20000, 0);
+	AT(t + 100, NEW, 3, 0x20000, 64);
+	AT(t + 200, DROP, 3, 0x20000, 0);
+	AT(t + 5 * US, RESIZE_END, 2, 0x50000, 64);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 1);
+	LATER(DROP, 3, 0x50000, 0);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 0);
 	NOTHING();
 }
 

@@ -334,10 +334,18 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 	if (e && e->known && bs_no_order(ev, e->tid, e->begin_ns)) {
 		bs_undecided(m);
 		if (obj && !(obj->flags & BS_OBJ_DEAD)) {
-			/* Either, and which of them is being resized is not known either. */
-			obj->flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+			struct bs_obj gone = *obj;
+
+			/*
+			 * Either, and which of them is being resized is not known either; but this
+			 * id is nobody's.
+			 */
 			e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
-			return 0;
+			obj->flags = BS_OBJ_DOUBT;
+			bs_objects_bury(&p->objects, hash, obj, bs_pin(m, ev), ev->tid, ev->ts_ns);
+			bs_ties_holder_moves(m, p, ev);
+			bs_tie_remove(m, p, ev->klass_id, ev->id);
+			return bs_object_gone(m, &gone, ev->ts_ns);
 		}
 		/* What is being resized is the next one of that id, then. */
 		bs_pending_replace(m, p, ev);
