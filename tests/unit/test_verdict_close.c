@@ -491,6 +491,48 @@ static void resized_to_one_of_a_region(void **state)
 }
 
 /* As many drops as news: whichever of them was whose, nothing is alive. */
+/* A drop of what is dead, and its new a moment later: that one is over, too. */
+static void dropped_before_it_began(void **state)
+{
+	uint64_t t = now + 100 * US;
+	struct bs_model_totals totals;
+
+	(void)state;
+	LATER(NEW, 1, 0x20000, 64);
+	LATER(DROP, 1, 0x20000, 0);
+	t += 100 * US;
+	AT(t, DROP, 2, 0x20000, 0);
+	AT(t + 500, NEW, 3, 0x20000, 64);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 0);
+	assert_int_equal(totals.live_bytes, 0);
+	assert_int_equal(totals.created, 2);
+	assert_int_equal(totals.dropped, 2);
+	assert_int_equal(totals.unknown, 0);
+	/* Two such. */
+	t += 100 * US;
+	AT(t, DROP, 2, 0x20000, 0);
+	AT(t + 100, DROP, 4, 0x20000, 0);
+	AT(t + 500, NEW, 3, 0x20000, 64);
+	AT(t + 600, NEW, 5, 0x20000, 64);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 0);
+	assert_int_equal(totals.unknown, 0);
+	/* The next one lives; and one that begins long after such a drop is another one. */
+	t += 100 * US;
+	AT(t, NEW, 1, 0x20000, 64);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 1);
+	t += 100 * US;
+	AT(t, DROP, 1, 0x20000, 0);
+	NOTHING();
+	AT(t + 100 * US, DROP, 2, 0x20000, 0);
+	AT(t + 200 * US, NEW, 3, 0x20000, 64);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 1);
+	assert_int_equal(totals.unknown, 1);
+}
+
 static void as_many_drops_as_news(void **state)
 {
 	uint64_t t = now + 100 * US;
@@ -852,6 +894,7 @@ int main(void)
 		T(resized_and_the_next_resized),
 		T(of_one_thread),
 		T(as_many_drops_as_news),
+		T(dropped_before_it_began),
 		T(regions_that_stay),
 		T(resized_in_a_loss),
 		T(said_after_a_lost_resize),

@@ -14,6 +14,31 @@ void bs_mark_unknown(struct bs_model *m, uint32_t klass)
 	m->classes[klass].unknown++;
 }
 
+/*
+ * A drop of what is dead has come, though all was seen since it died: of one whose new was still to
+ * come, by clocks that differ.  Is it that of this one?
+ */
+static bool drop_is_owed(const struct bs_obj *dead, const struct bs_event *ev)
+{
+	return dead->refs > 0 && bs_no_order(ev, (uint32_t)dead->bytes, dead->birth_ns);
+}
+
+/* One that has begun, and whose drop came before: it is over. */
+static int owed_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+		     uint64_t hash, struct bs_obj *obj)
+{
+	struct bs_obj gone = *obj;
+
+	obj->flags = BS_OBJ_DOUBT;
+	bs_objects_bury(&p->objects, hash, obj, bs_pin(m, ev), ev->tid, ev->ts_ns);
+	obj->refs = gone.refs - 1;
+	m->totals.unknown--;
+	m->classes[ev->klass_id].unknown--;
+	if (bs_series_add(&m->classes[ev->klass_id].unknown_drops, &m->clock, ev->ts_ns, 0, -1))
+		return -ENOMEM;
+	return bs_object_gone(m, &gone, ev->ts_ns);
+}
+
 struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 			    uint64_t hash, struct bs_obj *obj, bool found)
 {
@@ -29,6 +54,7 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 		bool fresh = !(ev->has & BS_EVENT_IN_ORDER) &&
 			     ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
 		bool twin = obj->flags & BS_OBJ_DOUBT;
+		int owed = drop_is_owed(obj, ev) ? obj->refs : 0;
 
 		doubt = (twin && (fresh || bs_sampling(m))) ||
 			bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
@@ -43,6 +69,7 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 		obj->flags = (fresh ? BS_OBJ_FRESH : 0) | (doubt  ? BS_OBJ_UNSURE | BS_OBJ_DOUBT
 							   : twin ? BS_OBJ_TWIN
 								  : 0);
+		obj->refs = owed;
 		return obj;
 	}
 	if (bs_coarse_shared(m, ev->klass_id))
@@ -101,6 +128,8 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *
 	m->totals.created++;
 	if (bs_sampling(m) && bs_sample_created(m, obj, ev->stratum))
 		return -ENOMEM;
+	if (obj->refs)
+		return owed_drop(m, p, ev, hash, obj);
 	return p->nregions ? bs_region_birth(m, p, ev) : 0;
 }
 
@@ -233,6 +262,11 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	bs_mark_unknown(m, ev->klass_id);
 	if (dead) {
 		owed = ev->ts_ns < dead->birth_ns + m->coarse_ns ? dead->refs : 0;
+		if (!bs_sampling(m) && !m->coarse_ns && !(ev->has & BS_EVENT_TRIES) &&
+		    m->classes[ev->klass_id].has_new && !m->classes[ev->klass_id].locks &&
+		    bs_seen_since(m, &m->classes[ev->klass_id], dead->birth_ns) &&
+		    dead->refs < BS_OBJ_MAX_REFS)
+			dead->refs++;
 		/* Which of two drops without an order was the last? */
 		doubt = bs_sampling(m) || (!(ev->has & BS_EVENT_IN_ORDER) &&
 					   ev->ts_ns <= dead->birth_ns + BS_MODEL_SKEW_NS);
