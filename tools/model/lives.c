@@ -54,7 +54,7 @@ struct bs_obj *bs_take_over(struct bs_model *m, struct bs_proc *p, const struct 
 		bool fresh = !(ev->has & BS_EVENT_IN_ORDER) &&
 			     ev->ts_ns - obj->birth_ns <= 2 * BS_MODEL_SKEW_NS;
 		bool twin = obj->flags & BS_OBJ_DOUBT;
-		int owed = drop_is_owed(obj, ev) ? obj->refs : 0;
+		int owed = ev->kind == BSCOPE_KIND_NEW && drop_is_owed(obj, ev) ? obj->refs : 0;
 
 		doubt = (twin && (fresh || bs_sampling(m))) ||
 			bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns);
@@ -128,7 +128,8 @@ int bs_object_new(struct bs_model *m, struct bs_proc *p, const struct bs_class *
 	m->totals.created++;
 	if (bs_sampling(m) && bs_sample_created(m, obj, ev->stratum))
 		return -ENOMEM;
-	if (obj->refs)
+	/* With coarse stamps it says what is owed behind it: coarse.c. */
+	if (obj->refs && !m->coarse_ns)
 		return owed_drop(m, p, ev, hash, obj);
 	return p->nregions ? bs_region_birth(m, p, ev) : 0;
 }
