@@ -531,6 +531,15 @@ static void dropped_before_it_began(void **state)
 	bs_model_totals(m, &totals);
 	assert_int_equal(totals.live, 1);
 	assert_int_equal(totals.unknown, 1);
+	/* Nor does one that was dropped twice long ago count for what comes now. */
+	t += 300 * US;
+	AT(t, DROP, 3, 0x20000, 0);
+	AT(t + 100 * US, DROP, 2, 0x20000, 0);
+	AT(t + 200 * US, DROP, 2, 0x20000, 0);
+	AT(t + 200 * US + 300, NEW, 3, 0x20000, 64);
+	AT(t + 200 * US + 600, NEW, 4, 0x20000, 64);
+	bs_model_totals(m, &totals);
+	assert_int_equal(totals.live, 1);
 }
 
 static void as_many_drops_as_news(void **state)

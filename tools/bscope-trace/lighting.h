@@ -65,11 +65,10 @@ struct bs_lighting {
 	/* Programs that ended, or executed others, before their jumps could be written; -m jump. */
 	size_t unlit;
 	char unlit_why[1024]; /* of the first */
-	/* Programs executed in the dark, while others were lit by jumps: lit later, by how much at
-	 */
-	size_t lit_late; /* most; or over before, as far as they may have had sites. */
-	uint64_t lit_late_ns;
-	size_t unlooked;
+	/* Programs executed in the dark, while others were lit by jumps, and lit later. */
+	size_t lit_late;
+	uint64_t lit_late_ns; /* by so much at most */
+	size_t unlooked;      /* or over before, as far as they may have had sites */
 	/* Traps are to go dark since then (0: no), and so much had come from the ring by then. */
 	uint64_t release_ns, release_since;
 	uint64_t dark_ns; /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */

@@ -76,9 +76,8 @@ struct bs_session {
 
 	/* The traced interval, CLOCK_MONOTONIC; start also as CLOCK_REALTIME. */
 	uint64_t start_ns, end_ns, start_real_ns;
-	uint64_t
-		tool_cpu_ns; /* CPU time of the tool itself since the start, until all was in the */
-	uint64_t tool_ns;    /* model; and how long that was */
+	/* From the start until all was in the model: how long, and the tool's own CPU time. */
+	uint64_t tool_ns, tool_cpu_ns;
 	uint64_t watermark_ns;	/* the model has everything up to here */
 	uint64_t reference_tsc; /* no event of the buffers that are being read is later */
 	uint64_t stalled_ns;	/* the longest time for which nobody looked at the buffers */

@@ -253,6 +253,21 @@ static int unfollowed_drop(struct bs_model *m, struct bs_proc *p, const struct b
 	return 0;
 }
 
+/* A drop of what is dead: so many of this moment are of those whose new is still to come. */
+static int drops_owed(const struct bs_model *m, const struct bs_event *ev,
+		      const struct bs_obj *dead)
+{
+	const struct bs_class *c = &m->classes[ev->klass_id];
+
+	/* Or it was of one that nobody saw begin. */
+	if (bs_sampling(m) || ev->has & BS_EVENT_TRIES || !c->has_new || c->locks ||
+	    !bs_seen_since(m, c, dead->birth_ns))
+		return 0;
+	if (ev->ts_ns > dead->birth_ns + BS_MODEL_SKEW_NS)
+		return 1;
+	return dead->refs < BS_OBJ_MAX_REFS ? dead->refs + 1 : dead->refs;
+}
+
 /* What is not known dies, too: what is said of it afterwards is wrong all the same. */
 int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
 		   struct bs_obj *dead)
@@ -263,11 +278,8 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 	bs_mark_unknown(m, ev->klass_id);
 	if (dead) {
 		owed = ev->ts_ns < dead->birth_ns + m->coarse_ns ? dead->refs : 0;
-		if (!bs_sampling(m) && !m->coarse_ns && !(ev->has & BS_EVENT_TRIES) &&
-		    m->classes[ev->klass_id].has_new && !m->classes[ev->klass_id].locks &&
-		    bs_seen_since(m, &m->classes[ev->klass_id], dead->birth_ns) &&
-		    dead->refs < BS_OBJ_MAX_REFS)
-			dead->refs++;
+		if (!m->coarse_ns)
+			dead->refs = drops_owed(m, ev, dead);
 		/* Which of two drops without an order was the last? */
 		doubt = bs_sampling(m) || (!(ev->has & BS_EVENT_IN_ORDER) &&
 					   ev->ts_ns <= dead->birth_ns + BS_MODEL_SKEW_NS);
