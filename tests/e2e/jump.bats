@@ -85,6 +85,24 @@ other_guardian() { pgrep -x -P "$1" bscope-guardian | grep -qvx "$2"; }
 		| $r[0].events.written | . >= $sure and . <= $sure + $unsure' "$OUT" || { cat "$OUT"; jq -c .events "$(report)"; false; }
 }
 
+@test "a program that fills the ring faster than it is read is let go in time, and a Ctrl-C is heard" {
+	start "$PROGRAMS/counted" 4 0 60
+	sleep 0.3
+	# Reading half a gigabyte to its end takes many times as long as is asked for here.
+	trace -p "$PID" -d 0.3 --buffer=512M
+	json '(.duration_ns | tonumber | . >= 3e8 and . < 3e9) and .events.written == .events.received + .events.lost'
+	"$TRACE" -q -m jump --format=json -o "$(report)" -p "$PID" --buffer=512M &
+	tool=$!
+	until_lit "$PID"
+	sleep 1.3
+	kill -INT "$tool"
+	within 3 text_same "$PID"
+	enough "$PID"
+	unhurt
+	wait "$tool"
+	json '.events.written == .events.received + .events.lost'
+}
+
 @test "the hits by site are the marks by kind" {
 	start "$PROGRAMS/counted" 2 5000 60
 	sleep 0.3

@@ -693,19 +693,26 @@ static void test_poll_stops(void **state)
 	struct seen seen = {.c = collect_new(no_multi(state), 0), .stop_after = 10};
 	struct itimerval soon = {.it_value.tv_usec = 20000};
 	struct sigaction action = {.sa_handler = on_alarm}, old;
-	uint64_t before = 0, hits;
+	uint64_t before = 0, hits, begun, written;
 	struct child child;
 
 	child_start(&child, "--target", "threads", 50);
 	trace(seen.c, child.pid);
 	light(seen.c);
+	begun = bs_collect_written(seen.c);
 	child_go(&child);
 	assert_int_equal(read(child.from, &hits, sizeof(hits)), sizeof(hits));
+	written = bs_collect_written(seen.c);
+	assert_true(written >= begun + 200 * sizeof(struct bs_ring_event));
+	assert_false(bs_collect_passed(seen.c, written));
 	assert_int_equal(bs_collect_poll(seen.c, 0, on_record, &seen, &before), -1234);
 	assert_int_equal(seen.marks, 10);
+	assert_true(bs_collect_passed(seen.c, begun));
+	assert_false(bs_collect_passed(seen.c, written));
 	assert_true(before >= seen.last.ts_ns);
 	/* What is left comes with the next call, without waiting for a wake-up. */
 	assert_int_equal(bs_collect_poll(seen.c, 1000, on_record, &seen, &before), 190);
+	assert_true(bs_collect_passed(seen.c, written));
 	assert_int_equal(counts(&seen).received, 200);
 	assert_int_equal(bs_collect_poll(seen.c, 1, on_record, &seen, &before), 0);
 

@@ -307,13 +307,13 @@ static void traps_release(struct bs_lighting *l)
 	if (!traps_lit(l))
 		return;
 	l->release_ns = bs_now_ns();
-	l->release_since = bs_collect_consumed(l->collect);
+	l->release_written = bs_collect_written(l->collect);
 }
 
 void bs_lighting_settle(struct bs_lighting *l, uint64_t before_ns)
 {
 	if (!l->release_ns || before_ns <= l->release_ns || l->trapped ||
-	    !bs_collect_turned(l->collect, l->release_since))
+	    !bs_collect_passed(l->collect, l->release_written))
 		return;
 	l->release_ns = 0;
 	for (size_t i = 0; i < l->nmodules; i++)

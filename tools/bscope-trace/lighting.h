@@ -69,8 +69,8 @@ struct bs_lighting {
 	size_t lit_late;
 	uint64_t lit_late_ns; /* by so much at most */
 	size_t unlooked;      /* or over before, as far as they may have had sites */
-	/* Traps are to go dark since then (0: no), and so much had come from the ring by then. */
-	uint64_t release_ns, release_since;
+	/* Traps are to go dark since then (0: no), and so much was in the ring by then. */
+	uint64_t release_ns, release_written;
 	uint64_t dark_ns; /* CLOCK_MONOTONIC when everything was dark again; 0: not yet */
 };
 

@@ -98,41 +98,73 @@ static void live_tick(void *ctx, const struct bs_session *s)
 	fprintf(stderr, "\r%s\033[K", text);
 }
 
-struct naming {
-	const char *what, *stopped; /* what is looked up, and what Ctrl-C does */
+/* What takes its time is said. */
+struct progress {
+	const char *doing, *what, *stopped; /* that to what, and what Ctrl-C does */
 	bool quiet, terminal, shown;
 	uint64_t start_ns;
 };
 
-/* What takes its time is said; a signal ends it, and the report comes with what is known. */
+static struct progress progress_begin(const struct bs_options *o, const char *doing,
+				      const char *what, const char *stopped)
+{
+	return (struct progress){
+		.doing = doing,
+		.what = what,
+		.stopped = stopped,
+		.quiet = o->quiet,
+		.terminal = isatty(fileno(stderr)),
+		.start_ns = bs_now_ns(),
+	};
+}
+
+static void progress_show(void *ctx, size_t done, size_t total)
+{
+	struct progress *p = ctx;
+
+	if (p->quiet || bs_now_ns() - p->start_ns < 1000000000)
+		return;
+	if (p->terminal)
+		fprintf(stderr, "\rbscope-trace: %s %s: %zu of %zu; Ctrl-C %s\033[K", p->doing,
+			p->what, done, total, p->stopped);
+	else if (!p->shown)
+		fprintf(stderr, "bscope-trace: %s %zu %s\n", p->doing, total, p->what);
+	p->shown = true;
+}
+
+static void progress_end(const struct progress *p)
+{
+	if (p->terminal && p->shown)
+		fputs("\r\033[K", stderr);
+}
+
+/* A signal ends it, and the report comes with what is known. */
 static bool naming_more(void *ctx, size_t done, size_t total)
 {
-	struct naming *n = ctx;
-
 	if (stop)
 		return false;
-	if (n->quiet || bs_now_ns() - n->start_ns < 1000000000)
-		return true;
-	if (n->terminal)
-		fprintf(stderr, "\rbscope-trace: looking up %s: %zu of %zu; Ctrl-C %s\033[K",
-			n->what, done, total, n->stopped);
-	else if (!n->shown)
-		fprintf(stderr, "bscope-trace: looking up %zu %s\n", total, n->what);
-	n->shown = true;
+	progress_show(ctx, done, total);
 	return true;
 }
 
 /* The signal that ended what was before is not meant for this. */
-static struct naming naming_begin(const struct bs_options *o, const char *what, const char *stopped)
+static struct progress naming_begin(const struct bs_options *o, const char *what,
+				    const char *stopped)
 {
 	stop = 0;
-	return (struct naming){what, stopped, o->quiet, isatty(fileno(stderr)), false, bs_now_ns()};
+	return progress_begin(o, "looking up", what, stopped);
 }
 
-static void naming_end(const struct naming *n)
+/* Closes the books.  0 or -errno with err. */
+static int end(const struct bs_options *o, struct bs_session *session, struct bs_error *err)
 {
-	if (n->terminal && n->shown)
-		fputs("\r\033[K", stderr);
+	struct progress p =
+		progress_begin(o, "working through", "events that are left",
+			       stop ? "leaves without a report" : "twice leaves without a report");
+	int ret = bs_session_end(session, progress_show, &p, err);
+
+	progress_end(&p);
+	return ret;
 }
 
 static int fail(const struct bs_error *err)
@@ -176,14 +208,14 @@ static int report_write(const struct bs_options *o, const struct bs_report *r)
 static int overhead_write(const struct bs_options *o, struct bs_session *s,
 			  const struct bs_report *r)
 {
-	struct naming n = naming_begin(o, "frames", "leaves without the picture");
+	struct progress n = naming_begin(o, "frames", "leaves without the picture");
 	const struct bs_fill_wait wait = {naming_more, &n};
 	struct bs_output *out = &outputs[OVERHEAD];
 	struct bs_error err = {0};
 	int ret;
 
 	ret = bs_overhead_draw(s, r, &wait, out->file);
-	naming_end(&n);
+	progress_end(&n);
 	if (ret == -ECANCELED) {
 		bs_output_abort(out);
 		bs_error_set(&err, ret, "--overhead: stopped: there is no picture");
@@ -214,14 +246,14 @@ static int findings(const struct bs_options *o, const struct bs_report *r)
 
 static int flame_write(const struct bs_options *o, struct bs_session *s, const struct bs_report *r)
 {
-	struct naming n = naming_begin(o, "frames", "leaves without the flamegraph");
+	struct progress n = naming_begin(o, "frames", "leaves without the flamegraph");
 	const struct bs_fill_wait wait = {naming_more, &n};
 	struct bs_flame_made made = {0};
 	struct bs_error err = {0};
 	int ret;
 
 	ret = bs_flame_make(s, r, &made, &wait, &err);
-	naming_end(&n);
+	progress_end(&n);
 	if (!ret && o->folded)
 		ret = bs_output_commit(&outputs[FOLDED], "folded stacks",
 				       bs_flame_write_folded(made.flame, outputs[FOLDED].file),
@@ -374,13 +406,13 @@ static int trace(const struct bs_options *o)
 	if (ret)
 		fail(&err);
 	status = ret ? BS_EXIT_FAILED : 0;
-	ret = bs_session_end(session, &err);
+	ret = end(o, session, &err);
 	if (!ret) {
-		struct naming n = naming_begin(o, "callers", "prints the report as it is");
+		struct progress n = naming_begin(o, "callers", "prints the report as it is");
 		const struct bs_fill_wait wait = {naming_more, &n};
 
 		ret = bs_report_fill(session, &wait, &filled, &err);
-		naming_end(&n);
+		progress_end(&n);
 	}
 	if (!ret && session->command && !session->nmodules)
 		ret = bs_error_set(

@@ -12,6 +12,7 @@
 #include "bscope-trace/command.h"
 #include "bscope-trace/options.h"
 #include "bscope-trace/session_state.h"
+#include "bscope/buffer.h"
 #include "model/model.h"
 #include "order/order.h"
 #include "symbol/symbol.h"
@@ -25,8 +26,8 @@
  */
 #define ORDER_SLACK_NS (50 * NS_PER_MS)
 /*
- * What a full ring can bring at once.  Held events take 16 to 48 bytes, half a kilobyte where a
- * thread has but one.
+ * As many events are held as a full ring can bring at once, and no fewer than this.  They take 16
+ * to 48 bytes, half a kilobyte where a thread has but one.
  */
 #define ORDER_MAX_HELD (1u << 22)
 /*
@@ -38,8 +39,10 @@
 #define DRAIN_BUSY_NS	  (50 * NS_PER_MS)
 #define DRAIN_BUSY_EVENTS 5000
 /* After the last site is dark, events on their way are waited for so long. */
-#define LAST_NS	      (200 * NS_PER_MS)
-#define POLL_MS	      50
+#define LAST_NS (200 * NS_PER_MS)
+#define POLL_MS 50
+/* Events of so long are let go at once. */
+#define RELEASE_NS    (50 * NS_PER_MS)
 #define TICK_NS	      (250 * NS_PER_MS)
 #define MODEL_TICK_NS (50 * NS_PER_MS)
 
@@ -68,6 +71,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 					  bs_session_executes,	 s};
 	struct bs_model_opts mo = {0};
 	int ret = -ENOMEM;
+	size_t held;
 
 	if (!s)
 		return bs_error_set(err, -ENOMEM, "out of memory");
@@ -75,10 +79,9 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	s->command = command;
 	s->sites = bs_sites_new();
 	s->buffers = bs_buffers_new(&bo);
-	s->order = bs_order_new(ORDER_MAX_HELD);
 	s->code = bs_code_new(bs_now_ns());
 	bs_tsc_sync(&s->tsc);
-	if (!s->sites || !s->buffers || !s->order || !s->code) {
+	if (!s->sites || !s->buffers || !s->code) {
 		bs_error_set(err, ret, "out of memory");
 		goto fail;
 	}
@@ -97,6 +100,12 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	ret = bs_collect_new(&co, &s->collect, err);
 	if (ret)
 		goto fail;
+	held = bs_collect_ring_bytes(s->collect) / sizeof(struct bscope_slot);
+	s->order = bs_order_new(held > ORDER_MAX_HELD ? held : ORDER_MAX_HELD);
+	if (!s->order) {
+		ret = bs_error_set(err, -ENOMEM, "out of memory");
+		goto fail;
+	}
 	/* First the set of processes, then the sites: from the first hit on every count is exact.
 	 */
 	ret = bs_session_trace(s, err);
@@ -208,11 +217,24 @@ static int loss_check(struct bs_session *s)
 	return 0;
 }
 
+/* Stops where the session is to end: who is traced is not kept waiting for our work. */
+static int release_until(struct bs_session *s, uint64_t until)
+{
+	uint64_t at = s->watermark_ns;
+	int ret;
+
+	do {
+		at = until - at > RELEASE_NS && at < until ? at + RELEASE_NS : until;
+		ret = bs_session_release(s, at);
+	} while (!ret && at < until && !bs_session_over(s));
+	return ret;
+}
+
 int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		   void (*tick)(void *ctx, const struct bs_session *s), void *ctx,
 		   struct bs_error *err)
 {
-	uint64_t deadline = UINT64_MAX, next_tick = 0, next_model = 0, drained = 0, now;
+	uint64_t next_tick = 0, next_model = 0, drained = 0, now;
 	uint64_t before = s->start_ns, until;
 	struct bs_error trouble;
 	size_t waiting;
@@ -223,8 +245,9 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		if (ret)
 			return ret;
 	}
-	if (s->options->duration_ns)
-		deadline = s->start_ns + s->options->duration_ns;
+	s->stop = stop;
+	s->deadline_ns =
+		s->options->duration_ns ? s->start_ns + s->options->duration_ns : UINT64_MAX;
 	s->next_scan_ns = s->start_ns + SCAN_EXEC_NS;
 	/* What was loaded while nothing was lit. */
 	if (s->options->compare_ns && bs_session_scan(s, bs_now_ns()))
@@ -239,10 +262,10 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		int timeout = POLL_MS;
 
 		now = bs_clock_ns(CLOCK_MONOTONIC);
-		if (now >= deadline)
+		if (now >= s->deadline_ns)
 			break;
-		if ((deadline - now) / NS_PER_MS < (uint64_t)timeout)
-			timeout = (int)((deadline - now) / NS_PER_MS) + 1;
+		if ((s->deadline_ns - now) / NS_PER_MS < (uint64_t)timeout)
+			timeout = (int)((s->deadline_ns - now) / NS_PER_MS) + 1;
 		if (s->next_scan_ns > now &&
 		    (s->next_scan_ns - now) / NS_PER_MS < (uint64_t)timeout)
 			timeout = (int)((s->next_scan_ns - now) / NS_PER_MS) + 1;
@@ -263,7 +286,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 			break;
 		if (now >= s->next_drain_ns || bs_order_held(s->order) > ORDER_MAX_HELD / 2) {
 			ret = bs_session_drain(s, false, &waiting);
-			if (ret)
+			if (ret || s->look.under_way)
 				break;
 			s->next_drain_ns =
 				now +
@@ -280,7 +303,7 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		if (until > bs_session_loads_hold(s))
 			until = bs_session_loads_hold(s);
 		if (!ret && until > s->start_ns)
-			ret = bs_session_release(s, until);
+			ret = release_until(s, until);
 		bs_priority_normal(s->priority);
 		if (ret)
 			break;
@@ -343,13 +366,30 @@ static void blocks_tell(struct bs_session *s)
 			bs_model_class_missed(s->model, bs_sites_get(s->sites, i)->klass_id);
 }
 
-int bs_session_end(struct bs_session *s, struct bs_error *err)
+/* All that is held goes to the model, in some hundred pieces. */
+static int release_all(struct bs_session *s, void (*left)(void *ctx, size_t done, size_t total),
+		       void *ctx)
+{
+	size_t total = bs_order_held(s->order);
+	uint64_t step = s->end_ns > s->watermark_ns ? (s->end_ns - s->watermark_ns) / 100 : 0;
+	int ret = 0;
+
+	while (step && !ret && s->watermark_ns + step < s->end_ns) {
+		ret = bs_session_release(s, s->watermark_ns + step);
+		left(ctx, total - bs_order_held(s->order), total);
+	}
+	return ret ? ret : bs_session_release(s, UINT64_MAX);
+}
+
+int bs_session_end(struct bs_session *s, void (*left)(void *ctx, size_t done, size_t total),
+		   void *ctx, struct bs_error *err)
 {
 	struct bs_error dark = {0};
 	uint64_t before;
 	int ret;
 
 	/* From here on somebody waits for us. */
+	s->stop = NULL;
 	bs_priority_free(s->priority);
 	s->priority = NULL;
 	for (size_t i = 0; i < s->followed.n; i++)
@@ -379,7 +419,7 @@ int bs_session_end(struct bs_session *s, struct bs_error *err)
 	if (!ret)
 		ret = bs_session_loads(s, false);
 	if (!ret)
-		ret = bs_session_release(s, UINT64_MAX);
+		ret = release_all(s, left, ctx);
 	if (!ret)
 		ret = bs_session_steering_end(s);
 	if (!ret)

@@ -85,6 +85,14 @@ struct bs_session {
 	uint64_t stamped_ns; /* when coarse stamps were renewed last */
 	uint64_t drained_ns; /* what buffers hold was read up to here */
 	uint64_t next_drain_ns;
+	/* A look at the buffers that is under way, until the ring was read up to a place. */
+	struct {
+		bool under_way;
+		uint64_t hold, start_ns, written;
+	} look;
+	/* While it runs, NULL otherwise: what ends it, as does this time of CLOCK_MONOTONIC. */
+	const volatile sig_atomic_t *stop;
+	uint64_t deadline_ns;
 	uint64_t life_lost;	/* likewise: records of forks, execs and exits */
 	uint64_t lost;		/* as of the last look at the counters */
 	uint64_t unreadable;	/* likewise: of decoder.bad */
@@ -128,8 +136,12 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 		   void (*tick)(void *ctx, const struct bs_session *s), void *ctx,
 		   struct bs_error *err);
 
-/* Makes the sites no-ops again, drains what is on the way, closes the books. */
-int bs_session_end(struct bs_session *s, struct bs_error *err);
+/*
+ * Makes the sites no-ops again, drains what is on the way, closes the books.  left is called now
+ * and then with how many of the events that were not in the model yet are.
+ */
+int bs_session_end(struct bs_session *s, void (*left)(void *ctx, size_t done, size_t total),
+		   void *ctx, struct bs_error *err);
 
 void bs_session_free(struct bs_session *s);
 

@@ -226,9 +226,8 @@ static int stamp(struct bs_session *s)
 	return 0;
 }
 
-int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
+static int look_begin(struct bs_session *s, bool last)
 {
-	uint64_t before, hold, start_ns, consumed, gap_ns;
 	int ret;
 
 	bs_tsc_sync(&s->tsc);
@@ -236,18 +235,44 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 	bs_session_unwind_tick(s, bs_now_ns());
 	ret = bs_session_lost_execs(s);
 	if (!ret)
-		ret = bs_buffers_read(s->buffers, last, &hold);
+		ret = bs_buffers_read(s->buffers, last, &s->look.hold);
 	if (ret)
 		return ret;
-	start_ns = bs_tsc_ns(&s->tsc, hold);
+	s->look.start_ns = bs_tsc_ns(&s->tsc, s->look.hold);
+	s->look.written = bs_collect_written(s->collect);
+	s->look.under_way = true;
+	return 0;
+}
+
+bool bs_session_over(const struct bs_session *s)
+{
+	return s->stop && (*s->stop || bs_clock_ns(CLOCK_MONOTONIC) >= s->deadline_ns);
+}
+
+int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
+{
+	uint64_t before, hold, start_ns, gap_ns;
+	int ret = s->look.under_way ? 0 : look_begin(s, last);
+
+	if (ret)
+		return ret;
+	/* A record that is being written ends what can be read, for now. */
+	do
+		ret = bs_collect_poll(s->collect, 0, bs_session_record, s, &before);
+	while (!bs_session_over(s) &&
+	       (ret == -EINTR || (ret > 0 && !bs_collect_passed(s->collect, s->look.written))));
+	if (ret >= 0 && bs_session_over(s)) {
+		bs_priority_normal(s->priority);
+		*waiting = 1;
+		return 0;
+	}
+	hold = s->look.hold;
+	start_ns = s->look.start_ns;
 	gap_ns = s->last_look_ns ? start_ns - s->last_look_ns : 0;
 	if (gap_ns > s->stalled_ns)
 		s->stalled_ns = gap_ns;
 	s->last_look_ns = start_ns;
-	consumed = bs_collect_consumed(s->collect);
-	do
-		ret = bs_collect_poll(s->collect, 0, bs_session_record, s, &before);
-	while (ret == -EINTR || (ret >= 0 && !bs_collect_turned(s->collect, consumed)));
+	s->look.under_way = false;
 	if (ret >= 0) {
 		bs_priority_low(s->priority);
 		s->reference_tsc = bs_tsc_now();

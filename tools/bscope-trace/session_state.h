@@ -168,10 +168,15 @@ uint32_t bs_session_owner(void *ctx, uint32_t pid, uint64_t buffer);
 uint64_t bs_session_batch_lost(void *ctx);
 bool bs_session_executes(void *ctx, uint32_t pid);
 bool bs_session_buffer_end(void *ctx, uint32_t pid, uint64_t buffer, struct bs_end *end);
+/* It runs, and is to end. */
+bool bs_session_over(const struct bs_session *s);
+
 /*
  * Looks at all buffers: copies what is in memory, takes what the ring has, which is older, and
  * then the copies.  Everything up to the moment before has been seen then, but for events whose
  * threads were interrupted on the way: they hold the watermark back, not for ever.
+ * Where the session is to end before the ring was read so far, it returns, and the next call goes
+ * on from there: a busy program fills the ring faster than it is read, and is waiting for its end.
  */
 int bs_session_drain(struct bs_session *s, bool last, size_t *waiting);
 /* While sites are being darkened the program goes on, and so does the ring. */

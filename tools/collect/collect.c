@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +87,9 @@ static void unload(struct bs_collect *c)
 	bs_profile_fini(c);
 	ring_buffer__free(c->ring);
 	c->ring = NULL;
+	if (c->places)
+		munmap((void *)c->places, 2 * c->page);
+	c->places = NULL;
 	if (c->wait_fd >= 0)
 		close(c->wait_fd);
 	c->wait_fd = -1;
@@ -132,6 +136,7 @@ static int load(struct bs_collect *c, bool multi)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	struct trace_bpf *skel;
+	void *places;
 	int ret, fd;
 
 	c->multi = multi;
@@ -167,6 +172,10 @@ static int load(struct bs_collect *c, bool multi)
 	c->ring = ring_buffer__new(fd, bs_ring_on_record, c, NULL);
 	if (!c->ring)
 		return -errno;
+	places = mmap(NULL, 2 * c->page, PROT_READ, MAP_SHARED, fd, 0);
+	if (places == MAP_FAILED)
+		return -errno;
+	c->places = places;
 	c->wait_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->wait_fd < 0 || epoll_ctl(c->wait_fd, EPOLL_CTL_ADD, fd, &event))
 		return -errno;
@@ -360,7 +369,7 @@ static int start(struct bs_collect *c, bool no_multi, struct bs_error *err)
 int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 		   struct bs_error *err)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes;
+	size_t bytes;
 	struct bs_collect *c;
 	struct stat ns;
 	int ret;
@@ -380,11 +389,12 @@ int bs_collect_new(const struct bs_collect_opts *opts, struct bs_collect **out,
 	if (!c)
 		return bs_error_set(err, -ENOMEM, "out of memory");
 	c->wait_fd = -1;
+	c->page = (size_t)sysconf(_SC_PAGESIZE);
 	c->stack_kinds = opts->stack_kinds;
 	c->stack_bytes = opts->stack_bytes;
 	c->profile_hz = opts->profile_hz;
 	c->max_sites = opts->max_sites ? opts->max_sites : DEFAULT_SITES;
-	for (c->ring_bytes = page; c->ring_bytes < bytes;)
+	for (c->ring_bytes = c->page; c->ring_bytes < bytes;)
 		c->ring_bytes *= 2;
 
 	ret = start(c, opts->no_multi, err);

@@ -185,13 +185,12 @@ int bs_collect_poll(struct bs_collect *c, int timeout_ms, bs_collect_fn fn, void
 /* For poll(2): there is more in the ring than can wait, or a process began or ended.  Borrowed. */
 int bs_collect_ring_fd(const struct bs_collect *c);
 
-/* Bytes of records that polls have read so far. */
-uint64_t bs_collect_consumed(const struct bs_collect *c);
-/*
- * Since then (bs_collect_consumed) the ring was read to its end, or at least all that it can have
- * held: what comes now is newer.
- */
-bool bs_collect_turned(const struct bs_collect *c, uint64_t since);
+/* Room in the ring: that much can come at once. */
+size_t bs_collect_ring_bytes(const struct bs_collect *c);
+/* A place in the ring, in bytes since it was made: what is sent from now on lies behind it. */
+uint64_t bs_collect_written(const struct bs_collect *c);
+/* Polls have read all that lay before such a place. */
+bool bs_collect_passed(const struct bs_collect *c, uint64_t place);
 
 /*
  * Closes the traced interval, then makes every site a no-op again; when it returns no program of

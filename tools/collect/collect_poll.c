@@ -33,7 +33,6 @@ int bs_ring_on_record(void *ctx, void *data, size_t size)
 
 	c->handed++;
 	c->handed_bytes += size;
-	c->consumed += size;
 	if (!c->fn)
 		return 0;
 	if (size >= sizeof(*event) &&
@@ -96,14 +95,25 @@ int bs_collect_ring_fd(const struct bs_collect *c)
 	return bpf_map__fd(c->skel->maps.ring);
 }
 
-uint64_t bs_collect_consumed(const struct bs_collect *c)
+size_t bs_collect_ring_bytes(const struct bs_collect *c)
 {
-	return c->consumed;
+	return c->ring_bytes;
 }
 
-bool bs_collect_turned(const struct bs_collect *c, uint64_t since)
+static uint64_t place(const struct bs_collect *c, size_t page)
 {
-	return !c->more || c->consumed - since >= c->ring_bytes;
+	return __atomic_load_n((const uint64_t *)(const void *)(c->places + page * c->page),
+			       __ATOMIC_ACQUIRE);
+}
+
+uint64_t bs_collect_written(const struct bs_collect *c)
+{
+	return place(c, 1);
+}
+
+bool bs_collect_passed(const struct bs_collect *c, uint64_t written)
+{
+	return place(c, 0) >= written;
 }
 
 /* --- counters --------------------------------------------------------------------------------- */

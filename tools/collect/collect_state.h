@@ -29,6 +29,13 @@ struct links {
 struct bs_collect {
 	struct trace_bpf *skel;
 	struct ring_buffer *ring;
+	/*
+	 * The first two pages of the ring, of which each begins with a count of bytes: what was
+	 * read, by the library, and what was written (include/uapi/linux/bpf.h and
+	 * kernel/bpf/ringbuf.c in Linux).
+	 */
+	const unsigned char *places;
+	size_t page;
 	int wait_fd; /* epoll over the ring */
 	bool multi;
 	uint32_t stack_kinds, stack_bytes;
@@ -65,7 +72,6 @@ struct bs_collect {
 	int fn_ret;
 	int handed;
 	size_t handed_bytes;
-	uint64_t consumed; /* so far */
 };
 
 /* --- collect_poll.c: what comes from the kernel ----------------------------------------------- */
