@@ -211,6 +211,50 @@ static void test_light_and_dark(void **state)
 	bs_guard_free(NULL);
 }
 
+/* Sees its own text change, and back, and says when. */
+static void watch_text(void)
+{
+	const volatile uint8_t *text =
+		(const volatile uint8_t *)(uintptr_t)__start_bs_patch_sites[SITES - 1].addr;
+	uint8_t nop = text[1];
+	struct timespec ts;
+
+	shared->ready = 1;
+	while (text[1] == nop)
+		;
+	while (text[1] != nop)
+		;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	shared->told = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	pause();
+}
+
+/* The interval that is reported ends with it: what is marked later is not in it. */
+static void test_when_dark(void **state)
+{
+	struct bs_guard *g = guard_new(&ops);
+	uint64_t before;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct bs_dark_result d;
+
+		end(target);
+		shared_new();
+		target = child_of(watch_text);
+		assert_true(WAIT_FOR(shared->ready));
+		assert_int_equal(light(g, target), 0);
+		before = shared->result.at_ns;
+		d = dark(g);
+		assert_true(WAIT_FOR(shared->told));
+		assert_true(d.at_ns > before);
+		if (d.at_ns > shared->told)
+			fail_msg("said to be dark %u ns after it was",
+				 (unsigned)(d.at_ns - shared->told));
+	}
+	bs_guard_free(g);
+}
+
 static uint32_t execs(void *ctx, pid_t pid)
 {
 	(void)ctx;
@@ -807,6 +851,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_exec, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_light_and_dark, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_when_dark, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_debugger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forked_child, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tool_killed, setup, teardown),

@@ -281,7 +281,8 @@ static bool darken_once(struct guardian *g, struct bs_dark_result *d)
 				d->pause_ns = l->result.pause_ns;
 			if (!l->result.code) {
 				d->processes++;
-				d->at_ns = bs_now_ns();
+				/* Not now: it has been running for a while. */
+				d->at_ns = l->result.at_ns;
 			}
 			if (!l->result.code || l->result.code == -ESRCH)
 				continue;
