@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* lighting.c - which sites are lit, in which process, how, and why not otherwise. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "bpf/event.h"
 #include "bscope/abi.h"
-#include "bscope/follow.h"
 #include "bscope-trace/budget.h"
 #include "bscope-trace/followed.h"
 #include "bscope-trace/lighting.h"
+#include "bscope-trace/lighting_state.h"
 #include "bscope-trace/options.h"
 #include "collect/buffers.h"
 #include "collect/collect.h"
@@ -25,17 +22,9 @@
 #include "target/guardian.h"
 #include "target/headroom.h"
 #include "target/module.h"
-#include "target/process.h"
 #include "target/sampling.h"
 #include "target/sites.h"
 
-#define PAGE 4096u
-/*
- * A process that cannot be stopped right now (a thread waits in the kernel, or another process has
- * just come to share its memory) is tried again, so many times before it gets traps.
- */
-#define TRIES_MAX 25
-#define TRY_NS	  40000000ull
 /* So long the dynamic linker of a program may take until it has mapped our library. */
 #define LINKING_NS   500000000ull
 #define DARK_POLL_MS 20
@@ -244,7 +233,7 @@ static int set_light(struct bs_lighting *l, const struct bs_lit_module *lm, enum
 	return ret;
 }
 
-static int module_always(struct bs_lighting *l, struct bs_lit_module *lm, struct bs_error *err)
+int bs_lighting_always(struct bs_lighting *l, struct bs_lit_module *lm, struct bs_error *err)
 {
 	int ret = lm->always ? 0 : set_light(l, lm, BS_TRAPS_ALWAYS, err);
 
@@ -263,7 +252,7 @@ int bs_lighting_traps(struct bs_lighting *l, struct bs_error *err)
 {
 	for (size_t i = 0; i < l->nmodules; i++) {
 		struct bs_lit_module *lm = &l->modules[i];
-		int ret = module_always(l, lm, err);
+		int ret = bs_lighting_always(l, lm, err);
 
 		if (!ret && !lm->all) {
 			ret = set_light(l, lm, BS_TRAPS_ALL, err);
@@ -323,13 +312,6 @@ void bs_lighting_settle(struct bs_lighting *l, uint64_t before_ns)
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-static void how_set(struct bs_lighting *l, struct bs_process *p, enum bs_lit how)
-{
-	l->trapped -= p->how == BS_LIT_TRAP;
-	l->trapped += how == BS_LIT_TRAP;
-	p->how = how;
-}
-
 /* Breakpoints make private copies of the pages that they stand in, too. */
 static int trap_room_check(const struct bs_lighting *l, pid_t pid, struct bs_error *err)
 {
@@ -359,7 +341,7 @@ static int process_traps(struct bs_lighting *l, struct bs_process *p, struct bs_
 		if (ret)
 			return ret;
 	}
-	how_set(l, p, BS_LIT_TRAP);
+	bs_lighting_how(l, p, BS_LIT_TRAP);
 	ret = bs_lighting_traps(l, &why);
 	if (bs_collect_is_dark(l->collect, p->pid))
 		bs_collect_set_plan(l->collect, p->pid, BS_TRACED_TRAP);
@@ -368,260 +350,10 @@ static int process_traps(struct bs_lighting *l, struct bs_process *p, struct bs_
 	return ret;
 }
 
-static uint64_t threads_count(pid_t pid)
-{
-	struct dirent *entry;
-	char path[64];
-	uint64_t n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)))
-		n += entry->d_name[0] != '.';
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
-/* Text and records become private memory of the process, and each thread gets a buffer. */
-static int room_check(const struct bs_lighting *l, pid_t pid, const struct bs_jumps *j,
-		      struct bs_error *err)
-{
-	uint64_t buffers = threads_count(pid), most = 0, table = 0;
-
-	for (size_t i = 0; i < j->npools; i++)
-		most += j->pools[i].buffers;
-	if (buffers > most)
-		buffers = most;
-	if (l->sample.by != BS_SAMPLE_NOT)
-		table = sizeof(struct bscope_follow) + PAGE;
-	return bs_headroom_check(
-		pid, j->pages * PAGE + buffers * (sizeof(struct bscope_buffer) + PAGE) + table,
-		err);
-}
-
-static int listen_all(struct bs_lighting *l, struct bs_error *err)
-{
-	for (size_t i = 0; i < l->nmodules; i++) {
-		struct bs_lit_module *lm = &l->modules[i];
-		const struct bs_runtime *r = &lm->m->runtime;
-		const struct bs_listen listen = {r->batch_offset, r->buffer_offset,
-						 r->semaphore_offset, r->stack_offset};
-		int ret;
-
-		if (lm->listening || !r->batch_offset)
-			continue;
-		ret = bs_collect_listen(l->collect, lm->m->fd, lm->m->path, &listen, err);
-		if (ret)
-			return ret;
-		lm->listening = true;
-	}
-	return 0;
-}
-
-/* Its runtimes are remembered: what they are to follow may change. */
-static int pools_set(struct bs_process *p, const struct bs_jump_pool *pools, size_t n)
-{
-	struct bs_jump_pool *copy = reallocarray(p->pools, n ? n : 1, sizeof(*copy));
-
-	if (!copy)
-		return -ENOMEM;
-	if (n)
-		memcpy(copy, pools, n * sizeof(*copy));
-	p->pools = copy;
-	p->npools = n;
-	return 0;
-}
-
-/* The table of a runtime knows classes by the low bits of their numbers alone. */
-static bool classes_fit(const struct bs_lighting *l)
-{
-	for (size_t i = 0; i < l->nmodules; i++)
-		for (uint32_t k = 0; k < l->modules[i].m->nsites; k++)
-			if (l->modules[i].chosen[k] &&
-			    l->modules[i].klass[k] >= BSCOPE_INDEX_KLASSES)
-				return false;
-	return true;
-}
-
-static int sampling_begin(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
-			  struct bs_error *err)
-{
-	bool stackless = false;
-
-	for (size_t i = 0; i < j->npools; i++)
-		stackless |= !j->pools[i].stacks;
-	if (l->options->stack_kinds && stackless && p->how != BS_LIT_JUMP)
-		l->stackless++;
-	if (l->sample.by != BS_SAMPLE_NOT && !classes_fit(l))
-		return bs_error_set(
-			err, -ENOTSUP,
-			"pid %d: it has more than %u classes: so many cannot be told apart "
-			"when sampling by jumps: use -f class=..., or -m trap",
-			(int)p->pid, BSCOPE_INDEX_KLASSES - 1);
-	if (pools_set(p, j->pools, j->npools))
-		return bs_error_set(err, -ENOMEM, "out of memory");
-	if (l->sample.by != BS_SAMPLE_NOT &&
-	    bs_collect_sample_table(l->collect, p->pid, bs_sampling_table(p->pools, p->npools)))
-		return bs_error_set(err, -ENOMEM, "out of memory");
-	l->sampled_again |= p->sampled && p->how != BS_LIT_JUMP;
-	p->sampled = true;
-	return bs_sampling_begin(p->pid, p->pools, p->npools, &l->sample, l->options->coarse,
-				 l->options->stack_kinds, p->how != BS_LIT_JUMP, err);
-}
-
-/* All that comes before the stop. */
-static int prepare(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
-		   struct bs_error *err)
-{
-	int ret = 0;
-
-	if (bs_process_strict(p->pid))
-		return bs_error_set(err, -ENOTSUP,
-				    "pid %d: a thread is under strict seccomp, which forbids it to "
-				    "read the clock of jump mode",
-				    (int)p->pid);
-	ret = room_check(l, p->pid, j, err);
-	if (!ret)
-		ret = listen_all(l, err);
-	for (size_t i = 0; i < l->nmodules && !ret; i++)
-		ret = module_always(l, &l->modules[i], err);
-	for (size_t i = 0; i < j->npools && !ret; i++) {
-		ret = bs_buffers_add(l->buffers, p->pid, j->pools[i].addr, j->pools[i].buffers);
-		if (ret == -EBUSY)
-			return bs_error_set(err, ret,
-					    "pid %d: another bscope-trace has lit it by jumps: "
-					    "wait for that, or use -m trap",
-					    (int)p->pid);
-		if (ret)
-			return bs_error_set(err, ret, "pid %d: cannot read its buffers: %s",
-					    (int)p->pid, strerror(-ret));
-	}
-	if (!ret)
-		ret = sampling_begin(l, p, j, err);
-	if (!ret) {
-		ret = bs_jumps_number(p->pid, j);
-		if (ret)
-			return bs_error_set(err, ret, "pid %d: cannot number its sites: %s",
-					    (int)p->pid, strerror(-ret));
-	}
-	return ret;
-}
-
-/* -EFAULT: what was mapped a moment ago is not, so it is just executing a program, or unloading. */
-static bool worth_another_try(int ret)
-{
-	return ret == -ETIMEDOUT || ret == -EAGAIN || ret == -EFAULT;
-}
-
 /* All that is known of it, and of its buffers, is forgotten when the record comes. */
 bool bs_lighting_executes(const struct bs_lighting *l, const struct bs_process *p)
 {
 	return (int32_t)(bs_collect_execs(l->collect, p->pid) - p->execs) > 0;
-}
-
-static void result_note(struct bs_lighting *l, struct bs_process *p, const struct bs_jumps *j,
-			const struct bs_patch_result *result)
-{
-	/* Not the start of a COMMAND with -m jump, which asks for that. */
-	if (l->jumped && p->how == BS_LIT_NONE && p->executed_ns) {
-		uint64_t late_ns =
-			result->at_ns > p->executed_ns ? result->at_ns - p->executed_ns : 0;
-
-		l->lit_late++;
-		l->lit_late_ns = late_ns > l->lit_late_ns ? late_ns : l->lit_late_ns;
-	}
-	if (p->how != BS_LIT_JUMP) {
-		l->jumped++;
-		p->lit_ns = result->at_ns;
-	}
-	for (size_t i = 0; i < j->n; i++)
-		l->foreign += j->v[i].state == BS_PATCH_FOREIGN;
-	/* They are found again each time that something else is lit. */
-	if (j->foreign > p->elsewhere) {
-		l->elsewhere += j->foreign - p->elsewhere;
-		p->elsewhere = j->foreign;
-	}
-	if (l->options->verbose)
-		fprintf(stderr,
-			"bscope-trace: pid %d: %u of %zu switches lit, %u threads stopped for "
-			"%.0f us\n",
-			(int)p->pid, result->written, j->n, result->threads,
-			(double)result->pause_ns / 1e3);
-}
-
-/* One try.  -EAGAIN and -ETIMEDOUT: not now. */
-static int try_jumps(struct bs_lighting *l, struct bs_process *p, struct bs_jumps *j,
-		     struct bs_error *err)
-{
-	struct bs_patch_result result = {0};
-	int ret;
-
-	if (!p->plan)
-		p->plan = ++l->plans;
-	ret = bs_guard_light(l->guard, p->plan, p->pid, p->execs, j->v, j->n, p->how == BS_LIT_TRAP,
-			     &result);
-	l->stops += result.pause_ns > 0;
-	if (result.pause_ns > l->pause_ns)
-		l->pause_ns = result.pause_ns;
-	if (ret)
-		return bs_error_set(err, ret, "pid %d: %s", (int)p->pid, result.why);
-	result_note(l, p, j, &result);
-	how_set(l, p, BS_LIT_JUMP);
-	return 0;
-}
-
-/* What a search for switches needs of all modules; dark: for the sites that are to go dark. */
-static struct bs_jump_module *jump_modules(const struct bs_lighting *l, bool dark)
-{
-	struct bs_jump_module *v = calloc(l->nmodules + 1, sizeof(*v));
-
-	for (size_t i = 0; v && i < l->nmodules; i++) {
-		const struct bs_lit_module *lm = &l->modules[i];
-
-		v[i] = (struct bs_jump_module){lm->m, lm->stubs, dark ? lm->dark : lm->chosen,
-					       lm->klass, lm->first};
-	}
-	return v;
-}
-
-static int jumps_find(const struct bs_process *p, const struct bs_jump_module *modules, size_t n,
-		      struct bs_jumps *j, struct bs_error *err)
-{
-	return p->unlinked ? bs_jumps_find_linked(p->pid, modules, n, j, err)
-			   : bs_jumps_find(p->pid, modules, n, j, err);
-}
-
-static int jumps(struct bs_lighting *l, struct bs_process *p, bool wait, struct bs_error *err)
-{
-	struct bs_jump_module *modules = jump_modules(l, false);
-	struct bs_jumps j = {0};
-	int ret = -ENOMEM;
-
-	if (!modules)
-		return bs_error_set(err, ret, "out of memory");
-	do {
-		memset(err, 0, sizeof(*err));
-		bs_jumps_fini(&j);
-		p->unlinked |= p->tries + 1 >= TRIES_MAX;
-		ret = jumps_find(p, modules, l->nmodules, &j, err);
-		/* Nothing was loaded since, nor loaded anew, that is not lit. */
-		if (!ret && p->how == BS_LIT_JUMP && bs_patch_look(p->pid, true, j.v, j.n) == 0)
-			break;
-		if (!ret && j.sites)
-			ret = prepare(l, p, &j, err);
-		if (!ret && j.n)
-			ret = try_jumps(l, p, &j, err);
-		if (!worth_another_try(ret))
-			break;
-		p->tries++;
-		if (wait && p->tries < TRIES_MAX)
-			usleep(TRY_NS / 1000);
-	} while (wait && p->tries < TRIES_MAX);
-	bs_jumps_fini(&j);
-	free(modules);
-	return ret;
 }
 
 /* Of those that are recorded: with sampling they stand for more. */
@@ -652,7 +384,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 	/* A program that is lit before its record comes would be heard, then not, then again. */
 	if (bs_lighting_executes(l, p))
 		return p->how == BS_LIT_TRAP ? bs_lighting_traps(l, err) : 0;
-	ret = jumps(l, p, wait, err);
+	ret = bs_lighting_jumps(l, p, wait, err);
 	if (ret && bs_lighting_executes(l, p)) {
 		memset(err, 0, sizeof(*err));
 		return 0;
@@ -668,7 +400,7 @@ int bs_lighting_process(struct bs_lighting *l, struct bs_process *p, bool wait,
 	}
 	p->next_try_ns = bs_now_ns() + TRY_NS;
 	snprintf(p->why, sizeof(p->why), "%s", err->text);
-	if (ret == -ESRCH || (worth_another_try(ret) && p->tries < TRIES_MAX && !wait))
+	if (ret == -ESRCH || (bs_lighting_again(ret) && p->tries < TRIES_MAX && !wait))
 		return ret == -ESRCH ? ret : 0;
 	p->tries = 0;
 	/* It is lit but for what it has loaded since; or it would not survive any lighting. */
@@ -712,48 +444,12 @@ bool bs_lighting_unfollowed(const struct bs_lighting *l, uint32_t site)
 	       bs_lighting_trap_only(l, site);
 }
 
-/* Darkens the switches of a process that are not chosen any more.  One try. */
-static int process_darken(struct bs_lighting *l, const struct bs_process *p, struct bs_error *err)
-{
-	struct bs_jump_module *modules = jump_modules(l, true);
-	struct bs_patch_result result = {0};
-	struct bs_jumps j = {0};
-	int ret = -ENOMEM;
-
-	if (!modules)
-		return bs_error_set(err, ret, "out of memory");
-	ret = jumps_find(p, modules, l->nmodules, &j, err);
-	if (!ret && j.n && bs_patch_look(p->pid, false, j.v, j.n) > 0) {
-		ret = bs_guard_darken(l->guard, p->plan, p->pid, j.v, j.n, &result);
-		if (ret)
-			bs_error_set(err, ret, "pid %d: %s", (int)p->pid, result.why);
-	}
-	if (result.pause_ns > l->pause_ns)
-		l->pause_ns = result.pause_ns;
-	bs_jumps_fini(&j);
-	free(modules);
-	return ret;
-}
-
-static bool all_lit(const struct bs_lighting *l, const struct bs_process *p)
-{
-	struct bs_jump_module *modules = jump_modules(l, false);
-	struct bs_error err = {0};
-	struct bs_jumps j = {0};
-	bool all = modules && !jumps_find(p, modules, l->nmodules, &j, &err) &&
-		   (!j.n || bs_patch_look(p->pid, true, j.v, j.n) == 0);
-
-	bs_jumps_fini(&j);
-	free(modules);
-	return all;
-}
-
 bool bs_lighting_as_chosen(const struct bs_lighting *l, const struct bs_followed *processes)
 {
 	for (size_t i = 0; i < processes->n; i++) {
 		const struct bs_process *p = processes->v[i];
 
-		if (p->alive && p->how == BS_LIT_JUMP && !all_lit(l, p))
+		if (p->alive && p->how == BS_LIT_JUMP && !bs_lighting_all_lit(l, p))
 			return false;
 	}
 	return true;
@@ -772,8 +468,8 @@ int bs_lighting_follow_choice(struct bs_lighting *l, const struct bs_followed *p
 		if (!p->alive || p->how != BS_LIT_JUMP)
 			continue;
 		for (int try = 0; try < CHOICE_TRIES; try++) {
-			one = process_darken(l, p, &why);
-			if (!worth_another_try(one))
+			one = bs_lighting_darken(l, p, &why);
+			if (!bs_lighting_again(one))
 				break;
 		}
 		p->next_try_ns = 0;
@@ -822,14 +518,14 @@ void bs_lighting_fork(struct bs_lighting *l, const struct bs_process *parent,
 	memcpy(child->why, owner->why, sizeof(child->why));
 	if (!plan) {
 		/* Its text is dark, or lit by traps as that of all. */
-		how_set(l, child, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
+		bs_lighting_how(l, child, traps_lit(l) ? BS_LIT_TRAP : BS_LIT_NONE);
 		return;
 	}
-	how_set(l, child, BS_LIT_JUMP);
+	bs_lighting_how(l, child, BS_LIT_JUMP);
 	child->plan = plan;
 	child->unlinked = owner->unlinked;
 	child->lit_ns = owner->lit_ns;
-	pools_set(child, owner->pools, owner->npools); /* else its mean stays what it is */
+	bs_lighting_pools(child, owner->pools, owner->npools); /* else its mean stays what it is */
 	bs_buffers_fork(l->buffers, owner->pid, child->pid);
 }
 
@@ -883,9 +579,9 @@ void bs_lighting_exec(struct bs_lighting *l, struct bs_process *p, uint64_t ts_n
 	bs_buffers_gone(l->buffers, p->pid);
 	p->shares = NULL;
 	/* Traps are lit in the files, for whoever executes them; unless they are about to go. */
-	how_set(l, p,
-		traps_lit(l) && !bs_collect_is_dark(l->collect, p->pid) ? BS_LIT_TRAP
-									: BS_LIT_NONE);
+	bs_lighting_how(l, p,
+			traps_lit(l) && !bs_collect_is_dark(l->collect, p->pid) ? BS_LIT_TRAP
+										: BS_LIT_NONE);
 	p->plan = 0;
 	p->npools = 0;
 	p->elsewhere = 0;
@@ -901,7 +597,7 @@ void bs_lighting_exit(struct bs_lighting *l, struct bs_process *p)
 {
 	bs_buffers_gone(l->buffers, p->pid);
 	how_ends(l, p);
-	how_set(l, p, BS_LIT_NONE);
+	bs_lighting_how(l, p, BS_LIT_NONE);
 	/* Others would hit them, though they are lit by jumps. */
 	if (l->jumped)
 		traps_release(l);
