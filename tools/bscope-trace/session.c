@@ -293,7 +293,6 @@ int bs_session_run(struct bs_session *s, const volatile sig_atomic_t *stop,
 				(s->marks - drained > DRAIN_BUSY_EVENTS ? DRAIN_BUSY_NS : DRAIN_NS);
 			drained = s->marks;
 		}
-		ret = 0;
 		until = before - ORDER_SLACK_NS < s->drained_ns ? before - ORDER_SLACK_NS
 								: s->drained_ns;
 		/* What was lost up to there must be known before anything is concluded. */
