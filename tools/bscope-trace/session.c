@@ -125,8 +125,8 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 		ret = bs_session_take(s, err);
 	if (!ret && s->nmodules && !bs_session_any_chosen(s))
 		ret = bs_error_set(err, -ENOENT, "-f: no site matches: see the sites with --list");
-	if (!ret && bs_session_overhead_new(s))
-		ret = bs_error_set(err, -ENOMEM, "out of memory");
+	if (!ret)
+		ret = bs_session_overhead_new(s, err);
 	if (!ret && o->compare_ns)
 		ret = bs_session_compare(s, stop, err);
 	if (!ret && o->compare_ns)

@@ -35,19 +35,19 @@ static void spans_clear(struct bs_overhead *o)
 	}
 }
 
-int bs_session_overhead_new(struct bs_session *s)
+int bs_session_overhead_new(struct bs_session *s, struct bs_error *err)
 {
 	if (!s->options->overhead)
 		return 0;
 	s->overhead = calloc(1, sizeof(*s->overhead));
-	if (!s->overhead)
-		return -ENOMEM;
-	s->overhead->profile = bs_profile_new();
-	if (!s->overhead->profile)
-		return -ENOMEM;
+	if (s->overhead)
+		s->overhead->profile = bs_profile_new();
+	if (!s->overhead || !s->overhead->profile)
+		return bs_error_set(err, -ENOMEM, "out of memory");
 	s->overhead->nprograms =
 		bs_collect_programs(s->collect, s->overhead->programs, BS_PROGRAMS_MAX);
-	return 0;
+	/* What takes its time comes before anything is lit. */
+	return bs_collect_profile(s->collect, BS_PHASE_NONE, err);
 }
 
 void bs_session_overhead_free(struct bs_session *s)

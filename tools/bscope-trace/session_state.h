@@ -132,8 +132,8 @@ uint32_t bs_session_caller(void *ctx, uint32_t code);
 
 /* --- session_overhead.c --- */
 
-/* With --overhead: 0, or -ENOMEM. */
-int bs_session_overhead_new(struct bs_session *s);
+/* With --overhead: starts the timers, which sample nothing yet.  0 or -errno with err. */
+int bs_session_overhead_new(struct bs_session *s, struct bs_error *err);
 void bs_session_overhead_free(struct bs_session *s);
 /* Samples for --overhead-compare, with nothing lit.  -EINTR: *stop. */
 int bs_session_compare(struct bs_session *s, const volatile sig_atomic_t *stop,

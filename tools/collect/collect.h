@@ -219,8 +219,9 @@ enum bs_phase {
 };
 
 /*
- * From now on traced processes are sampled for this phase.  The timers of all CPUs are started with
- * the first phase and go on until free.  Errors, with err: -EPERM, -EINVAL (more often than the
+ * From now on traced processes are sampled for this phase.  With the first call, which takes a
+ * second or two on a busy machine, samples are tried out and the timers of all CPUs are started;
+ * they go on until free.  Errors, with err: -EPERM, -EINVAL (more often than the
  * kernel allows), -ENOSYS, -ENOMEM.
  */
 int bs_collect_profile(struct bs_collect *c, enum bs_phase phase, struct bs_error *err);

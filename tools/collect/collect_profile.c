@@ -274,7 +274,7 @@ int bs_collect_profile(struct bs_collect *c, enum bs_phase phase, struct bs_erro
 {
 	int ret = 0;
 
-	if (phase != BS_PHASE_NONE && !c->timers) {
+	if (!c->timers) {
 		ret = cost_measure(c);
 		if (!ret)
 			ret = timers_start(c);
