@@ -63,7 +63,8 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	case BSCOPE_KIND_BORROW_MUT:
 		/* Of what was resized to this id, the borrows of before go on. */
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT,
-				     !obj || !obj->resized || !may_be_another(m, obj, ev));
+				     !obj || !(obj->resized || obj->flags & BS_OBJ_ADOPTED) ||
+					     !may_be_another(m, obj, ev));
 	case BSCOPE_KIND_USE:
 		if (!obj || !may_be_another(m, obj, ev))
 			return bs_tie_use(m, p, ev, obj);
