@@ -223,6 +223,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		if (!bs_sampling(m) || dead)
 			bs_mark_unknown(m, ev->klass_id);
+		/* Borrows that outlived that one are none of this. */
+		if (dead)
+			bs_tie_remove(m, p, ev->klass_id, ev->id);
 		/* It may have begun before that other one did, which was alive then. */
 		if (dead && other)
 			bs_undecided(m);
