@@ -17,10 +17,12 @@
 uint32_t bs_tracked(const struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev,
 		    uint64_t id)
 {
+	struct bs_event at = *ev;
 	uint32_t found = 0;
 
 	if (id < POINTER_MIN || bs_sampling(m))
 		return 0;
+	at.id = id;
 	/* One that is being resized may get it back. */
 	for (uint32_t i = 0; i < p->npending; i++)
 		if (p->pending[i].obj.id == id)
@@ -31,6 +33,10 @@ uint32_t bs_tracked(const struct bs_model *m, const struct bs_proc *p, const str
 		if (!m->classes[k].has_new)
 			continue;
 		if (!bs_seen_since(m, &m->classes[k], p->heard_ns))
+			return 0;
+		/* By clocks that differ, one that was resized a moment ago had it still. */
+		at.klass_id = k;
+		if (bs_recent_find(&m->resized, &at))
 			return 0;
 		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
 		/* Whether that one lives is not known, or by clocks that differ it does still. */
@@ -72,13 +78,20 @@ static void holder_prune(const struct bs_model *m, struct bs_proc *p, struct bs_
 	h->n = kept;
 }
 
+static struct bs_holder *holder_find(const struct bs_proc *p, const struct bs_key *key)
+{
+	struct bs_holder *h;
+
+	HASH_FIND_BYHASHVALUE(hh, p->holders, key, sizeof(*key), bs_key_hash(p, key), h);
+	return h;
+}
+
 int bs_holder_add(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id,
 		  const struct bs_tie *tie)
 {
 	struct bs_key key = {.id = id, .klass = klass};
-	struct bs_holder *h;
+	struct bs_holder *h = holder_find(p, &key);
 
-	HASH_FIND_BYHASHVALUE(hh, p->holders, &key, sizeof(key), bs_key_hash(p, &key), h);
 	if (!h) {
 		h = calloc(1, sizeof(*h));
 		if (!h)
@@ -101,6 +114,15 @@ int bs_holder_add(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_
 	return 0;
 }
 
+int bs_holder_says(struct bs_model *m, const struct bs_event *ev, uint32_t klass)
+{
+	struct bs_event holder = *ev;
+
+	holder.id = ev->arg;
+	holder.klass_id = klass;
+	return bs_recent_add(&m->holding, &holder, 0);
+}
+
 static void holder_free(struct bs_proc *p, struct bs_holder *h)
 {
 	HASH_DEL(p->holders, h);
@@ -113,10 +135,9 @@ static int holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_ev
 		       bool dropped)
 {
 	struct bs_key key = bs_key_of(ev);
-	struct bs_holder *h;
+	struct bs_holder *h = holder_find(p, &key);
 	bool any = false;
 
-	HASH_FIND_BYHASHVALUE(hh, p->holders, &key, sizeof(key), bs_key_hash(p, &key), h);
 	if (!h)
 		return 0;
 	/* By clocks that differ, another of that id may have begun after the tie. */
@@ -188,8 +209,34 @@ static void orphans_forget(struct bs_model *m, struct bs_proc *p, const struct b
 	m->nsuspects = kept;
 }
 
+/* By clocks that differ it may have been the other one of that id that borrowed, or got it. */
+static void holder_doubt(const struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
+			 const struct bs_key *key)
+{
+	const struct bs_holder *h = holder_find(p, key);
+
+	for (uint32_t i = 0; h && i < h->n; i++) {
+		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
+		struct bs_hold *hold = tie ? bs_hold_find(tie, key->id) : NULL;
+
+		if (hold && hold->holder == key->klass &&
+		    bs_no_order(ev, hold->changed_tid, hold->changed_ns))
+			hold->holder = 0;
+		if (tie && tie->owner == key->id && tie->owner_klass == key->klass &&
+		    bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns))
+			tie->owner_klass = 0;
+	}
+}
+
 void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	for (uint32_t i = m->holding.begin; i < m->holding.n; i++) {
+		const struct bs_moment *at = &m->holding.v[i];
+
+		if (at->pid == ev->pid && at->key.id == ev->id && at->key.klass != ev->klass_id &&
+		    bs_no_order(ev, at->tid, at->ts_ns))
+			holder_doubt(m, p, ev, &at->key);
+	}
 	for (uint32_t i = m->orphaning.begin; i < m->orphaning.n; i++) {
 		const struct bs_moment *drop = &m->orphaning.v[i];
 

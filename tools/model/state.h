@@ -312,6 +312,7 @@ struct bs_model {
 	struct bs_recent resized;   /* begins of resizes that have ended */
 	struct bs_recent lives;	    /* with regions: whatever came to an id, or left it */
 	struct bs_recent orphaning; /* drops of who had something: was it alone at its id? */
+	struct bs_recent holding;   /* borrows by, moves to an object: was that alone at its id? */
 	struct bs_recent relocked;  /* begins and ends of locks: which one was it that was held? */
 	struct bs_last_end ends[BS_LAST_ENDS]; /* by a hash of whose borrow, of what */
 
@@ -411,7 +412,7 @@ static inline struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_pro
 }
 static inline void bs_ties_join(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
-	if (!bs_recent_over(&m->orphaning, ev))
+	if (!bs_recent_over(&m->orphaning, ev) || !bs_recent_over(&m->holding, ev))
 		bs_ties_joined(m, p, ev);
 }
 

@@ -94,6 +94,18 @@ static struct bs_event event_of(const struct bs_proc *p, const struct bs_evidenc
 		.ts_ns = at->ts_ns, .pid = p->pid, .tid = at->tid, .place = at->place};
 }
 
+/* What is known of the object, which may be in its resize. */
+static uint32_t tie_flags(const struct bs_model *m, const struct bs_proc *p,
+			  const struct bs_tie *tie)
+{
+	const struct bs_event at = {.id = tie->key.id, .klass_id = (uint32_t)tie->key.klass};
+	const struct bs_obj *obj = bs_objects_find(
+		&p->objects, bs_objects_hash(m->seed, at.klass_id, at.id), at.klass_id, at.id);
+	const struct bs_pending *e = bs_pending_of(p, &at);
+
+	return (obj ? obj->flags : 0u) | (e ? e->obj.flags : 0u);
+}
+
 /*
  * A borrow whose borrower was dropped.  A destructor gives back what its members had borrowed after
  * it has said that it is at work: what the same thread ends is all right.
@@ -106,7 +118,8 @@ static int orphan_found(struct bs_model *m, const struct bs_proc *p, const struc
 	if (!hold->orphaned.place)
 		return 0;
 	hold->orphaned.place = 0;
-	if (hold->doubt) {
+	if (hold->doubt ||
+	    (tie_flags(m, p, tie) & (BS_OBJ_UNSURE | BS_OBJ_DOUBT | BS_OBJ_ADOPTED))) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -284,6 +297,10 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	if (hold) {
 		level_changed(hold, ev);
 		hold->doubt |= !sure;
+		/* Whose is what is left of it, if there is another one of that id, or was? */
+		hold->orphaned.place = 0;
+		if (hold->holder && bs_tracked(m, p, ev, ev->arg) != hold->holder)
+			hold->holder = 0;
 	}
 	doubt = hold ? hold->doubt : !sure || end_came(m, ev);
 	other = in_the_way(m, tie, ev->arg, exclusive, doubt);
@@ -301,6 +318,8 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		if (hold->holder && !err)
 			err = bs_holder_add(m, p, hold->holder, ev->arg, tie);
 	}
+	if (hold->holder && !err)
+		err = bs_holder_says(m, ev, hold->holder);
 	hold->levels++;
 	if (exclusive && !hold->exclusive)
 		bs_hold_exclude(tie, hold, ev);
@@ -420,7 +439,11 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 	tie->moved = bs_evidence_of(m, ev);
 	tie->orphaned = (struct bs_evidence){0};
 	tie->owner_klass = tie->owned ? bs_tracked(m, p, ev, ev->arg) : 0;
-	return tie->owner_klass ? bs_holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;
+	if (!tie->owner_klass)
+		return 0;
+	if (bs_holder_says(m, ev, tie->owner_klass))
+		return -ENOMEM;
+	return bs_holder_add(m, p, tie->owner_klass, ev->arg, tie);
 }
 
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,

@@ -93,10 +93,15 @@ uint32_t bs_tracked(const struct bs_model *m, const struct bs_proc *p, const str
 /* The holder is asked for the tie when it is dropped. */
 int bs_holder_add(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id,
 		  const struct bs_tie *tie);
+/* This mark is of an object of that class, which borrows by it, or is given something. */
+int bs_holder_says(struct bs_model *m, const struct bs_event *ev, uint32_t klass);
 /* An object that was known is being dropped, and is alive still: what it held, and what was its
  * own. */
 int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* An object has that id from now on: by clocks that differ it had it before one was dropped. */
+/*
+ * An object has that id from now on: by clocks that differ it had it before one was dropped, or
+ * borrowed.
+ */
 void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* It is being resized: what it will be called, and so whether it has those still, is not known. */
 void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
