@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * test_verdict_holders.c - objects that borrow and own by their ids, which others have, too, or
- * have a moment later: whose borrow is it?
+ * test_verdict_holders.c - objects that borrow and own by ids which others have, too, or have a
+ * moment later; and what goes from one object to the next of its id: whose borrow, count, drop is
+ * it?
  *
  * Each test is a history that a correct program had, in the order in which its stamps put it; what
  * really happened is said beside it.
@@ -187,6 +188,64 @@ static void borrowed_of_one_taken_for_dropped(void **state)
 	NOTHING();
 }
 
+/* 1 drops one, 2 makes the next of its id, 1 drops that and makes the third: 2 resizes it, twice.
+ */
+static void dropped_before_two_resizes(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 2, BUF, 0x50000, 64);
+	t = now + 100 * US;
+	AT(t, NEW, 2, BUF, 0x50000, 64);
+	AT(t, RESIZE_BEGIN, 2, BUF, 0x50000, 0);
+	AT(t, RESIZE_END, 2, BUF, 0x30000, 64);
+	AT(t, RESIZE_BEGIN, 2, BUF, 0x30000, 0);
+	AT(t + 400, RESIZE_BEGIN, 1, BUF, 0x50000, 0);
+	AT(t + 400, RESIZE_END, 1, BUF, 0x50000, 64);
+	AT(t + 600, DROP, 1, BUF, 0x50000, 0);
+	AT(t + 800, DROP, 1, BUF, 0x50000, 0);
+	AT(t + 800, NEW, 1, BUF, 0x50000, 64);
+	NOTHING();
+}
+
+/* 1 makes one and gives it back, 2 drops it and makes the next, which 1 gives back, too. */
+static void given_back_of_two_one_made(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 2, BUF, 0x10000, 64);
+	t = now + 100 * US;
+	AT(t, DROP, 2, BUF, 0x10000, 0);
+	AT(t, NEW, 2, BUF, 0x10000, 64);
+	AT(t + 500, DROP, 1, BUF, 0x10000, 0);
+	AT(t + 500, NEW, 1, BUF, 0x10000, 64);
+	AT(t + 500, RELEASE, 1, BUF, 0x10000, 0);
+	AT(t + 500, RELEASE, 1, BUF, 0x10000, 0);
+	LATER(DROP, 1, BUF, 0x10000, 0);
+	NOTHING();
+}
+
+/* 2 resizes one that is counted, 4 resizes it on, 5 makes the next of that id, which 3 drops. */
+static void resized_on_before_the_next(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, BUF, 0x50000, 64);
+	LATER(DROP, 3, BUF, 0x50000, 0);
+	LATER(NEW, 1, BUF, 0x10000, 64);
+	LATER(RETAIN, 3, BUF, 0x10000, 0);
+	t = now + 100 * US;
+	AT(t, NEW, 5, BUF, 0x50000, 64);
+	AT(t + 300, RESIZE_BEGIN, 4, BUF, 0x50000, 0);
+	AT(t + 400, RESIZE_BEGIN, 2, BUF, 0x10000, 0);
+	AT(t + 400, RESIZE_END, 2, BUF, 0x50000, 64);
+	LATER(DROP, 3, BUF, 0x50000, 0);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -195,7 +254,8 @@ int main(void)
 		T(borrowed_by_one_resized),	      T(borrowed_by_one_made_before),
 		T(borrowed_before_it_was_made),	      T(given_back_by_another),
 		T(counted_before_the_exit),	      T(borrowed_of_two_unseen),
-		T(borrowed_of_one_taken_for_dropped),
+		T(borrowed_of_one_taken_for_dropped), T(dropped_before_two_resizes),
+		T(given_back_of_two_one_made),	      T(resized_on_before_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

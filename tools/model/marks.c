@@ -7,16 +7,24 @@
 
 #include "bscope/abi.h"
 
-/* What the thread that made it says after that is said of it for certain. */
+/*
+ * What the thread that made it says after that is said of it for certain; unless others have made
+ * one of that id at the same time.
+ */
 static bool is_maker(const struct bs_model *m, const struct bs_obj *obj, const struct bs_event *ev)
 {
+	bool made = false;
+
 	for (uint32_t i = m->fresh.n; i-- > m->fresh.begin;) {
 		const struct bs_moment *at = &m->fresh.v[i];
 
-		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid)
-			return at->tid == ev->tid && at->ts_ns == obj->birth_ns;
+		if (at->key.id != ev->id || at->key.klass != ev->klass_id || at->pid != ev->pid)
+			continue;
+		if (bs_no_order(ev, at->tid, at->ts_ns))
+			return false;
+		made |= at->tid == ev->tid && at->ts_ns == obj->birth_ns;
 	}
-	return false;
+	return made;
 }
 
 /* The one that had the id before may be meant; which nobody may have seen. */

@@ -35,13 +35,22 @@ struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
 
 bool bs_resized_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	const struct bs_moment *at = bs_recent_find(&m->resized, ev);
 	struct bs_obj *to = bs_resized_to(m, p, ev);
 	struct bs_event renamed = *ev;
+	struct bs_pending *e;
 
-	if (!to)
+	if (!at)
 		return false;
+	renamed.id = at->to;
+	/* It is being resized again, or has been: who has which id by now? */
+	if (!to) {
+		e = bs_pending_of(p, &renamed);
+		if (e)
+			e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+		return true;
+	}
 	/* What looks wrong under its new id may be right: so does a new explain it all. */
-	renamed.id = to->id;
 	renamed.kind = BSCOPE_KIND_NEW;
 	bs_suspects_explain(m, &renamed);
 	to->flags |= to->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;

@@ -733,11 +733,13 @@ struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
 
 /*
  * Was it another one than this, which was known, that was resized, and whose new is to come?  NULL:
- * none was.
+ * none was.  Or has this one come to the id after that?
  */
-static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_obj *obj)
+static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_obj *obj,
+				      const struct bs_event *ev)
 {
 	return !obj || obj->flags & (BS_OBJ_ADOPTED | BS_OBJ_DOUBT | BS_OBJ_DEAD) ||
+	       bs_fresh_at_its_id(obj, ev) ||
 	       !bs_seen_since(m, &m->classes[obj->klass], obj->birth_ns);
 }
 
@@ -745,7 +747,8 @@ static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_
 static inline bool bs_resized_before(const struct bs_model *m, const struct bs_proc *p,
 				     const struct bs_event *ev)
 {
-	return bs_recent_find(&m->resized, ev) && bs_may_be_the_next(m, bs_resized_to(m, p, ev));
+	return bs_recent_find(&m->resized, ev) &&
+	       bs_may_be_the_next(m, bs_resized_to(m, p, ev), ev);
 }
 
 /*
@@ -757,7 +760,7 @@ static inline bool bs_resized_already(const struct bs_model *m, const struct bs_
 {
 	const struct bs_pending *e = bs_pending_of(p, ev);
 
-	return e && (!e->known || bs_may_be_the_next(m, &e->obj)) &&
+	return e && (!e->known || bs_may_be_the_next(m, &e->obj, ev)) &&
 	       bs_no_order(ev, e->tid, e->begin_ns);
 }
 
