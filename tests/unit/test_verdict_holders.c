@@ -246,6 +246,26 @@ static void resized_on_before_the_next(void **state)
 	NOTHING();
 }
 
+/* 5 resizes one, in which 2 makes another of its id and resizes that; 3 drops the first. */
+static void dropped_while_another_is_resized(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 5, BUF, 0x10000, 64);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 5, BUF, 0x10000, 0);
+	AT(t + 200, RESIZE_END, 5, BUF, 0x10000, 64);
+	AT(t + 300, NEW, 2, BUF, 0x10000, 64);
+	AT(t + 500, BORROW, 2, BUF, 0x10000, 7);
+	AT(t + 700, RESIZE_BEGIN, 2, BUF, 0x10000, 0);
+	LATER(DROP, 3, BUF, 0x10000, 0);
+	LATER(RESIZE_END, 2, BUF, 0x20000, 64);
+	LATER(UNBORROW, 2, BUF, 0x20000, 7);
+	LATER(DROP, 2, BUF, 0x20000, 0);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -256,6 +276,7 @@ int main(void)
 		T(counted_before_the_exit),	      T(borrowed_of_two_unseen),
 		T(borrowed_of_one_taken_for_dropped), T(dropped_before_two_resizes),
 		T(given_back_of_two_one_made),	      T(resized_on_before_the_next),
+		T(dropped_while_another_is_resized),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -401,6 +401,10 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		e->known = false;
 		return bs_object_gone(m, &e->obj, ev->ts_ns);
 	}
+	/* That goes on: it is another one that is dropped, and not what that one's borrowers have.
+	 */
+	if (e && (!obj || obj->flags & BS_OBJ_DEAD))
+		bs_pending_replace(m, p, ev);
 	/* It may be that one's, and what was resized the next one of that id. */
 	if (bs_resized_doubt(m, p, ev) && obj)
 		obj->flags |=
@@ -445,7 +449,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 		   const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
-	const struct bs_tie *tie = c->nties ? bs_tie_search(p, ev->klass_id, ev->id) : NULL;
+	const struct bs_tie *tie;
 	struct bs_obj gone;
 	int err;
 
@@ -456,6 +460,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 		if (err <= 0)
 			return err;
 	}
+	tie = c->nties ? bs_tie_search(p, ev->klass_id, ev->id) : NULL;
 	if (tie || (obj && obj->flags & BS_OBJ_COUNTED)) {
 		err = drop_check(m, p, ev, obj, tie);
 		if (err)
