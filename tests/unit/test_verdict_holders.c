@@ -266,17 +266,64 @@ static void dropped_while_another_is_resized(void **state)
 	NOTHING();
 }
 
+/* 1 resizes one away, makes the next and drops it, 3 makes the third: 1 counts that, 2 drops it. */
+static void counted_after_another_has_made_it(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, CONN, 0x20000, 64);
+	t = now + 100 * US;
+	AT(t, DROP, 2, CONN, 0x20000, 0);
+	AT(t + 200, NEW, 3, CONN, 0x20000, 64);
+	AT(t + 200, RESIZE_BEGIN, 1, CONN, 0x20000, 0);
+	AT(t + 200, RESIZE_END, 1, CONN, 0x10000, 64);
+	AT(t + 200, NEW, 1, CONN, 0x20000, 64);
+	AT(t + 1200, DROP, 1, CONN, 0x20000, 0);
+	AT(t + 1400, RELEASE, 1, CONN, 0x20000, 0);
+	NOTHING();
+}
+
+/* 2 resizes one, 1 borrows it, 2 gives that back, 1 resizes it on and borrows it exclusively. */
+static void given_back_before_it_is_resized_on(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 1, BUF, 0x20000, 64);
+	t = now + 100 * US;
+	AT(t, UNBORROW, 2, BUF, 0x20000, 7);
+	AT(t + 300, BORROW, 1, BUF, 0x20000, 7);
+	t += 30 * US;
+	AT(t, BORROW, 1, BUF, 0x30000, 7);
+	AT(t + 300, RESIZE_BEGIN, 1, BUF, 0x30000, 0);
+	AT(t + 330, RESIZE_BEGIN, 2, BUF, 0x20000, 0);
+	AT(t + 330, RESIZE_END, 2, BUF, 0x30000, 64);
+	AT(t + 450, UNBORROW, 2, BUF, 0x30000, 7);
+	AT(t + 900, RESIZE_END, 1, BUF, 0x50000, 64);
+	AT(t + 24 * US, BORROW_MUT, 1, BUF, 0x50000, 8);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(borrowed_again_by_the_next),	      T(borrowed_by_both),
-		T(borrowed_by_one_resized),	      T(borrowed_by_one_made_before),
-		T(borrowed_before_it_was_made),	      T(given_back_by_another),
-		T(counted_before_the_exit),	      T(borrowed_of_two_unseen),
-		T(borrowed_of_one_taken_for_dropped), T(dropped_before_two_resizes),
-		T(given_back_of_two_one_made),	      T(resized_on_before_the_next),
+		T(borrowed_again_by_the_next),
+		T(borrowed_by_both),
+		T(borrowed_by_one_resized),
+		T(borrowed_by_one_made_before),
+		T(borrowed_before_it_was_made),
+		T(given_back_by_another),
+		T(counted_before_the_exit),
+		T(borrowed_of_two_unseen),
+		T(borrowed_of_one_taken_for_dropped),
+		T(dropped_before_two_resizes),
+		T(given_back_of_two_one_made),
+		T(resized_on_before_the_next),
 		T(dropped_while_another_is_resized),
+		T(counted_after_another_has_made_it),
+		T(given_back_before_it_is_resized_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,15 @@ struct bs_evidence bs_death_of(const struct bs_obj *dead)
 		.place = dead->origin, .tid = (uint32_t)dead->bytes, .ts_ns = dead->birth_ns};
 }
 
+/*
+ * By clocks that differ, what is said of a dead one may be said of one that nobody has seen, or
+ * that another thread has made of its id since, and which was taken for another.
+ */
+static bool may_be_the_next(const struct bs_model *m, const struct bs_event *ev)
+{
+	return bs_recent_find(&m->firsts, ev) || bs_recent_find(&m->fresh, ev);
+}
+
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead)
 {
 	struct bs_evidence drop = bs_death_of(dead);
@@ -184,7 +193,7 @@ int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const stru
 	/* A borrow that nobody saw begin may have been in force then. */
 	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
 	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns) ||
-	    bs_recent_find(&m->firsts, ev)) {
+	    may_be_the_next(m, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -433,7 +442,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		/* It may have begun again unseen: a lock by its initialiser, or see tried.c. */
 		if (m->classes[ev->klass_id].locks || ev->has & BS_EVENT_TRIES)
 			return bs_unknown_end(m, p, ev, hash, obj);
-		if (obj->flags & BS_OBJ_DOUBT || bs_recent_find(&m->firsts, ev))
+		if (obj->flags & BS_OBJ_DOUBT || may_be_the_next(m, ev))
 			bs_undecided(m);
 		else
 			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, bs_key_of(ev), drop,

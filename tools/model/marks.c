@@ -196,13 +196,14 @@ static void doubt_others(struct bs_model *m, struct bs_proc *p, const struct bs_
 static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		       struct bs_obj *obj, const struct resized *r)
 {
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	int ret;
 
 	doubt_others(m, p, ev, r);
 	switch (ev->kind) {
 	case BSCOPE_KIND_UNBORROW:
 		ret = bs_tie_unborrow(m, p, ev);
-		if (ret > 0 && r->tie && r->tie->key.id != ev->id)
+		if (ret > 0 && r->tie && r->tie != tie)
 			bs_hold_doubt(r->tie, ev);
 		else if (!ret && r->tie)
 			ret = bs_hold_end(m, p, r->tie, ev);
