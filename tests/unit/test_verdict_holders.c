@@ -305,6 +305,27 @@ static void given_back_before_it_is_resized_on(void **state)
 	NOTHING();
 }
 
+/* 3 resizes one to an id and away, 5 makes another of that id, which borrows. */
+static void borrowed_by_one_taken_for_gone(void **state)
+{
+	uint64_t t;
+
+	(void)state;
+	LATER(NEW, 3, CONN, 0x50000, 64);
+	LATER(NEW, 5, BUF, 0x70000, 64);
+	t = now + 100 * US;
+	AT(t, RESIZE_BEGIN, 3, BUF, 0x70000, 0);
+	AT(t + 100, NEW, 5, BUF, 0x50000, 64);
+	AT(t + 200, RESIZE_END, 3, BUF, 0x50000, 64);
+	AT(t + 700, RESIZE_BEGIN, 3, BUF, 0x50000, 0);
+	AT(t + 1000, RESIZE_END, 3, BUF, 0x70000, 64);
+	LATER(BORROW, 5, BUF, 0x70000, 0x50000);
+	LATER(DROP, 5, CONN, 0x50000, 0);
+	LATER(UNBORROW, 2, BUF, 0x70000, 0x50000);
+	LATER(DROP, 2, BUF, 0x50000, 0);
+	NOTHING();
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -324,6 +345,7 @@ int main(void)
 		T(dropped_while_another_is_resized),
 		T(counted_after_another_has_made_it),
 		T(given_back_before_it_is_resized_on),
+		T(borrowed_by_one_taken_for_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

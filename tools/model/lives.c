@@ -245,12 +245,7 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 	return err;
 }
 
-/*
- * With sampling it is not followed, and so is the next one of its id; or its new is still to come,
- * by a thread whose clock is a little ahead.
- */
-static int unfollowed_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			   uint64_t hash)
+int bs_leave_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	bool found;
 	struct bs_obj *dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
@@ -297,7 +292,9 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		dead->origin = bs_pin(m, ev);
 		dead->flags = BS_OBJ_DEAD | (doubt ? dead->flags & BS_OBJ_DOUBT : 0u);
 	} else if (bs_sampling(m)) {
-		if (unfollowed_drop(m, p, ev, hash))
+		/* It is not followed, and so is the next one of its id; or its new is still to
+		 * come, by a thread whose clock is a little ahead. */
+		if (bs_leave_doubt(m, p, ev, hash))
 			return -ENOMEM;
 	} else {
 		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
@@ -367,7 +364,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 	int err;
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
-		return unfollowed_drop(m, p, ev, hash);
+		return bs_leave_doubt(m, p, ev, hash);
 	if (ev->has & BS_EVENT_TRIES) {
 		if (ev->arg)
 			return bs_tried_vain(m, ev, obj);

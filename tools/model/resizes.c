@@ -141,7 +141,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	struct bs_pending *e;
 	const struct bs_moment *at;
 	struct bs_tie *tie;
-	bool doubt, second, other, twin, vanished;
+	bool doubt, second, other, twin, vanished, near;
 	int err = 0;
 
 	e = bs_pending_of(p, ev);
@@ -174,6 +174,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
 	e->begin_ns = ev->ts_ns;
+	near = bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS);
 	at = bs_recent_find(&m->twins, ev);
 	twin = at;
 	vanished = at && at->to == BS_TWIN_VANISHED;
@@ -213,6 +214,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	if (tie && doubt)
 		tie->owned = false;
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
+	/* Another one had the id, was taken for gone, and may be there still. */
+	if (e->known && near && !err)
+		err = bs_leave_doubt(m, p, ev, hash);
 	if (doubt)
 		e->obj.flags |= BS_OBJ_UNSURE;
 	/* Or it was this one that was dropped before its new, by clocks that differ. */

@@ -658,6 +658,8 @@ int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
  */
 int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
 		   struct bs_obj *dead);
+/* Nothing known is there now, but something may be: as dead, in doubt. */
+int bs_leave_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead);
 /* A mark on an object that is not known. */
 void bs_mark_unknown(struct bs_model *m, uint32_t klass);
