@@ -111,6 +111,10 @@ static void ref_borrow(struct ref_object *o, const struct bs_event *ev, size_t n
 		h = &o->holds[o->nholds++];
 		*h = (struct ref_hold){.by = ev->arg, .since = n, .holder = ref_tracked(ev->arg)};
 	}
+	/* One more, by another one of that id, perhaps: whose are those that are left? */
+	if (ref_tracked(ev->arg) != h->holder)
+		h->holder = -1;
+	h->orphaned = 0;
 	h->levels++;
 	if (exclusive && !h->exclusive)
 		h->exclusive = h->levels;

@@ -177,6 +177,15 @@ struct bs_evidence bs_death_of(const struct bs_obj *dead)
 		.place = dead->origin, .tid = (uint32_t)dead->bytes, .ts_ns = dead->birth_ns};
 }
 
+/*
+ * By clocks that differ, what is said of a dead one may be said of one that nobody has seen, or
+ * that another thread has made of its id since, and which was taken for another.
+ */
+static bool may_be_the_next(const struct bs_model *m, const struct bs_event *ev)
+{
+	return bs_recent_find(&m->firsts, ev) || bs_recent_find(&m->fresh, ev);
+}
+
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead)
 {
 	struct bs_evidence drop = bs_death_of(dead);
@@ -184,7 +193,7 @@ int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const stru
 	/* A borrow that nobody saw begin may have been in force then. */
 	if ((ev->kind == BSCOPE_KIND_UNBORROW && !(dead->flags & BS_OBJ_WHOLE)) ||
 	    dead->flags & BS_OBJ_DOUBT || bs_no_order(ev, drop.tid, drop.ts_ns) ||
-	    bs_recent_find(&m->firsts, ev)) {
+	    may_be_the_next(m, ev)) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -236,12 +245,7 @@ static int drop_check(struct bs_model *m, const struct bs_proc *p, const struct 
 	return err;
 }
 
-/*
- * With sampling it is not followed, and so is the next one of its id; or its new is still to come,
- * by a thread whose clock is a little ahead.
- */
-static int unfollowed_drop(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-			   uint64_t hash)
+int bs_leave_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash)
 {
 	bool found;
 	struct bs_obj *dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
@@ -288,7 +292,9 @@ int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event 
 		dead->origin = bs_pin(m, ev);
 		dead->flags = BS_OBJ_DEAD | (doubt ? dead->flags & BS_OBJ_DOUBT : 0u);
 	} else if (bs_sampling(m)) {
-		if (unfollowed_drop(m, p, ev, hash))
+		/* It is not followed, and so is the next one of its id; or its new is still to
+		 * come, by a thread whose clock is a little ahead. */
+		if (bs_leave_doubt(m, p, ev, hash))
 			return -ENOMEM;
 	} else {
 		dead = bs_objects_put(&p->objects, hash, ev->klass_id, ev->id, &found);
@@ -358,7 +364,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 	int err;
 
 	if (!obj && bs_unfollowed(m, p) && !bs_coarse_shared(m, ev->klass_id))
-		return unfollowed_drop(m, p, ev, hash);
+		return bs_leave_doubt(m, p, ev, hash);
 	if (ev->has & BS_EVENT_TRIES) {
 		if (ev->arg)
 			return bs_tried_vain(m, ev, obj);
@@ -401,6 +407,10 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		e->known = false;
 		return bs_object_gone(m, &e->obj, ev->ts_ns);
 	}
+	/* That goes on: it is another one that is dropped, and not what that one's borrowers have.
+	 */
+	if (e && (!obj || obj->flags & BS_OBJ_DEAD))
+		bs_pending_replace(m, p, ev);
 	/* It may be that one's, and what was resized the next one of that id. */
 	if (bs_resized_doubt(m, p, ev) && obj)
 		obj->flags |=
@@ -429,7 +439,7 @@ static __attribute__((noinline)) int drop_look(struct bs_model *m, struct bs_pro
 		/* It may have begun again unseen: a lock by its initialiser, or see tried.c. */
 		if (m->classes[ev->klass_id].locks || ev->has & BS_EVENT_TRIES)
 			return bs_unknown_end(m, p, ev, hash, obj);
-		if (obj->flags & BS_OBJ_DOUBT || bs_recent_find(&m->firsts, ev))
+		if (obj->flags & BS_OBJ_DOUBT || may_be_the_next(m, ev))
 			bs_undecided(m);
 		else
 			err = bs_suspect(m, BS_VERDICT_DOUBLE_DROP, ev, bs_key_of(ev), drop,
@@ -445,7 +455,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 		   const struct bs_event *ev, uint64_t hash)
 {
 	struct bs_obj *obj = bs_objects_find(&p->objects, hash, ev->klass_id, ev->id);
-	const struct bs_tie *tie = c->nties ? bs_tie_search(p, ev->klass_id, ev->id) : NULL;
+	const struct bs_tie *tie;
 	struct bs_obj gone;
 	int err;
 
@@ -456,6 +466,7 @@ int bs_object_drop(struct bs_model *m, struct bs_proc *p, const struct bs_class 
 		if (err <= 0)
 			return err;
 	}
+	tie = c->nties ? bs_tie_search(p, ev->klass_id, ev->id) : NULL;
 	if (tie || (obj && obj->flags & BS_OBJ_COUNTED)) {
 		err = drop_check(m, p, ev, obj, tie);
 		if (err)

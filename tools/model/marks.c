@@ -7,16 +7,24 @@
 
 #include "bscope/abi.h"
 
-/* What the thread that made it says after that is said of it for certain. */
+/*
+ * What the thread that made it says after that is said of it for certain; unless others have made
+ * one of that id at the same time.
+ */
 static bool is_maker(const struct bs_model *m, const struct bs_obj *obj, const struct bs_event *ev)
 {
+	bool made = false;
+
 	for (uint32_t i = m->fresh.n; i-- > m->fresh.begin;) {
 		const struct bs_moment *at = &m->fresh.v[i];
 
-		if (at->key.id == ev->id && at->key.klass == ev->klass_id && at->pid == ev->pid)
-			return at->tid == ev->tid && at->ts_ns == obj->birth_ns;
+		if (at->key.id != ev->id || at->key.klass != ev->klass_id || at->pid != ev->pid)
+			continue;
+		if (bs_no_order(ev, at->tid, at->ts_ns))
+			return false;
+		made |= at->tid == ev->tid && at->ts_ns == obj->birth_ns;
 	}
-	return false;
+	return made;
 }
 
 /* The one that had the id before may be meant; which nobody may have seen. */
@@ -63,7 +71,8 @@ static int tie_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	case BSCOPE_KIND_BORROW_MUT:
 		/* Of what was resized to this id, the borrows of before go on. */
 		return bs_tie_borrow(m, p, ev, ev->kind == BSCOPE_KIND_BORROW_MUT,
-				     !obj || !obj->resized || !may_be_another(m, obj, ev));
+				     !obj || !(obj->resized || obj->flags & BS_OBJ_ADOPTED) ||
+					     !may_be_another(m, obj, ev));
 	case BSCOPE_KIND_USE:
 		if (!obj || !may_be_another(m, obj, ev))
 			return bs_tie_use(m, p, ev, obj);
@@ -187,13 +196,14 @@ static void doubt_others(struct bs_model *m, struct bs_proc *p, const struct bs_
 static int either_mark(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 		       struct bs_obj *obj, const struct resized *r)
 {
+	const struct bs_tie *tie = bs_tie_find(m, p, ev->klass_id, ev->id);
 	int ret;
 
 	doubt_others(m, p, ev, r);
 	switch (ev->kind) {
 	case BSCOPE_KIND_UNBORROW:
 		ret = bs_tie_unborrow(m, p, ev);
-		if (ret > 0 && r->tie && r->tie->key.id != ev->id)
+		if (ret > 0 && r->tie && r->tie != tie)
 			bs_hold_doubt(r->tie, ev);
 		else if (!ret && r->tie)
 			ret = bs_hold_end(m, p, r->tie, ev);

@@ -35,13 +35,22 @@ struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
 
 bool bs_resized_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
+	const struct bs_moment *at = bs_recent_find(&m->resized, ev);
 	struct bs_obj *to = bs_resized_to(m, p, ev);
 	struct bs_event renamed = *ev;
+	struct bs_pending *e;
 
-	if (!to)
+	if (!at)
 		return false;
+	renamed.id = at->to;
+	/* It is being resized again, or has been: who has which id by now? */
+	if (!to) {
+		e = bs_pending_of(p, &renamed);
+		if (e)
+			e->obj.flags |= BS_OBJ_DOUBT | BS_OBJ_UNSURE;
+		return true;
+	}
 	/* What looks wrong under its new id may be right: so does a new explain it all. */
-	renamed.id = to->id;
 	renamed.kind = BSCOPE_KIND_NEW;
 	bs_suspects_explain(m, &renamed);
 	to->flags |= to->flags & BS_OBJ_DEAD ? BS_OBJ_DOUBT : BS_OBJ_DOUBT | BS_OBJ_UNSURE;
@@ -132,7 +141,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	struct bs_pending *e;
 	const struct bs_moment *at;
 	struct bs_tie *tie;
-	bool doubt, second, other, twin, vanished;
+	bool doubt, second, other, twin, vanished, near;
 	int err = 0;
 
 	e = bs_pending_of(p, ev);
@@ -165,6 +174,7 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	memset(e, 0, sizeof(*e));
 	e->tid = ev->tid;
 	e->begin_ns = ev->ts_ns;
+	near = bs_recent_any(&m->twins, ev, BS_MODEL_SKEW_NS);
 	at = bs_recent_find(&m->twins, ev);
 	twin = at;
 	vanished = at && at->to == BS_TWIN_VANISHED;
@@ -204,6 +214,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 	if (tie && doubt)
 		tie->owned = false;
 	e->known = bs_objects_take(&p->objects, hash, ev->klass_id, ev->id, &e->obj);
+	/* Another one had the id, was taken for gone, and may be there still. */
+	if (e->known && near && !err)
+		err = bs_leave_doubt(m, p, ev, hash);
 	if (doubt)
 		e->obj.flags |= BS_OBJ_UNSURE;
 	/* Or it was this one that was dropped before its new, by clocks that differ. */
@@ -223,6 +236,9 @@ int bs_resize_begin(struct bs_model *m, struct bs_proc *p, const struct bs_event
 		e->obj.klass = ev->klass_id & BS_MODEL_MAX_DENSE;
 		if (!bs_sampling(m) || dead)
 			bs_mark_unknown(m, ev->klass_id);
+		/* Borrows that outlived that one are none of this. */
+		if (dead)
+			bs_tie_remove(m, p, ev->klass_id, ev->id);
 		/* It may have begun before that other one did, which was alive then. */
 		if (dead && other)
 			bs_undecided(m);

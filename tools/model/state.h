@@ -312,6 +312,7 @@ struct bs_model {
 	struct bs_recent resized;   /* begins of resizes that have ended */
 	struct bs_recent lives;	    /* with regions: whatever came to an id, or left it */
 	struct bs_recent orphaning; /* drops of who had something: was it alone at its id? */
+	struct bs_recent holding;   /* borrows by, moves to an object: was that alone at its id? */
 	struct bs_recent relocked;  /* begins and ends of locks: which one was it that was held? */
 	struct bs_last_end ends[BS_LAST_ENDS]; /* by a hash of whose borrow, of what */
 
@@ -411,7 +412,7 @@ static inline struct bs_tie *bs_tie_find(const struct bs_model *m, struct bs_pro
 }
 static inline void bs_ties_join(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
 {
-	if (!bs_recent_over(&m->orphaning, ev))
+	if (!bs_recent_over(&m->orphaning, ev) || !bs_recent_over(&m->holding, ev))
 		bs_ties_joined(m, p, ev);
 }
 
@@ -657,6 +658,8 @@ int bs_object_gone(struct bs_model *m, const struct bs_obj *obj, uint64_t ts_ns)
  */
 int bs_unknown_end(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash,
 		   struct bs_obj *dead);
+/* Nothing known is there now, but something may be: as dead, in doubt. */
+int bs_leave_doubt(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev, uint64_t hash);
 int bs_mark_after_drop(struct bs_model *m, const struct bs_event *ev, const struct bs_obj *dead);
 /* A mark on an object that is not known. */
 void bs_mark_unknown(struct bs_model *m, uint32_t klass);
@@ -732,11 +735,13 @@ struct bs_obj *bs_resized_to(const struct bs_model *m, const struct bs_proc *p,
 
 /*
  * Was it another one than this, which was known, that was resized, and whose new is to come?  NULL:
- * none was.
+ * none was.  Or has this one come to the id after that?
  */
-static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_obj *obj)
+static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_obj *obj,
+				      const struct bs_event *ev)
 {
 	return !obj || obj->flags & (BS_OBJ_ADOPTED | BS_OBJ_DOUBT | BS_OBJ_DEAD) ||
+	       bs_fresh_at_its_id(obj, ev) ||
 	       !bs_seen_since(m, &m->classes[obj->klass], obj->birth_ns);
 }
 
@@ -744,7 +749,8 @@ static inline bool bs_may_be_the_next(const struct bs_model *m, const struct bs_
 static inline bool bs_resized_before(const struct bs_model *m, const struct bs_proc *p,
 				     const struct bs_event *ev)
 {
-	return bs_recent_find(&m->resized, ev) && bs_may_be_the_next(m, bs_resized_to(m, p, ev));
+	return bs_recent_find(&m->resized, ev) &&
+	       bs_may_be_the_next(m, bs_resized_to(m, p, ev), ev);
 }
 
 /*
@@ -756,13 +762,18 @@ static inline bool bs_resized_already(const struct bs_model *m, const struct bs_
 {
 	const struct bs_pending *e = bs_pending_of(p, ev);
 
-	return e && (!e->known || bs_may_be_the_next(m, &e->obj)) &&
+	return e && (!e->known || bs_may_be_the_next(m, &e->obj, ev)) &&
 	       bs_no_order(ev, e->tid, e->begin_ns);
 }
 
 static inline struct bs_key bs_key_of(const struct bs_event *ev)
 {
 	return (struct bs_key){.id = ev->id, .klass = ev->klass_id};
+}
+/* Secret, so that nobody can choose ids that collide; and faster than that of uthash. */
+static inline unsigned bs_key_hash(const struct bs_proc *p, const struct bs_key *key)
+{
+	return (unsigned)bs_objects_hash(p->objects.seed, (uint32_t)key->klass, key->id);
 }
 
 #endif

@@ -4,12 +4,7 @@
  *
  * A tie needs no object: a lock that was there before anybody looked is borrowed as well as any
  * other.  What is not known is taken for what accuses nobody: borrows that began unseen are not
- * there, and an owner is one since a move was seen.
- *
- * A borrower or an owner may be a tracked object itself, if its value is the id of exactly one that
- * is alive at that time.  That there is no other is known of a program that was heard from its
- * start on: else there may be a struct from before, with that object as its first member.  Small
- * numbers are never taken for ids.
+ * there, and an owner is one since a move was seen.  Those that are objects themselves: holders.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,27 +13,15 @@
 #include "bscope/abi.h"
 #include "model/state.h"
 
-#define POINTER_MIN 65536u
 /* Ties without anything are kept, since most come again; not for ever. */
 #define IDLE_MAX 4096u
 
-static struct bs_key key_of(uint32_t klass, uint64_t id)
-{
-	return (struct bs_key){.id = id, .klass = klass};
-}
-
-/* Secret, so that nobody can choose ids that collide; and faster than that of uthash. */
-static unsigned key_hash(const struct bs_proc *p, const struct bs_key *key)
-{
-	return (unsigned)bs_objects_hash(p->objects.seed, (uint32_t)key->klass, key->id);
-}
-
 struct bs_tie *bs_tie_search(struct bs_proc *p, uint32_t klass, uint64_t id)
 {
-	struct bs_key key = key_of(klass, id);
+	struct bs_key key = {.id = id, .klass = klass};
 	struct bs_tie *tie;
 
-	HASH_FIND_BYHASHVALUE(hh, p->ties, &key, sizeof(key), key_hash(p, &key), tie);
+	HASH_FIND_BYHASHVALUE(hh, p->ties, &key, sizeof(key), bs_key_hash(p, &key), tie);
 	return tie;
 }
 
@@ -90,8 +73,8 @@ static struct bs_tie *tie_get(struct bs_model *m, struct bs_proc *p, const struc
 	tie = calloc(1, sizeof(*tie));
 	if (!tie)
 		return NULL;
-	tie->key = key_of(ev->klass_id, ev->id);
-	HASH_ADD_BYHASHVALUE(hh, p->ties, key, sizeof(tie->key), key_hash(p, &tie->key), tie);
+	tie->key = bs_key_of(ev);
+	HASH_ADD_BYHASHVALUE(hh, p->ties, key, sizeof(tie->key), bs_key_hash(p, &tie->key), tie);
 	m->classes[ev->klass_id].nties++;
 	return tie;
 }
@@ -104,212 +87,23 @@ void bs_tie_remove(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64
 		tie_free(m, p, tie);
 }
 
-/* --- tracked objects that hold and own ----------------------------------------------------------
- */
-
-/*
- * The class of the one object that is alive and has that id; 0: none, or more than one, or there
- * may be others: some are not followed, or a mark of any class may be missing.  ev: the mark at
- * hand.
- */
-static uint32_t tracked(const struct bs_model *m, const struct bs_proc *p,
-			const struct bs_event *ev, uint64_t id)
-{
-	uint32_t found = 0;
-
-	if (id < POINTER_MIN || bs_sampling(m))
-		return 0;
-	/* One that is being resized may get it back. */
-	for (uint32_t i = 0; i < p->npending; i++)
-		if (p->pending[i].obj.id == id)
-			return 0;
-	for (uint32_t k = 1; k < m->nclasses; k++) {
-		const struct bs_obj *obj;
-
-		if (!m->classes[k].has_new)
-			continue;
-		if (!bs_seen_since(m, &m->classes[k], p->heard_ns))
-			return 0;
-		obj = bs_objects_find(&p->objects, bs_objects_hash(m->seed, k, id), k, id);
-		/* Whether that one lives is not known, or by clocks that differ it does still. */
-		if (obj && (obj->flags & BS_OBJ_DOUBT ||
-			    (obj->flags & BS_OBJ_DEAD &&
-			     bs_no_order(ev, (uint32_t)obj->bytes, obj->birth_ns))))
-			return 0;
-		if (!obj || obj->flags & BS_OBJ_DEAD)
-			continue;
-		if (found)
-			return 0;
-		found = k;
-	}
-	return found;
-}
-
-/* Is it true still that the tie is held or owned by that object? */
-static bool tied_to(const struct bs_tie *tie, const struct bs_key *holder)
-{
-	const struct bs_hold *hold;
-
-	if (tie->owned && tie->owner == holder->id && tie->owner_klass == holder->klass)
-		return true;
-	hold = bs_hold_find(tie, holder->id);
-	return hold && hold->holder == holder->klass;
-}
-
-static void holder_prune(const struct bs_model *m, struct bs_proc *p, struct bs_holder *h)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < h->n; i++) {
-		const struct bs_tie *tie =
-			bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
-
-		if (tie && tied_to(tie, &h->key))
-			h->ties[kept++] = h->ties[i];
-	}
-	h->n = kept;
-}
-
-/* The holder is asked for the tie when it is dropped. */
-static int holder_add(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id,
-		      const struct bs_tie *tie)
-{
-	struct bs_key key = key_of(klass, id);
-	struct bs_holder *h;
-
-	HASH_FIND_BYHASHVALUE(hh, p->holders, &key, sizeof(key), key_hash(p, &key), h);
-	if (!h) {
-		h = calloc(1, sizeof(*h));
-		if (!h)
-			return -ENOMEM;
-		h->key = key;
-		HASH_ADD_BYHASHVALUE(hh, p->holders, key, sizeof(h->key), key_hash(p, &key), h);
-	}
-	if (h->n == h->cap)
-		holder_prune(m, p, h);
-	if (h->n > h->cap / 2 || !h->cap) {
-		uint32_t cap = h->cap ? h->cap * 2 : 4;
-		struct bs_key *ties = reallocarray(h->ties, cap, sizeof(*ties));
-
-		if (!ties)
-			return -ENOMEM;
-		h->ties = ties;
-		h->cap = cap;
-	}
-	h->ties[h->n++] = tie->key;
-	return 0;
-}
-
-static void holder_free(struct bs_proc *p, struct bs_holder *h)
-{
-	HASH_DEL(p->holders, h);
-	free(h->ties);
-	free(h);
-}
-
-/* From now on whoever has its id is another; dropped: what it has are orphans.  0 or -ENOMEM. */
-static int holder_over(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
-		       bool dropped)
-{
-	struct bs_key key = key_of(ev->klass_id, ev->id);
-	struct bs_holder *h;
-	bool any = false;
-
-	HASH_FIND_BYHASHVALUE(hh, p->holders, &key, sizeof(key), key_hash(p, &key), h);
-	if (!h)
-		return 0;
-	/* By clocks that differ, another of that id may have begun after the tie. */
-	dropped = dropped && tracked(m, p, ev, ev->id) == ev->klass_id;
-	for (uint32_t i = 0; i < h->n; i++) {
-		struct bs_tie *tie = bs_tie_find(m, p, (uint32_t)h->ties[i].klass, h->ties[i].id);
-		struct bs_hold *hold;
-
-		if (!tie)
-			continue;
-		if (tie->owned && tie->owner == ev->id && tie->owner_klass == ev->klass_id) {
-			tie->owner_klass = 0;
-			if (dropped && !bs_no_order(ev, tie->moved.tid, tie->moved.ts_ns)) {
-				tie->orphaned = bs_evidence_of(m, ev);
-				any = true;
-			}
-		}
-		hold = bs_hold_find(tie, ev->id);
-		if (!hold || hold->holder != ev->klass_id)
-			continue;
-		hold->holder = 0;
-		if (dropped && !bs_no_order(ev, hold->since.tid, hold->since.ts_ns)) {
-			hold->orphaned = bs_evidence_of(m, ev);
-			any = true;
-		}
-	}
-	holder_free(p, h);
-	return any ? bs_recent_add(&m->orphaning, ev, 0) : 0;
-}
-
-int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
-{
-	return p->holders ? holder_over(m, p, ev, true) : 0;
-}
-
-/* Is that the drop, of somebody of that id? */
-static bool is_drop(const struct bs_evidence *orphaned, const struct bs_moment *drop)
-{
-	return orphaned->place && orphaned->tid == drop->tid && orphaned->ts_ns == drop->ts_ns;
-}
-
-static void orphans_forget(struct bs_model *m, struct bs_proc *p, const struct bs_moment *drop)
-{
-	uint32_t kept = 0;
-
-	for (struct bs_tie *tie = p->ties; tie; tie = tie->hh.next) {
-		if (tie->owner == drop->key.id && is_drop(&tie->orphaned, drop)) {
-			tie->orphaned = (struct bs_evidence){0};
-			bs_undecided(m);
-		}
-		for (uint32_t i = 0; i < tie->nholds; i++) {
-			struct bs_hold *hold = &tie->holds[i];
-
-			if (hold->by != drop->key.id || !is_drop(&hold->orphaned, drop))
-				continue;
-			hold->orphaned = (struct bs_evidence){0};
-			bs_undecided(m);
-		}
-	}
-	for (uint32_t i = 0; i < m->nsuspects; i++) {
-		const struct bs_suspect *s = &m->suspects[i];
-
-		if (s->row.verdict == BS_VERDICT_BORROW_OUTLIVES_OWNER && s->row.pid == drop->pid &&
-		    s->by == drop->key.id && s->row.tid == drop->tid && s->row.at_ns == drop->ts_ns)
-			bs_undecided(m);
-		else
-			m->suspects[kept++] = *s;
-	}
-	m->nsuspects = kept;
-}
-
-void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
-{
-	for (uint32_t i = m->orphaning.begin; i < m->orphaning.n; i++) {
-		const struct bs_moment *drop = &m->orphaning.v[i];
-
-		if (drop->pid == ev->pid && drop->key.id == ev->id &&
-		    drop->key.klass != ev->klass_id && bs_no_order(ev, drop->tid, drop->ts_ns))
-			orphans_forget(m, p, drop);
-	}
-}
-
-void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev)
-{
-	/* Nothing is dropped, so that nothing can go wrong. */
-	if (p->holders)
-		(void)holder_over(m, p, ev, false);
-}
-
 /* A mark of before. */
 static struct bs_event event_of(const struct bs_proc *p, const struct bs_evidence *at)
 {
 	return (struct bs_event){
 		.ts_ns = at->ts_ns, .pid = p->pid, .tid = at->tid, .place = at->place};
+}
+
+/* What is known of the object, which may be in its resize. */
+static uint32_t tie_flags(const struct bs_model *m, const struct bs_proc *p,
+			  const struct bs_tie *tie)
+{
+	const struct bs_event at = {.id = tie->key.id, .klass_id = (uint32_t)tie->key.klass};
+	const struct bs_obj *obj = bs_objects_find(
+		&p->objects, bs_objects_hash(m->seed, at.klass_id, at.id), at.klass_id, at.id);
+	const struct bs_pending *e = bs_pending_of(p, &at);
+
+	return (obj ? obj->flags : 0u) | (e ? e->obj.flags : 0u);
 }
 
 /*
@@ -324,7 +118,8 @@ static int orphan_found(struct bs_model *m, const struct bs_proc *p, const struc
 	if (!hold->orphaned.place)
 		return 0;
 	hold->orphaned.place = 0;
-	if (hold->doubt) {
+	if (hold->doubt ||
+	    (tie_flags(m, p, tie) & (BS_OBJ_UNSURE | BS_OBJ_DOUBT | BS_OBJ_ADOPTED))) {
 		bs_undecided(m);
 		return 0;
 	}
@@ -502,6 +297,10 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 	if (hold) {
 		level_changed(hold, ev);
 		hold->doubt |= !sure;
+		/* Whose is what is left of it, if there is another one of that id, or was? */
+		hold->orphaned.place = 0;
+		if (hold->holder && bs_tracked(m, p, ev, ev->arg) != hold->holder)
+			hold->holder = 0;
 	}
 	doubt = hold ? hold->doubt : !sure || end_came(m, ev);
 	other = in_the_way(m, tie, ev->arg, exclusive, doubt);
@@ -515,10 +314,12 @@ int bs_tie_borrow(struct bs_model *m, struct bs_proc *p, const struct bs_event *
 		hold->changed_tid = ev->tid;
 		hold->changed_ns = ev->ts_ns;
 		hold->doubt = doubt;
-		hold->holder = tracked(m, p, ev, ev->arg);
+		hold->holder = bs_tracked(m, p, ev, ev->arg);
 		if (hold->holder && !err)
-			err = holder_add(m, p, hold->holder, ev->arg, tie);
+			err = bs_holder_add(m, p, hold->holder, ev->arg, tie);
 	}
+	if (hold->holder && !err)
+		err = bs_holder_says(m, ev, hold->holder);
 	hold->levels++;
 	if (exclusive && !hold->exclusive)
 		bs_hold_exclude(tie, hold, ev);
@@ -637,8 +438,12 @@ int bs_tie_move(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev
 	tie->owner = ev->arg;
 	tie->moved = bs_evidence_of(m, ev);
 	tie->orphaned = (struct bs_evidence){0};
-	tie->owner_klass = tie->owned ? tracked(m, p, ev, ev->arg) : 0;
-	return tie->owner_klass ? holder_add(m, p, tie->owner_klass, ev->arg, tie) : 0;
+	tie->owner_klass = tie->owned ? bs_tracked(m, p, ev, ev->arg) : 0;
+	if (!tie->owner_klass)
+		return 0;
+	if (bs_holder_says(m, ev, tie->owner_klass))
+		return -ENOMEM;
+	return bs_holder_add(m, p, tie->owner_klass, ev->arg, tie);
 }
 
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
@@ -672,14 +477,14 @@ int bs_tie_attach(struct bs_model *m, struct bs_proc *p, struct bs_tie *tie, uin
 
 	bs_tie_remove(m, p, klass, id);
 	tie->key.id = id;
-	HASH_ADD_BYHASHVALUE(hh, p->ties, key, sizeof(tie->key), key_hash(p, &tie->key), tie);
+	HASH_ADD_BYHASHVALUE(hh, p->ties, key, sizeof(tie->key), bs_key_hash(p, &tie->key), tie);
 	m->classes[klass].nties++;
 	/* Who has it knows it by its new name. */
 	for (uint32_t i = 0; renamed && i < tie->nholds && !err; i++)
 		if (tie->holds[i].holder)
-			err = holder_add(m, p, tie->holds[i].holder, tie->holds[i].by, tie);
+			err = bs_holder_add(m, p, tie->holds[i].holder, tie->holds[i].by, tie);
 	if (renamed && !err && tie->owned && tie->owner_klass)
-		err = holder_add(m, p, tie->owner_klass, tie->owner, tie);
+		err = bs_holder_add(m, p, tie->owner_klass, tie->owner, tie);
 	return err;
 }
 
@@ -751,14 +556,12 @@ int bs_ties_end(struct bs_model *m, struct bs_proc *p, uint64_t ts_ns, uint64_t 
 
 void bs_ties_fini(struct bs_model *m, struct bs_proc *p)
 {
-	struct bs_holder *h, *next_h;
 	struct bs_tie *tie, *next;
 
 	free(p->killed);
 	p->killed = NULL;
 	p->nkilled = p->killed_cap = 0;
-	HASH_ITER (hh, p->holders, h, next_h)
-		holder_free(p, h);
+	bs_holders_fini(p);
 	HASH_ITER (hh, p->ties, tie, next)
 		tie_free(m, p, tie);
 	p->ties_max = 0;

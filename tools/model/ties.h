@@ -81,6 +81,32 @@ void bs_hold_share(struct bs_tie *tie, struct bs_hold *hold);
 const struct bs_hold *bs_tie_held(const struct bs_tie *tie);
 void bs_holds_fini(struct bs_tie *tie);
 
+/* --- who has something by its id (holders.c); ints: 0 or -ENOMEM --- */
+
+/*
+ * The class of the one object that is alive and has that id; 0: none, or more than one, or there
+ * may be others: some are not followed, or a mark of any class may be missing.  ev: the mark at
+ * hand.
+ */
+uint32_t bs_tracked(const struct bs_model *m, const struct bs_proc *p, const struct bs_event *ev,
+		    uint64_t id);
+/* The holder is asked for the tie when it is dropped. */
+int bs_holder_add(struct bs_model *m, struct bs_proc *p, uint32_t klass, uint64_t id,
+		  const struct bs_tie *tie);
+/* This mark is of an object of that class, which borrows by it, or is given something. */
+int bs_holder_says(struct bs_model *m, const struct bs_event *ev, uint32_t klass);
+/* An object that was known is being dropped, and is alive still: what it held, and what was its
+ * own. */
+int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/*
+ * An object has that id from now on: by clocks that differ it had it before one was dropped, or
+ * borrowed.
+ */
+void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+/* It is being resized: what it will be called, and so whether it has those still, is not known. */
+void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
+void bs_holders_fini(struct bs_proc *p);
+
 /* --- ties (ties.c); ints: 0 or -ENOMEM --- */
 
 /* NULL if there is none. */
@@ -124,13 +150,6 @@ int bs_hold_end(struct bs_model *m, const struct bs_proc *p, struct bs_tie *tie,
 /* obj: what is known of it, alive or dead; NULL: nothing. */
 int bs_tie_use(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev,
 	       const struct bs_obj *obj);
-/* An object that was known is being dropped, and is alive still: what it held, and what was its
- * own. */
-int bs_ties_holder_gone(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* An object has that id from now on: by clocks that differ it had it before one was dropped. */
-void bs_ties_joined(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
-/* It is being resized: what it will be called, and so whether it has those still, is not known. */
-void bs_ties_holder_moves(struct bs_model *m, struct bs_proc *p, const struct bs_event *ev);
 /* A thread has ended in the middle of what it did: of what it had dropped nothing is concluded. */
 int bs_ties_killed(struct bs_proc *p, uint32_t tid);
 /* The process ends, or tracing does, when only who has been an orphan for a while counts. */

@@ -110,7 +110,8 @@ static bool explains(struct bs_suspect *s, const struct bs_event *ev)
 		return ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE;
 	case BS_VERDICT_LEAK:
 		return ev->kind == BSCOPE_KIND_DROP || ev->kind == BSCOPE_KIND_MOVE ||
-		       ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RESIZE_BEGIN;
+		       ev->kind == BSCOPE_KIND_RETAIN || ev->kind == BSCOPE_KIND_RELEASE ||
+		       ev->kind == BSCOPE_KIND_RESIZE_BEGIN;
 	default:
 		return false;
 	}
@@ -274,6 +275,7 @@ void bs_findings_fini(struct bs_model *m)
 	free(m->fresh.v);
 	free(m->firsts.v);
 	free(m->orphaning.v);
+	free(m->holding.v);
 	free(m->lives.v);
 	free(m->relocked.v);
 }
