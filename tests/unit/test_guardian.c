@@ -222,6 +222,7 @@ static void watch_text(void)
 	shared->ready = 1;
 	while (text[1] == nop)
 		;
+	shared->ready = 2;
 	while (text[1] != nop)
 		;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -245,6 +246,7 @@ static void test_when_dark(void **state)
 		assert_true(WAIT_FOR(shared->ready));
 		assert_int_equal(light(g, target), 0);
 		before = shared->result.at_ns;
+		assert_true(WAIT_FOR(shared->ready == 2));
 		d = dark(g);
 		assert_true(WAIT_FOR(shared->told));
 		assert_true(d.at_ns > before);

@@ -621,7 +621,6 @@ int bs_lighting_dark(struct bs_lighting *l, int (*meanwhile)(void *ctx), void *c
 	}
 	if (ret >= 0)
 		ret = bs_guard_dark_wait(l->guard, &result);
-	bs_buffers_release(l->buffers);
 	l->dark_ns = result.at_ns ? result.at_ns : bs_now_ns();
 	if (result.pause_ns > l->pause_ns)
 		l->pause_ns = result.pause_ns;

@@ -102,7 +102,7 @@ static void live_tick(void *ctx, const struct bs_session *s)
 struct progress {
 	const char *doing, *what, *stopped; /* that to what, and what Ctrl-C does */
 	bool quiet, terminal, shown;
-	uint64_t start_ns;
+	uint64_t start_ns; /* 0: with the first that is said */
 };
 
 static struct progress progress_begin(const struct bs_options *o, const char *doing,
@@ -122,6 +122,8 @@ static void progress_show(void *ctx, size_t done, size_t total)
 {
 	struct progress *p = ctx;
 
+	if (!p->start_ns)
+		p->start_ns = bs_now_ns();
 	if (p->quiet || bs_now_ns() - p->start_ns < 1000000000)
 		return;
 	if (p->terminal)
@@ -161,7 +163,10 @@ static int end(const struct bs_options *o, struct bs_session *session, struct bs
 	struct progress p =
 		progress_begin(o, "working through", "events that are left",
 			       stop ? "leaves without a report" : "twice leaves without a report");
-	int ret = bs_session_end(session, progress_show, &p, err);
+	int ret;
+
+	p.start_ns = 0;
+	ret = bs_session_end(session, progress_show, &p, err);
 
 	progress_end(&p);
 	return ret;

@@ -26,8 +26,9 @@
  */
 #define ORDER_SLACK_NS (50 * NS_PER_MS)
 /*
- * As many events are held as a full ring can bring at once, and no fewer than this.  They take 16
- * to 48 bytes, half a kilobyte where a thread has but one.
+ * As many events are held as a full ring can bring twice, and no fewer than this: at the end a look
+ * that was under way has brought what was in it, and then it is full again.  They take 16 to 48
+ * bytes, half a kilobyte where a thread has but one.
  */
 #define ORDER_MAX_HELD (1u << 22)
 /*
@@ -100,7 +101,7 @@ int bs_session_new(const struct bs_options *o, struct bs_command *command, const
 	ret = bs_collect_new(&co, &s->collect, err);
 	if (ret)
 		goto fail;
-	held = bs_collect_ring_bytes(s->collect) / sizeof(struct bscope_slot);
+	held = 2 * bs_collect_ring_bytes(s->collect) / sizeof(struct bscope_slot);
 	s->order = bs_order_new(held > ORDER_MAX_HELD ? held : ORDER_MAX_HELD);
 	if (!s->order) {
 		ret = bs_error_set(err, -ENOMEM, "out of memory");
@@ -373,7 +374,7 @@ static int release_all(struct bs_session *s, void (*left)(void *ctx, size_t done
 	uint64_t step = s->end_ns > s->watermark_ns ? (s->end_ns - s->watermark_ns) / 100 : 0;
 	int ret = 0;
 
-	while (step && !ret && s->watermark_ns + step < s->end_ns) {
+	while (total && step && !ret && s->watermark_ns + step < s->end_ns) {
 		ret = bs_session_release(s, s->watermark_ns + step);
 		left(ctx, total - bs_order_held(s->order), total);
 	}
@@ -409,8 +410,12 @@ int bs_session_end(struct bs_session *s, void (*left)(void *ctx, size_t done, si
 	while (ret > 0 || ret == -EINTR);
 	if (!ret)
 		ret = bs_session_ended(s);
+	/* Of the last one's end we may have heard much later. */
+	if (!s->followed.nalive && s->exit_ns > s->start_ns && s->exit_ns < s->end_ns)
+		s->end_ns = s->exit_ns;
 	if (!ret)
 		ret = drain_last(s);
+	bs_buffers_release(s->buffers);
 	if (!ret)
 		ret = bs_collect_counts(s->collect, &s->counts);
 	if (!ret)

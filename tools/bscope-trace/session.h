@@ -99,6 +99,7 @@ struct bs_session {
 	uint64_t marks;		/* received so far, for the live line */
 	uint64_t next_scan_ns;	/* when to look for new modules and for processes that have gone */
 	uint64_t scan_often_ns; /* until then a fresh program may be mapping its libraries */
+	uint64_t exit_ns;	/* when the last process ended */
 	uint64_t exits;		/* since what they followed was taken away last */
 	uint64_t next_gone_ns;	/* when that may be done again */
 	size_t scan_at;		/* where the last look stopped */

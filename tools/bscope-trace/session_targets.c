@@ -504,6 +504,8 @@ void bs_session_life(struct bs_session *s, const struct bs_event *ev)
 		if (p) {
 			bs_lighting_exit(&s->lighting, p);
 			bs_followed_exit(&s->followed, p);
+			if (ev->ts_ns > s->exit_ns)
+				s->exit_ns = ev->ts_ns;
 		}
 		s->exits++;
 		break;

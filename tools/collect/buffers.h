@@ -59,7 +59,7 @@ void bs_buffers_free(struct bs_buffers *b);
  */
 int bs_buffers_add(struct bs_buffers *b, pid_t pid, uint64_t pool, uint64_t nbuffers);
 
-/* Another tool may light the processes: when all their sites are dark. */
+/* Another tool may light the processes: when all their sites are dark, and after the last look. */
 void bs_buffers_release(struct bs_buffers *b);
 
 /* The child begins with its parent's pools, wiped. */
