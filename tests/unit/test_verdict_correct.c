@@ -17,20 +17,6 @@ struct object {
 	uint64_t owner;
 };
 
-struct stamped {
-	struct bs_event ev;
-	size_t n;
-};
-
-static int stamped_cmp(const void *x, const void *y)
-{
-	const struct stamped *a = x, *b = y;
-
-	if (a->ev.ts_ns != b->ev.ts_ns)
-		return a->ev.ts_ns < b->ev.ts_ns ? -1 : 1;
-	return (a->n > b->n) - (a->n < b->n);
-}
-
 static bool id_taken[IDS];
 
 /* One that nobody has: an allocator gives them out again, most often the last one. */
@@ -134,30 +120,6 @@ static unsigned legal(struct object *o, unsigned t, uint64_t *arg)
 	}
 }
 
-/*
- * Hands them on, but for some in a row now and then, which is said some time after the last one:
- * who finds a loss does not know when it was.
- */
-static void hand_on(const struct stamped *v, size_t n, bool lossy)
-{
-	size_t lost = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (lossy && !lost && !below(200))
-			lost = 2 + below(60);
-		if (lost > 1) {
-			lost--;
-			continue;
-		}
-		if (lost)
-			bs_model_loss(m, v[i].ev.ts_ns + BS_MODEL_SKEW_NS, 1);
-		lost = 0;
-		assert_int_equal(bs_model_event(m, &v[i].ev), 0);
-	}
-	if (lost)
-		bs_model_loss(m, v[n - 1].ev.ts_ns + BS_MODEL_SKEW_NS, 1);
-}
-
 /* Stamps are at most so much too early or too late; two of twice that have no order. */
 enum { SKEW_LITTLE = 250, SKEW_ALL = BS_MODEL_SKEW_NS / 2 };
 
@@ -185,7 +147,7 @@ static void correct_rounds(bool sampled, bool late, bool lossy)
 		unsigned round = i < 300 ? i : rare[i - 300].round;
 		unsigned often = i % 2 ? SKEW_ALL : SKEW_LITTLE;
 		unsigned skew = i < 300 ? often : rare[i - 300].skew;
-		struct stamped *v = calloc(2 * EVENTS, sizeof(*v));
+		struct bs_event *v = calloc(2 * EVENTS, sizeof(*v));
 		struct object objects[OBJECTS] = {0};
 		uint64_t last[THREADS] = {0}, t = 1000000;
 		unsigned busy[THREADS] = {0}; /* number of an object + 1 */
@@ -240,16 +202,12 @@ static void correct_rounds(bool sampled, bool late, bool lossy)
 			}
 			if (sampled)
 				what = follow(&ev);
-			if (what & MARK) {
-				v[n].n = n;
-				v[n++].ev = ev;
-			}
-			if (what & FORGET) {
-				v[n].n = n;
-				v[n++].ev = forgotten(&ev);
-			}
+			if (what & MARK)
+				v[n++] = ev;
+			if (what & FORGET)
+				v[n++] = forgotten(&ev);
 		}
-		qsort(v, n, sizeof(*v), stamped_cmp);
+		order_by_stamps(v, n);
 		hand_on(v, n, lossy);
 		NOTHING();
 		model_adds_up();
@@ -397,7 +355,7 @@ static unsigned part_deals(struct nested *s, int part, unsigned item)
 static void nested_round(size_t unseen, size_t missing, bool lossy)
 {
 	unsigned skew = below(2) ? SKEW_ALL : SKEW_LITTLE;
-	struct stamped *v = calloc(EVENTS, sizeof(*v));
+	struct bs_event *v = calloc(EVENTS, sizeof(*v));
 	struct destructor busy[THREADS] = {{0}};
 	uint64_t last[THREADS] = {0}, t = 1000000, lit = 0;
 	uint32_t dark = below(2) ? CONN : REQ;
@@ -442,8 +400,7 @@ static void nested_round(size_t unseen, size_t missing, bool lossy)
 			lit = t;
 		if (missing && klass == dark)
 			continue;
-		v[n].n = n;
-		v[n++].ev = (struct bs_event){
+		v[n++] = (struct bs_event){
 			.ts_ns = ts,
 			.id = life ? at : 0x100000u * (1 + item),
 			.arg = kind == BSCOPE_KIND_NEW		  ? 64
@@ -461,7 +418,7 @@ static void nested_round(size_t unseen, size_t missing, bool lossy)
 	/* Before its first mark comes, as a library that was loaded is found. */
 	if (lit)
 		assert_int_equal(bs_model_class(m, dark, true, lit + 1000), 0);
-	qsort(v, n, sizeof(*v), stamped_cmp);
+	order_by_stamps(v, n);
 	hand_on(v, n, lossy);
 	now = t + 1000;
 	for (unsigned i = 0; i < THREADS; i++) {

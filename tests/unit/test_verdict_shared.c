@@ -393,40 +393,6 @@ static struct bs_event mark_of(const struct action *a, uint64_t ts_ns)
 	};
 }
 
-/* Those of equal stamps in the order in which they were made. */
-static void sort(struct bs_event *v, size_t n)
-{
-	for (size_t i = 1; i < n; i++) {
-		struct bs_event ev = v[i];
-		size_t k = i;
-
-		for (; k && v[k - 1].ts_ns > ev.ts_ns; k--)
-			v[k] = v[k - 1];
-		v[k] = ev;
-	}
-}
-
-/* lossy: some in a row are lost now and then, which is told a while after. */
-static void hand_on(const struct bs_event *v, size_t n, bool lossy)
-{
-	size_t lost = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (lossy && !lost && !below(200))
-			lost = 2 + below(60);
-		if (lost > 1) {
-			lost--;
-			continue;
-		}
-		if (lost)
-			bs_model_loss(m, v[i].ts_ns + BS_MODEL_SKEW_NS, 1);
-		lost = 0;
-		assert_int_equal(bs_model_event(m, &v[i]), 0);
-	}
-	if (lost)
-		bs_model_loss(m, v[n - 1].ts_ns + BS_MODEL_SKEW_NS, 1);
-}
-
 /* Stamps are so much too early or too late, pauses make that what was so close is not held back. */
 static void round_of(bool late, bool lossy)
 {
@@ -459,7 +425,7 @@ static void round_of(bool late, bool lossy)
 		else
 			n++;
 	}
-	sort(v, n);
+	order_by_stamps(v, n);
 	hand_on(v, n, lossy);
 	now = t + 2 * US;
 	for (unsigned i = 0; i < THREADS; i++) {

@@ -116,6 +116,45 @@ static inline void model_sample(unsigned mean)
 	assert_int_equal(bs_model_sample(m, 1000, &sample), 0);
 }
 
+/* --- events on their way ---------------------------------------------------------------------- */
+
+/* Those of equal stamps in the order in which they were made. */
+static inline void order_by_stamps(struct bs_event *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct bs_event ev = v[i];
+		size_t k = i;
+
+		for (; k && v[k - 1].ts_ns > ev.ts_ns; k--)
+			v[k] = v[k - 1];
+		v[k] = ev;
+	}
+}
+
+/*
+ * Hands them on, but for some in a row now and then, which is said some time after the last one:
+ * who finds a loss does not know when it was.
+ */
+static inline void hand_on(const struct bs_event *v, size_t n, bool lossy)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (lossy && !lost && !below(200))
+			lost = 2 + below(60);
+		if (lost > 1) {
+			lost--;
+			continue;
+		}
+		if (lost)
+			bs_model_loss(m, v[i].ts_ns + BS_MODEL_SKEW_NS, 1);
+		lost = 0;
+		assert_int_equal(bs_model_event(m, &v[i]), 0);
+	}
+	if (lost)
+		bs_model_loss(m, v[n - 1].ts_ns + BS_MODEL_SKEW_NS, 1);
+}
+
 /* Every object is somewhere. */
 static inline void model_adds_up(void)
 {

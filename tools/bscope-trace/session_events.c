@@ -261,7 +261,7 @@ int bs_session_drain(struct bs_session *s, bool last, size_t *waiting)
 		ret = bs_collect_poll(s->collect, 0, bs_session_record, s, &before);
 	while (!bs_session_over(s) &&
 	       (ret == -EINTR || (ret > 0 && !bs_collect_passed(s->collect, s->look.written))));
-	if (ret >= 0 && bs_session_over(s)) {
+	if ((ret >= 0 || ret == -EINTR) && bs_session_over(s)) {
 		bs_priority_normal(s->priority);
 		*waiting = 1;
 		return 0;

@@ -190,7 +190,7 @@ size_t bs_collect_ring_bytes(const struct bs_collect *c);
 /* A place in the ring, in bytes since it was made: what is sent from now on lies behind it. */
 uint64_t bs_collect_written(const struct bs_collect *c);
 /* Polls have read all that lay before such a place. */
-bool bs_collect_passed(const struct bs_collect *c, uint64_t place);
+bool bs_collect_passed(const struct bs_collect *c, uint64_t written);
 
 /*
  * Closes the traced interval, then makes every site a no-op again; when it returns no program of
@@ -221,8 +221,8 @@ enum bs_phase {
 /*
  * From now on traced processes are sampled for this phase.  With the first call, which takes a
  * second or two on a busy machine, samples are tried out and the timers of all CPUs are started;
- * they go on until free.  Errors, with err: -EPERM, -EINVAL (more often than the
- * kernel allows), -ENOSYS, -ENOMEM.
+ * they go on until free.  Errors, with err: -EPERM, -EINVAL (more often than the kernel allows),
+ * -ENOSYS, -ENOMEM.
  */
 int bs_collect_profile(struct bs_collect *c, enum bs_phase phase, struct bs_error *err);
 
